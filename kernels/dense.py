@@ -1,0 +1,135 @@
+"""The three products of a dense layer, each with what follows it fused into the tile while it is hot.
+
+    forward    a = f(x @ W + b)                        (n_out, samples) = (n_out, n_in + 1) . (n_in + 1, samples)
+    backward   delta_below = (delta @ W.T) * f'(a)     (n_in, samples)  = (n_in, n_out) . (n_out, samples)
+    weights    dW, db = x.T @ delta, sum(delta)        (n_in + 1, n_out) = (n_in + 1, samples) . (samples, n_out)
+
+Shapes are those of the panels (see plan.py): samples lie in lanes, the bias is one more row of W met by a row of ones. Work is
+shared out by output tiles, so no two members write the same place and no sum is split between them.
+"""
+
+from .activations import activate, slope
+from .jit import kernel
+from .memory import load, load_first, store
+from .plan import DEPTH
+from .simd import lanes
+from .team import share
+from .tile import ROWS, VECTORS, tile_columns, tile_panels
+from .transpose import transpose
+from .update import update_tile
+
+
+@kernel
+def ceil_div(n, d):
+    return (n + d - 1) // d
+
+
+@kernel
+def vectors_in(array, rows, panel_index):
+    """Vectors of a panel that hold samples: a last panel that is half empty costs half."""
+    n = lanes(array)
+    return min(VECTORS, ceil_div(rows - panel_index * VECTORS * n, n))
+
+
+@kernel
+def product(c_array, c, first, a_array, a, step, b_array, b, rows, vectors, k):
+    """The tile of both sweeps, here so that its many shapes are compiled once."""
+    tile_columns(c_array, c, first, a_array, a, step, b_array, b, rows, vectors, k)
+
+
+@kernel
+def forward(work, params, layer, rows, pack, member, members):
+    """Activations of one layer for `rows` samples; of the last layer the logits z."""
+    panel = VECTORS * lanes(work)
+    panels, blocks = ceil_div(rows, panel), ceil_div(layer.n_out, ROWS)
+    k, n = layer.n_in + 1, layer.n_out
+    item, end = share(blocks * panels, member, members), share(blocks * panels, member + 1, members)
+    while item < end:
+        block, p0 = item // panels, item % panels
+        p1 = min(panels, p0 + end - item)
+        i0, i1 = block * n // blocks, (block + 1) * n // blocks
+        for k0 in range(0, k, DEPTH):
+            depth = min(DEPTH, k - k0)
+            source, a, step = params, layer.parameters + k0 * n + i0, n
+            if p1 - p0 > 1:
+                _pack_columns(work, pack, params, a, n, i1 - i0, depth)
+                source, a, step = work, pack, _stride(work)
+            for p in range(p0, p1):
+                to, x = layer.a + (p * layer.a_rows + i0) * panel, layer.x + (p * k + k0) * panel
+                product(work, to, k0 == 0, source, a, step, work, x, i1 - i0, vectors_in(work, rows, p), depth)
+                if k0 + depth == k and layer.activation != 0:
+                    for v in range(to, to + (i1 - i0) * panel, lanes(work)):
+                        store(work, v, activate(layer.activation, load(work, v)))
+        item += p1 - p0
+
+
+@kernel
+def backward(work, params, layer, below, delta, delta_below, rows, pack, member, members):
+    """delta of the layer below from this layer's delta, both (features, samples) panels."""
+    panel = VECTORS * lanes(work)
+    panels, blocks = ceil_div(rows, panel), ceil_div(layer.n_in, ROWS)
+    k, n = layer.n_out, layer.n_in
+    item, end = share(blocks * panels, member, members), share(blocks * panels, member + 1, members)
+    while item < end:
+        block, p0 = item // panels, item % panels
+        p1 = min(panels, p0 + end - item)
+        i0, i1 = block * n // blocks, (block + 1) * n // blocks
+        for k0 in range(0, k, DEPTH):
+            depth = min(DEPTH, k - k0)
+            w = layer.parameters + i0 * k + k0
+            transpose(work, pack, _stride(work), _stride(work), params, w, k, i1 - i0, depth)
+            for p in range(p0, p1):
+                to, d = delta_below + (p * n + i0) * panel, delta + (p * k + k0) * panel
+                vectors = vectors_in(work, rows, p)
+                product(work, to, k0 == 0, work, pack, _stride(work), work, d, i1 - i0, vectors, depth)
+                if k0 + depth == k and below.activation != 0:
+                    a = layer.x + (p * (n + 1) + i0) * panel
+                    for v in range(0, (i1 - i0) * panel, lanes(work)):
+                        f = slope(below.activation, load(work, a + v))
+                        store(work, to + v, load(work, to + v) * f)
+        item += p1 - p0
+
+
+@kernel
+def turn(work, layer, delta, turned, turned_rows, rows, member, members):
+    """delta with features in lanes, for the weights' product: panels [features of a panel][sample][PANEL]."""
+    panel = VECTORS * lanes(work)
+    panels, columns = ceil_div(rows, panel), ceil_div(layer.n_out, panel)
+    for item in range(share(panels * columns, member, members), share(panels * columns, member + 1, members)):
+        p, q = item // columns, item % columns
+        to, d = turned + (q * turned_rows + p * panel) * panel, delta + (p * layer.n_out + q * panel) * panel
+        transpose(work, to, panel, panel, work, d, panel, min(panel, layer.n_out - q * panel), panel)
+
+
+@kernel
+def weights(work, layer, turned, turned_rows, rows, tile, params, state, gradient, sums, first_sum, step, member, members):
+    """dW and db of one layer tile by tile, each handed to the update rule while it is hot. Returns the tiles of the layer."""
+    panel = VECTORS * lanes(work)
+    k = layer.n_in + 1
+    blocks, columns = ceil_div(k, ROWS), ceil_div(layer.n_out, panel)
+    for item in range(share(blocks * columns, member, members), share(blocks * columns, member + 1, members)):
+        q, block = item // blocks, item % blocks
+        i0, i1 = block * k // blocks, (block + 1) * k // blocks
+        width = min(panel, layer.n_out - q * panel)
+        x, d = layer.x + i0 * panel, turned + q * turned_rows * panel
+        vectors = ceil_div(width, lanes(work))
+        tile_panels(work, tile, True, work, x, k * panel, work, d, i1 - i0, vectors, rows)
+        at = layer.parameters + i0 * layer.n_out + q * panel
+        penalised = min(i1, layer.n_in) - i0
+        update_tile(
+            params, state, gradient, at, layer.n_out, work, tile, i1 - i0, penalised, width, sums, first_sum + item, step
+        )  # fmt: skip
+    return blocks * columns
+
+
+@kernel
+def _stride(array):
+    """Elements between two rows of a packed strip: a tile's rows, to a whole number of vectors."""
+    return ceil_div(ROWS, lanes(array)) * lanes(array)
+
+
+@kernel
+def _pack_columns(work, pack, params, w, step, width, depth):
+    for k in range(depth):
+        for i in range(0, width, lanes(work)):
+            store(work, pack + k * _stride(work) + i, load_first(params, w + k * step + i, min(lanes(work), width - i)))

@@ -1,0 +1,54 @@
+"""Compiled entry point of inference: outputs, all activations, or the loss, with no update."""
+
+from .dense import ceil_div, forward
+from .gather import scatter_panel
+from .jit import entry, kernel
+from .output import activate_column
+from .simd import lanes
+from .team import share, stop_asked
+from .tile import VECTORS
+from .train import gather_block, output_panels, sum_of
+
+
+@kernel
+def _write_out(out, work, layers, first, rows):
+    """The activations asked for of one block of samples, from panels into row-major matrices."""
+    panel = VECTORS * lanes(work)
+    for i in range(layers.size):
+        layer = layers[i]
+        if layer.out < 0:
+            continue
+        for p in range(ceil_div(rows, panel)):
+            a, at = layer.a + p * layer.a_rows * panel, layer.out + (first + p * panel) * layer.n_out
+            scatter_panel(out, at, work, a, min(panel, rows - p * panel), layer.n_out)
+
+
+@entry
+def infer(params, work, sums, out, losses, layers, jobs, source, targets, labels, sample_weight, order, total, sync, member,
+          members):  # fmt: skip
+    """Pass the samples in `order` through the net, a block at a time, each block by one member.
+
+    out : flat, written: layer i's activations as (samples, n_out) from layers[i].out on, where that is not -1
+    losses : float64, the blocks' shares of the mean loss, written; empty where no loss is asked for
+    total : what the mean is over: the samples' number or their total weight
+    work, sums : the member's own
+    """
+    job, panel = jobs[0], VECTORS * lanes(work)
+    z, n = layers[layers.size - 1].a, job.n_out
+    blocks = ceil_div(order.size, job.block)
+    for block in range(share(blocks, member, members), share(blocks, member + 1, members)):
+        if stop_asked(sync):
+            break
+        first = block * job.block
+        rows = min(job.block, order.size - first)
+        gather_block(work, job, source, targets, labels, sample_weight, order, first, rows, total, job.strip_at, 0, 1)
+        for i in range(layers.size):
+            forward(work, params, layers[i], rows, job.pack_at, 0, 1)
+        if losses.size > 0:
+            output_panels(work, job, z, job.delta0_at, rows, sums, 0, 1)
+            losses[block] = sum_of(sums, ceil_div(rows, panel))
+        else:
+            for p in range(ceil_div(rows, panel)):
+                for v in range(0, panel, lanes(work)):
+                    activate_column(work, z + p * n * panel + v, n, job.output)
+            _write_out(out, work, layers, first, rows)

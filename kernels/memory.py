@@ -1,0 +1,165 @@
+"""Moving vectors between registers and arrays: load, store, their partial forms, and a transpose in registers.
+
+Arrays are flat (one-dimensional, C-contiguous); an index counts elements. With FASTBP_BOUNDSCHECK=1 every access is
+checked against the array's size; without it an index out of range is a stray read or write.
+"""
+
+import os
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .simd import I32, I64, Lanes, Vector, lanes_of
+
+CHECKED = os.environ.get("FASTBP_BOUNDSCHECK", "0") == "1"
+
+
+def pointer(context, builder, array_type, array, first, count):
+    """The address of element `first`; in a checked build an IndexError unless `count` elements lie there."""
+    check_range(context, builder, size_of(context, builder, array_type, array), first, I64(0), I64(1), count)
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [first])
+
+
+def size_of(context, builder, array_type, array):
+    return context.make_array(array_type)(context, builder, array).nitems
+
+
+def check_range(context, builder, size, first, step, rows, columns):
+    """In a checked build an IndexError unless first + r * step + c is an index below `size` for r < rows and c < columns."""
+    if not CHECKED:
+        return
+    some = builder.and_(*(builder.icmp_signed(">", n, I64(0)) for n in (rows, columns)))
+    last = builder.add(builder.mul(builder.sub(rows, I64(1)), step), columns)
+    low = builder.icmp_signed("<", first, I64(0))
+    high = builder.icmp_signed(">", builder.add(first, last), size)
+    with builder.if_then(builder.and_(some, builder.or_(low, high)), likely=False):
+        context.call_conv.return_user_exc(builder, IndexError, ("a kernel's index is out of its array",))
+
+
+def load_vector(builder, address, count):
+    """The `count` elements at `address`, which need be aligned to no more than an element."""
+    kind = ir.VectorType(address.type.pointee, count)
+    value = builder.load(builder.bitcast(address, kind.as_pointer()))
+    value.align = element_bytes(address.type.pointee)
+    return Lanes(builder, value)
+
+
+def store_vector(lanes, address):
+    instruction = lanes.b.store(lanes.value, lanes.b.bitcast(address, lanes.value.type.as_pointer()))
+    instruction.align = element_bytes(lanes.element)
+
+
+def load_masked(builder, address, count, mask):
+    """The elements at `address` whose lane of the mask is set, zeros elsewhere; only set lanes touch memory."""
+    kind = ir.VectorType(address.type.pointee, count)
+    zero = ir.Constant(kind, [0.0] * count)
+    return _masked(builder, "load", kind, kind, [_as_vector(builder, address, kind), _align(kind), mask, zero])
+
+
+def store_masked(builder, value, address, mask):
+    address = _as_vector(builder, address, value.type)
+    _masked(builder, "store", value.type, ir.VoidType(), [value, address, _align(value.type), mask])
+
+
+def _masked(builder, name, kind, result, args):
+    suffix = f"v{kind.count}f{8 * element_bytes(kind.element)}"
+    function_type = ir.FunctionType(result, [a.type for a in args])
+    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, f"llvm.masked.{name}.{suffix}.p0"), args)
+
+
+def _as_vector(builder, address, kind):
+    return builder.bitcast(address, kind.as_pointer())
+
+
+def _align(kind):
+    return I32(element_bytes(kind.element))
+
+
+def element_bytes(llvm_type):
+    return 4 if isinstance(llvm_type, ir.FloatType) else 8
+
+
+def first_lanes(builder, count, n):
+    """The mask of the first `n` of `count` lanes."""
+    kind = ir.VectorType(I64, count)
+    undef = ir.Constant(kind, ir.Undefined)
+    wide = builder.insert_element(undef, n, I32(0))
+    wide = builder.shuffle_vector(wide, undef, ir.Constant(ir.VectorType(I32, count), [0] * count))
+    return builder.icmp_signed("<", ir.Constant(kind, list(range(count))), wide)
+
+
+def _is_flat(array):
+    return isinstance(array, types.Array) and array.ndim == 1 and array.layout == "C" and isinstance(array.dtype, types.Float)
+
+
+@intrinsic
+def load(typingctx, array, i):
+    """The vector array[i : i + lanes]."""
+    if not _is_flat(array):
+        return None
+
+    def codegen(context, builder, signature, args):
+        count = lanes_of(array.dtype)
+        return load_vector(builder, pointer(context, builder, array, *args, I64(count)), count).value
+
+    return Vector(array.dtype)(array, types.int64), codegen
+
+
+@intrinsic
+def store(typingctx, array, i, vector):
+    """array[i : i + lanes] = vector."""
+    if not _is_flat(array) or vector != Vector(array.dtype):
+        return None
+
+    def codegen(context, builder, signature, args):
+        lanes = Lanes(builder, args[2])
+        store_vector(lanes, pointer(context, builder, array, args[0], args[1], I64(lanes.count)))
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, vector), codegen
+
+
+@intrinsic
+def load_first(typingctx, array, i, n):
+    """The vector array[i : i + n], zeros in the lanes from n on; memory past n is not touched."""
+    if not _is_flat(array):
+        return None
+
+    def codegen(context, builder, signature, args):
+        count = lanes_of(array.dtype)
+        address = pointer(context, builder, array, *args)
+        return load_masked(builder, address, count, first_lanes(builder, count, args[2]))
+
+    return Vector(array.dtype)(array, types.int64, types.int64), codegen
+
+
+@intrinsic
+def store_first(typingctx, array, i, vector, n):
+    """array[i : i + n] = the first n lanes of vector."""
+    if not _is_flat(array) or vector != Vector(array.dtype):
+        return None
+
+    def codegen(context, builder, signature, args):
+        address = pointer(context, builder, array, args[0], args[1], args[3])
+        store_masked(builder, args[2], address, first_lanes(builder, args[2].type.count, args[3]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, vector, types.int64), codegen
+
+
+@intrinsic
+def lane_sum(typingctx, vector):
+    """The sum of the lanes, in float64, from the first lane to the last."""
+    if not isinstance(vector, Vector):
+        return None
+
+    def codegen(context, builder, signature, args):
+        total = ir.Constant(ir.DoubleType(), 0.0)
+        for i in range(vector.lanes):
+            lane = builder.extract_element(args[0], I32(i))
+            total = builder.fadd(total, builder.fpext(lane, total.type) if lane.type != total.type else lane)
+        return total
+
+    return types.float64(vector), codegen

@@ -1,0 +1,148 @@
+"""The output layer: its activation, the loss and delta = dL/dz in one pass over the logits, a vector of samples at a time.
+
+A column is one vector of samples with all its n outputs, one below the other, so a softmax is plain arithmetic between rows and
+nothing crosses lanes. Targets t are rows like the outputs, or labels compared with the row's number. With p = softmax(v):
+
+    softmax cross-entropy of v   L = sum_k t_k (log sum_j exp v_j - v_k)    dL/dv = p sum_k t_k - t
+    binary cross-entropy of z    L = sum_k softplus(z_k) - t_k z_k          dL/dz = sigmoid(z) - t
+    squared error of a           L = 1/2 sum_k (a_k - t_k)^2                dL/da = a - t
+
+(Bishop, *Pattern Recognition and Machine Learning*, 2006, section 5.2.) Where the loss is not taken of the logits, the chain
+rule leads from dL/da to dL/dz: dL/da f'(z), or for a softmax p_k (g_k - sum_j g_j p_j).
+"""
+
+from . import functions
+from .activations import activate, slope
+from .jit import kernel
+from .memory import lane_sum, load, store
+from .simd import elementwise, lanes, select, vector
+from .tile import VECTORS
+
+SOFTMAX = 7  # beside the codes of activations.py
+CROSS_ENTROPY, BINARY_CROSS_ENTROPY, SQUARED_ERROR, SOFTMAX_CROSS_ENTROPY = range(4)
+
+exp = elementwise(functions.exp)
+log = elementwise(functions.log)
+sigmoid = elementwise(functions.sigmoid)
+softplus = elementwise(functions.softplus)
+
+
+@kernel
+def _target(work, targets, labels, has_labels, k):
+    """Row k of the targets: 0 and 1 from labels, or as given."""
+    if has_labels:
+        return select(load(work, labels) == float(k), vector(work, 1.0), vector(work, 0.0))
+    return load(work, targets + k * VECTORS * lanes(work))
+
+
+@kernel
+def _largest(work, v, n):
+    panel = VECTORS * lanes(work)
+    top = load(work, v)
+    for k in range(1, n):
+        x = load(work, v + k * panel)
+        top = select(x > top, x, top)
+    return top
+
+
+@kernel
+def softmax(work, to, v, n):
+    """softmax of the column at v into the column at `to`, which may be v itself. Returns the largest v and the sum."""
+    panel = VECTORS * lanes(work)
+    top = _largest(work, v, n)
+    total = vector(work, 0.0)
+    for k in range(n):
+        e = exp(load(work, v + k * panel) - top)
+        store(work, to + k * panel, e)
+        total = total + e
+    for k in range(n):
+        store(work, to + k * panel, load(work, to + k * panel) / total)
+    return top, total
+
+
+@kernel
+def activate_column(work, z, n, output):
+    """The outputs a = f(z) in the place of the logits."""
+    panel = VECTORS * lanes(work)
+    if output == SOFTMAX:
+        softmax(work, z, z, n)
+    else:
+        for k in range(n):
+            store(work, z + k * panel, activate(output, load(work, z + k * panel)))
+
+
+@kernel
+def _softmax_cross_entropy(work, v, delta, targets, labels, has_labels, n):
+    panel = VECTORS * lanes(work)
+    top, total = softmax(work, delta, v, n)
+    log_total = log(total)
+    loss, weight = vector(work, 0.0), vector(work, 0.0)
+    for k in range(n):
+        t = _target(work, targets, labels, has_labels, k)
+        loss = loss + t * ((top - load(work, v + k * panel)) + log_total)
+        weight = weight + t
+    for k in range(n):
+        t = _target(work, targets, labels, has_labels, k)
+        store(work, delta + k * panel, load(work, delta + k * panel) * weight - t)
+    return loss
+
+
+@kernel
+def _binary_cross_entropy(work, z, delta, targets, labels, has_labels, n):
+    panel = VECTORS * lanes(work)
+    loss = vector(work, 0.0)
+    for k in range(n):
+        logit, t = load(work, z + k * panel), _target(work, targets, labels, has_labels, k)
+        loss = loss + (softplus(logit) - t * logit)
+        store(work, delta + k * panel, sigmoid(logit) - t)
+    return loss
+
+
+@kernel
+def _squared_error(work, a, delta, targets, labels, has_labels, n):
+    panel = VECTORS * lanes(work)
+    loss = vector(work, 0.0)
+    for k in range(n):
+        error = load(work, a + k * panel) - _target(work, targets, labels, has_labels, k)
+        loss = loss + error * error * 0.5
+        store(work, delta + k * panel, error)
+    return loss
+
+
+@kernel
+def _through_activation(work, a, delta, n, output):
+    """dL/da into dL/dz, in place."""
+    panel = VECTORS * lanes(work)
+    if output == SOFTMAX:
+        mean = vector(work, 0.0)
+        for k in range(n):
+            mean = mean + load(work, delta + k * panel) * load(work, a + k * panel)
+        for k in range(n):
+            store(work, delta + k * panel, (load(work, delta + k * panel) - mean) * load(work, a + k * panel))
+    else:
+        for k in range(n):
+            store(work, delta + k * panel, load(work, delta + k * panel) * slope(output, load(work, a + k * panel)))
+
+
+@kernel
+def output_column(work, z, delta, targets, labels, scale, n, output, loss, has_labels):
+    """The scaled loss of one column, summed over its lanes in float64, and its scaled delta.
+
+    `scale` is the samples' share in the mean: 0 in lanes without a sample, which so stay out of everything.
+    """
+    panel = VECTORS * lanes(work)
+    if loss == CROSS_ENTROPY:
+        value = _softmax_cross_entropy(work, z, delta, targets, labels, has_labels, n)
+    elif loss == BINARY_CROSS_ENTROPY:
+        value = _binary_cross_entropy(work, z, delta, targets, labels, has_labels, n)
+    else:
+        activate_column(work, z, n, output)
+        if loss == SQUARED_ERROR:
+            value = _squared_error(work, z, delta, targets, labels, has_labels, n)
+        else:
+            value = _softmax_cross_entropy(work, z, delta, targets, labels, has_labels, n)
+        _through_activation(work, z, delta, n, output)
+    share = load(work, scale)
+    for k in range(n):
+        store(work, delta + k * panel, load(work, delta + k * panel) * share)
+    return lane_sum(value * share)

@@ -1,0 +1,142 @@
+"""The flat plan: a network as a small table over a few flat buffers, so that one compilation serves every depth and width.
+
+Samples lie in lanes. Activations and deltas are kept transposed in panels of PANEL samples (two vectors):
+
+    a quantity with n features: [panel][n][PANEL], feature i of sample r at (r // PANEL * n + i) * PANEL + r % PANEL
+
+so features are never padded, whatever a layer's width, and the only padding are the last panel's empty sample lanes, which are
+kept out of everything by a delta of zero. The input of a layer has one more row, of ones: its weight row is the bias. A
+layer's parameters are therefore one row-major (n_in + 1, n_out) matrix, W with b below it, and so is its gradient.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+
+from .simd import lanes_of
+from .tile import ROWS, VECTORS
+
+LAYER = np.dtype(
+    [
+        ("n_in", "i8"),
+        ("n_out", "i8"),
+        ("activation", "i8"),  # code of f for a hidden layer; the last layer's is done in output.py
+        ("parameters", "i8"),  # offset of (n_in + 1, n_out) in `parameters`
+        ("x", "i8"),  # offset of the input panels in `work`, (n_in + 1) rows a panel
+        ("a", "i8"),  # offset of the output panels in `work`
+        ("a_rows", "i8"),  # rows a panel of the output: n_out + 1 where the output is the input of a layer
+        ("out", "i8"),  # offset in `out` where infer writes this layer's activations, or -1
+    ],
+    align=True,
+)
+
+# One record of everything else that a kernel is told. Offsets of sections of `work` end in _at.
+JOB = np.dtype(
+    [
+        (name, "i8")
+        for name in [
+            "block",
+            "batch",
+            "n_in",
+            "n_out",
+            "output",
+            "loss",
+            "has_targets",
+            "has_labels",
+            "has_weights",
+            "x_base",
+            "x_row",
+            "x_column",
+            "t_base",
+            "t_row",
+            "t_column",
+            "done",
+            "delta0_at",
+            "delta1_at",
+            "turned0_at",
+            "turned1_at",
+            "turned_rows",
+            "targets_at",
+            "labels_at",
+            "scale_at",
+            "pack_at",
+            "pack_size",
+            "tile_at",
+            "tile_size",
+            "strip_at",
+            "strip_size",
+        ]
+    ],
+    align=True,
+)
+
+BLOCK_ROWS = 1024  # rows worked on at a time in training: bounds the buffers of a large batch
+INFER_ROWS = 256  # rows at a time in inference
+STRIP = 256  # features gathered at a time: with the panel's samples they stay in the first-level cache
+DEPTH = 512  # of the contraction a packed strip of weights: with its rows it stays in the first-level cache
+
+
+def panel_of(dtype):
+    """Samples a panel."""
+    return VECTORS * lanes_of(np.dtype(dtype))
+
+
+def round_up(n, multiple):
+    return -(-n // multiple) * multiple
+
+
+class Plan:
+    """Tables and buffer sizes of one network for blocks of up to `rows` rows and a team of `members`.
+
+    Attributes
+    ----------
+    layers : ndarray of LAYER
+    job : ndarray of JOB, one record
+    work_size, sums_size : int
+        Elements of the work buffer (net's dtype) and of the float64 buffer of partial sums.
+    """
+
+    def __init__(self, widths, activations, dtype, rows, members=1):
+        panel = panel_of(dtype)
+        panels = round_up(max(rows, 1), panel) // panel
+        self.panel = panel
+        self.work_size = 0
+        widest = max(widths[1:])
+        columns = round_up(widest, panel)
+        self.layers = np.zeros(len(widths) - 1, LAYER)
+        self.job = np.zeros(1, JOB)
+        parameters, x, self.ones = 0, self._section((widths[0] + 1) * panels * panel), []
+        for i, layer in enumerate(self.layers):
+            last = i == len(self.layers) - 1
+            layer["n_in"], layer["n_out"], layer["activation"] = widths[i], widths[i + 1], activations[i]
+            layer["parameters"], layer["x"], layer["out"] = parameters, x, -1
+            layer["a_rows"] = widths[i + 1] + (not last)
+            self.ones += [x + (p * (widths[i] + 1) + widths[i]) * panel for p in range(panels)]
+            parameters += (widths[i] + 1) * widths[i + 1]
+            x = layer["a"] = self._section(layer["a_rows"] * panels * panel)
+        job, n_out = self.job[0], widths[-1]
+        job["block"], job["n_in"], job["n_out"] = rows, widths[0], n_out
+        job["delta0_at"], job["delta1_at"] = (self._section((widest + panel) * panels * panel) for _ in range(2))
+        job["turned0_at"], job["turned1_at"] = (self._section(columns * panels * panel) for _ in range(2))
+        job["turned_rows"] = panels * panel
+        job["targets_at"] = self._section(n_out * panels * panel)
+        job["labels_at"], job["scale_at"] = self._section(panels * panel), self._section(panels * panel)
+        job["pack_size"] = round_up(ROWS, panel) * DEPTH
+        job["pack_at"] = self._section(job["pack_size"] * members)
+        job["tile_size"] = ROWS * panel
+        job["tile_at"] = self._section(job["tile_size"] * members)
+        job["strip_size"] = STRIP * panel
+        job["strip_at"] = self._section(job["strip_size"] * members)
+        tiles = [-(-(i + 1) // ROWS) * -(-o // panel) for i, o in pairwise(widths)]
+        self.sums_size = max(panels, sum(tiles))
+
+    def _section(self, size):
+        at, self.work_size = self.work_size, self.work_size + int(size)
+        return at
+
+    def work(self, dtype):
+        """A work buffer, with the rows of ones in place."""
+        buffer = np.zeros(self.work_size, dtype)
+        for at in self.ones:
+            buffer[at : at + self.panel] = 1
+        return buffer

@@ -1,0 +1,155 @@
+"""Compiled entry point of training: many steps of forward, backward and update in one call.
+
+Every member of the team calls `train` with the same arguments and its own number; they meet between sweeps. A batch larger than
+a block of rows is worked off block by block, its gradient added up in memory in the same order whatever the team.
+"""
+
+from .dense import backward, ceil_div, forward, turn, vectors_in, weights
+from .gather import gather_lanes, gather_panel
+from .jit import entry, kernel
+from .output import output_column
+from .simd import lanes
+from .team import NOT_FINITE, SEEN, STOPPING, UPDATED, barrier, share, stop_asked
+from .tile import VECTORS
+from .update import ADD, L2, MORE, begin_step
+
+
+@kernel
+def gather_block(work, job, source, targets, labels, sample_weight, order, first, rows, total, strip, member, members):
+    """Inputs, targets and shares in the mean of the samples order[first : first + rows]."""
+    panel = VECTORS * lanes(work)
+    panels = ceil_div(rows, panel)
+    for p in range(share(panels, member, members), share(panels, member + 1, members)):
+        at, here = first + p * panel, min(panel, rows - p * panel)
+        to, n = p * (job.n_in + 1) * panel, job.n_in
+        gather_panel(work, to, strip, source, job.x_base, job.x_row, job.x_column, order, at, here, n)
+        if job.has_targets:
+            to, n = job.targets_at + p * job.n_out * panel, job.n_out
+            gather_panel(work, to, strip, targets, job.t_base, job.t_row, job.t_column, order, at, here, n)
+        if job.has_labels:
+            gather_lanes(work, job.labels_at + p * panel, labels, order, at, here, 1.0)
+        scale = 1.0 / total if total != 0.0 else 0.0
+        if job.has_weights:
+            gather_lanes(work, job.scale_at + p * panel, sample_weight, order, at, here, scale)
+        else:
+            for r in range(panel):
+                work[job.scale_at + p * panel + r] = scale if r < here else 0.0
+
+
+@kernel
+def weight_of(job, sample_weight, order, first, rows):
+    """The samples' total weight: what a mean over them is divided by."""
+    if not job.has_weights:
+        return float(rows)
+    total = 0.0
+    for r in range(first, first + rows):
+        total += sample_weight[order[r]]
+    return total
+
+
+@kernel
+def output_panels(work, job, z, delta, rows, sums, member, members):
+    """Loss and delta of the output layer; the panels' losses go to `sums`."""
+    panel = VECTORS * lanes(work)
+    panels, n = ceil_div(rows, panel), job.n_out
+    for p in range(share(panels, member, members), share(panels, member + 1, members)):
+        loss = 0.0
+        for v in range(0, vectors_in(work, rows, p) * lanes(work), lanes(work)):
+            at = p * n * panel + v
+            loss += output_column(
+                work, z + at, delta + at, job.targets_at + at, job.labels_at + p * panel + v, job.scale_at + p * panel + v,
+                n, job.output, job.loss, job.has_labels,
+            )  # fmt: skip
+        sums[p] = loss
+
+
+@kernel
+def sum_of(sums, n):
+    total = 0.0
+    for i in range(n):
+        total += sums[i]
+    return total
+
+
+@kernel
+def _downwards(work, params, state, gradient, sums, layers, job, rows, step, sync, member, members, meeting):
+    """From the output's delta through every layer: the delta below, then this layer's weights. Returns the barriers met.
+
+    A layer's weights change only after the barrier behind which everyone has its delta below. Deltas and their turned copies
+    have two places each, used by turns, so that one barrier a layer is enough.
+    """
+    pack, tile = job.pack_at + member * job.pack_size, job.tile_at + member * job.tile_size
+    tiles = 0
+    delta, spare, turned, turned_spare = job.delta0_at, job.delta1_at, job.turned0_at, job.turned1_at
+    for i in range(layers.size - 1, -1, -1):
+        layer = layers[i]
+        turn(work, layer, delta, turned, job.turned_rows, rows, member, members)
+        if i > 0:
+            backward(work, params, layer, layers[i - 1], delta, spare, rows, pack, member, members)
+        meeting = barrier(sync, members, meeting)
+        tiles += weights(
+            work, layer, turned, job.turned_rows, rows, tile, params, state, gradient, sums, tiles, step, member, members
+        )  # fmt: skip
+        delta, spare, turned, turned_spare = spare, delta, turned_spare, turned
+    return tiles, meeting
+
+
+@kernel
+def _upwards(work, params, layers, job, rows, sync, member, members, meeting):
+    for i in range(layers.size):
+        forward(work, params, layers[i], rows, job.pack_at + member * job.pack_size, member, members)
+        meeting = barrier(sync, members, meeting)
+    return meeting
+
+
+@entry
+def train(
+    params, state, gradient, work, sums, losses, layers, jobs, source, targets, labels, sample_weight, order, rules, sync,
+    member, members,
+):  # fmt: skip
+    """Run ``losses.size`` steps over the samples in `order`, `batch` of them a step.
+
+    losses : float64 (steps,), the loss of each step before its update, written
+    layers, jobs : see plan.py
+    source, targets : flat arrays of the net's dtype; labels : int64; sample_weight : the net's dtype
+    rules : float64 (members, STEP_SIZE), see update.py; `jobs[0].done` steps have been made before
+    sync : see team.py. Stops early, before a step's update, when its loss is not finite, and after a step when asked to.
+    """
+    job, step, meeting = jobs[0], rules[member], 0
+    z = layers[layers.size - 1].a
+    strip = job.strip_at + member * job.strip_size
+    for s in range(losses.size):
+        begin_step(step, job.done + s + 1)
+        first = s * job.batch
+        end = min(order.size, first + job.batch)
+        total = weight_of(job, sample_weight, order, first, end - first)
+        loss, tiles = 0.0, 0
+        for start in range(first, end, job.block):
+            rows = min(job.block, end - start)
+            gather_block(
+                work, job, source, targets, labels, sample_weight, order, start, rows, total, strip, member, members
+            )  # fmt: skip
+            meeting = barrier(sync, members, meeting)
+            meeting = _upwards(work, params, layers, job, rows, sync, member, members, meeting)
+            output_panels(work, job, z, job.delta0_at, rows, sums, member, members)
+            meeting = barrier(sync, members, meeting)
+            loss += sum_of(sums, ceil_div(rows, VECTORS * lanes(work)))
+            if not abs(loss) < float("inf"):
+                break
+            step[ADD], step[MORE] = start > first, start + rows < end
+            # The sums of squares take the losses' place in `sums` only behind the next barrier, when all have added these up.
+            tiles, meeting = _downwards(
+                work, params, state, gradient, sums, layers, job, rows, step, sync, member, members, meeting
+            )  # fmt: skip
+            if member == 0 and start + rows == end:
+                sync[STOPPING] = stop_asked(sync)
+            meeting = barrier(sync, members, meeting)
+        finite = abs(loss) < float("inf")
+        if finite:
+            loss += 0.5 * step[L2] * sum_of(sums, tiles)
+        if member == 0:
+            losses[s] = loss
+            sync[SEEN], sync[UPDATED] = s + 1, s + finite
+            sync[NOT_FINITE] = not abs(loss) < float("inf")
+        if sync[STOPPING] != 0 or not abs(loss) < float("inf"):
+            break

@@ -1,0 +1,89 @@
+"""Update rules as the epilogue of the weights' product: a tile of the gradient goes straight into the parameters.
+
+`step` is a float64 array of the step's numbers (see the names below). Plain SGD: W -= lr g. Momentum in the velocity form
+v = mu v - lr g, W += v, Nesterov's W += mu v - lr g (Sutskever et al., 2013; as in scikit-learn and Keras). Adam: Kingma and Ba
+(2015), section 2's efficient form, that is, with epsilon outside the bias correction:
+W -= lr sqrt(1 - beta_2**t) / (1 - beta_1**t) m / (sqrt(v) + epsilon), again as in scikit-learn and Keras.
+"""
+
+from .jit import kernel
+from .memory import lane_sum, load, load_first, store, store_first
+from .simd import elementwise, lanes, square_root, vector
+from .tile import VECTORS
+
+GRADIENT, SGD, MOMENTUM, NESTEROV, ADAM = range(5)
+# Values of a rule's state beside each parameter.
+SLOTS = {GRADIENT: 0, SGD: 0, MOMENTUM: 1, NESTEROV: 1, ADAM: 2}
+# Where a step's numbers stand in `step`. MORE: a later block of rows adds to this gradient; ADD: earlier ones have.
+RULE, LR, L2, BETA_1, BETA_2, EPSILON, RATE, MORE, ADD, STEP_SIZE = range(10)
+
+sqrt = elementwise(square_root)
+
+
+@kernel
+def begin_step(step, count):
+    """The rate of step number `count` (from 1 on), bias correction included."""
+    step[RATE] = step[LR]
+    if step[RULE] == ADAM:
+        step[RATE] *= (1 - step[BETA_2] ** count) ** 0.5 / (1 - step[BETA_1] ** count)
+
+
+@kernel
+def _get(array, i, n):
+    return load(array, i) if n >= lanes(array) else load_first(array, i, n)
+
+
+@kernel
+def _put(array, i, x, n):
+    if n >= lanes(array):
+        store(array, i, x)
+    else:
+        store_first(array, i, x, n)
+
+
+@kernel
+def update_tile(params, state, gradient, at, stride, work, tile, rows, penalised, width, sums, sum_at, step):
+    """Apply the rule to params[at + i * stride + j], i < rows and j < width, with the gradient tile in `work`.
+
+    The first `penalised` rows are weights, the rest the bias. Leaves the sum of the weights' squares in sums[sum_at].
+    """
+    panel = VECTORS * lanes(work)
+    squares = vector(params, 0.0)
+    for i in range(rows):
+        l2 = step[L2] if i < penalised else 0.0
+        for j in range(0, width, lanes(work)):
+            n, p = width - j, at + i * stride + j
+            g = load(work, tile + i * panel + j)
+            if step[ADD] != 0:
+                g = g + _get(gradient, p, n)
+            if step[MORE] != 0:
+                _put(gradient, p, g, n)
+                continue
+            w = _get(params, p, n)
+            if l2 != 0:
+                g = g + w * l2
+                squares = squares + w * w
+            _apply(params, state, gradient, p, n, w, g, step)
+    sums[sum_at] = lane_sum(squares)
+
+
+@kernel
+def _apply(params, state, gradient, p, n, w, g, step):
+    rule, rate = step[RULE], step[RATE]
+    if rule == SGD:
+        _put(params, p, w - g * rate, n)
+    elif rule == GRADIENT:
+        _put(gradient, p, g, n)
+    elif rule == ADAM:
+        second = p + params.size
+        m = _get(state, p, n) * step[BETA_1] + g * (1 - step[BETA_1])
+        v = _get(state, second, n) * step[BETA_2] + g * g * (1 - step[BETA_2])
+        _put(state, p, m, n)
+        _put(state, second, v, n)
+        _put(params, p, w - m * rate / (sqrt(v) + step[EPSILON]), n)
+    else:
+        v = _get(state, p, n) * step[BETA_1] - g * rate
+        _put(state, p, v, n)
+        if rule == NESTEROV:
+            v = v * step[BETA_1] - g * rate
+        _put(params, p, w + v, n)

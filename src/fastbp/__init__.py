@@ -1,0 +1,14 @@
+"""fastbp: dense multi-layer networks trained by back-propagation on CPUs, from NumPy arrays, by compiled kernels."""
+
+from importlib import metadata as _metadata
+
+from . import graph
+from .gradcheck import GradientCheck, check_gradients
+from .history import DivergenceError, History
+from .mlp import MLP
+from .optimizers import SGD, Adam
+from .warmup import warmup
+
+__version__ = _metadata.version("fastbp")
+
+__all__ = ["MLP", "SGD", "Adam", "DivergenceError", "GradientCheck", "History", "check_gradients", "graph", "warmup"]

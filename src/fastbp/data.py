@@ -1,0 +1,110 @@
+"""The caller's arrays as the kernels see them: flat, with steps between rows and columns; never copied whole."""
+
+import numpy as np
+
+STAGED_BYTES = 1 << 20  # how much is converted at a time, where one batch is less
+
+
+class Matrix:
+    """A validated (n, k) array of real numbers in the caller's own dtype and memory layout.
+
+    Attributes
+    ----------
+    flat, base, row_step, column_step
+        Element (r, i) is ``flat[base + r * row_step + i * column_step]``, where `direct`.
+    direct : bool
+        Whether a kernel of the net's dtype can read the array where it lies; otherwise rows are converted by `rows`.
+    """
+
+    def __init__(self, array, dtype):
+        self.array, self.dtype = array, np.dtype(dtype)
+        size = self.dtype.itemsize
+        self.direct = array.dtype == dtype and array.flags.aligned and all(s % size == 0 for s in array.strides)
+        if self.direct:
+            self.row_step, self.column_step = (s // size for s in array.strides)
+            self.flat, self.base = _flat(array)
+
+    def rows(self, index):
+        """The rows `index` as a matrix that a kernel can read."""
+        return Matrix(self.array[index].astype(self.dtype), self.dtype)
+
+
+def _flat(array):
+    """All memory from the array's lowest element to its highest as one flat array, and the place of element (0, 0)."""
+    base, last = 0, 0
+    for axis, (n, stride) in enumerate(zip(array.shape, array.strides, strict=True)):
+        if stride < 0:
+            array = np.flip(array, axis)
+            base -= (n - 1) * stride
+        last += (n - 1) * abs(stride)
+    size = array.itemsize
+    flat = np.lib.stride_tricks.as_strided(array, (last // size + 1,), (size,), writeable=False)
+    return flat, base // size
+
+
+class Samples:
+    """Inputs with what they are trained on: targets (n, k) or integer labels (n,), and each sample's weight.
+
+    Parameters
+    ----------
+    x : ndarray (n, n_in)
+    targets : ndarray (n, n_out) or None
+    labels : ndarray of int64 (n,) or None
+    weight : ndarray (n,) or None
+    dtype : the net's dtype
+    """
+
+    def __init__(self, x, targets, labels, weight, dtype):
+        self.dtype = np.dtype(dtype)
+        self.x = Matrix(x, dtype)
+        self.targets = None if targets is None else Matrix(targets, dtype)
+        self.labels = labels
+        self.weight = None if weight is None else np.array(weight, dtype)
+        self.n = len(x)
+
+    @property
+    def direct(self):
+        return self.x.direct and (self.targets is None or self.targets.direct)
+
+    @property
+    def total(self):
+        """What a mean over all samples is divided by."""
+        return float(self.n) if self.weight is None else float(np.sum(self.weight, dtype=np.float64))
+
+    def staged(self, index):
+        """The samples `index`, converted to the net's dtype."""
+        part = object.__new__(Samples)
+        part.dtype, part.n, part.x = self.dtype, len(index), self.x.rows(index)
+        part.targets = self.targets and self.targets.rows(index)
+        part.labels = None if self.labels is None else self.labels[index]
+        part.weight = None if self.weight is None else self.weight[index]
+        return part
+
+    def pieces(self, order, rows):
+        """(samples, order in them) pieces that follow `order`, each but the last of a multiple of `rows` rows."""
+        if self.direct:
+            yield self, order
+            return
+        row_bytes = max(1, self.x.array.shape[1] * self.dtype.itemsize)
+        step = max(1, STAGED_BYTES // row_bytes // rows) * rows
+        for first in range(0, len(order), step):
+            part = self.staged(order[first : first + step])
+            yield part, np.arange(part.n)
+
+    def describe(self, job):
+        """Tell the kernels where everything lies; returns their arguments (source, targets, labels, sample_weight)."""
+        empty = np.empty(0, self.dtype)
+        nothing = np.empty(0, self.dtype)
+        nothing.flags.writeable = False
+        job["x_base"], job["x_row"], job["x_column"] = self.x.base, self.x.row_step, self.x.column_step
+        job["has_targets"], job["has_labels"] = self.targets is not None, self.labels is not None
+        job["has_weights"] = self.weight is not None
+        if self.targets is not None:
+            job["t_base"], job["t_row"] = self.targets.base, self.targets.row_step
+            job["t_column"] = self.targets.column_step
+        return (
+            self.x.flat,
+            nothing if self.targets is None else self.targets.flat,
+            np.empty(0, np.int64) if self.labels is None else self.labels,
+            empty if self.weight is None else self.weight,
+        )

@@ -1,0 +1,322 @@
+"""The model: a dense multi-layer network, its training and its use."""
+
+import copy
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from . import engine
+from .data import Samples
+from .history import History
+from .initializers import initial_weights
+from .optimizers import SGD, Adam
+from .structure import Structure
+from .team import Team, team_size
+from .training import Course
+from .validation import check_count, check_inputs, check_number, check_targets, check_weight
+
+Callback = Callable[["MLP", History], object]
+
+
+class MLP(Structure):
+    """A dense network trained by back-propagation: a = f(x @ W + b), layer after layer.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Units of the input, of each hidden layer and of the output. ``[n_in, n_out]`` alone is linear or logistic regression.
+    hidden : str or sequence of str, default "sigmoid"
+        Activation of the hidden layers, one name or one a layer: "identity", "sigmoid" (or "logistic"), "tanh", "relu",
+        "leaky_relu" (slope 0.01), "elu" (alpha 1), "softplus".
+    output : str, default "softmax"
+        "softmax", "sigmoid", "identity", "tanh", "relu" or "softplus".
+    loss : str, optional
+        "cross_entropy" (softmax output only, its default), "binary_cross_entropy" (sigmoid output only, its default),
+        "squared_error" (half the sum over outputs; the default of all others) or "softmax_cross_entropy" (softmax taken of
+        whatever the outputs are). A loss is a mean over rows, and its gradient is the gradient of exactly that.
+    init : str or callable, default "glorot_uniform"
+        Also "glorot_normal", "he_uniform", "he_normal", or a callable (rng, shape) -> array, called once a layer. Biases
+        start at 0.
+    dtype : "float32" or "float64", default "float32"
+        Of the parameters and of all arithmetic.
+    seed : int or None, default 0
+        Of the initial weights and the shuffles. The same seed gives the same net, shuffles and bits; None draws a fresh one.
+
+    Attributes
+    ----------
+    weights, biases : sequences of ndarray (n_in, n_out) and (n_out,), one a layer
+        The net's own memory: writing into an array changes the net.
+    widths, hidden, output, loss_name, dtype
+        As given, names filled in.
+    history_ : History or None
+        Of the last fit.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a width below 1, a name that is not known, or a loss that does not go with the output.
+
+    Examples
+    --------
+    >>> import numpy as np, fastbp
+    >>> X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    >>> net = fastbp.MLP([2, 4, 1], hidden="tanh", output="sigmoid", seed=1)
+    >>> history = net.fit(X, [0, 1, 1, 0], epochs=2000, batch_size=4, optimizer=fastbp.SGD(1.0))
+    >>> net.predict(X)
+    array([0, 1, 1, 0])
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        hidden: str | Sequence[str] = "sigmoid",
+        output: str = "softmax",
+        loss: str | None = None,
+        init: str | Callable[[np.random.Generator, tuple[int, int]], ArrayLike] = "glorot_uniform",
+        dtype: DTypeLike = "float32",
+        seed: int | None = 0,
+    ) -> None:
+        super().__init__(widths, hidden, output, loss, dtype)
+        self._rng = np.random.default_rng(seed)
+        for view in self.weights:
+            view[...] = initial_weights(init, self._rng, view.shape)
+        self._steps_done = 0
+        self._optimizer_type: tuple[str, int] | None = None
+        self.history_: History | None = None
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        epochs: int = 300,
+        batch_size: int | None = 25,
+        optimizer: SGD | Adam = SGD(0.1),  # noqa: B008 - a frozen value
+        l2: float = 0.0,
+        shuffle: bool = True,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        patience: int | None = None,
+        restore_best: bool = True,
+        sample_weight: ArrayLike | None = None,
+        callbacks: Callback | Sequence[Callback] = (),
+        progress: bool = False,
+        n_threads: int | None = None,
+    ) -> History:
+        """Train by minibatch descent, going on from the present weights and optimizer state.
+
+        Parameters
+        ----------
+        X : array_like (n_samples, n_in)
+            Any real dtype and memory layout; converted a batch at a time, never copied whole.
+        y : array_like
+            Integer labels (n_samples,), one-hot or probabilities (n_samples, n_out), 0 or 1 (n_samples,) for one sigmoid
+            output, real (n_samples,) or (n_samples, n_out) for regression.
+        epochs : int, default 300
+            Passes over the samples, at most.
+        batch_size : int or None, default 25
+            Samples a step; the last batch of an epoch may be smaller. None takes all samples at once.
+        optimizer : SGD or Adam, default SGD(0.1)
+            Its state is kept in the net from one fit to the next, until an optimizer of another kind is given.
+        l2 : float, default 0
+            Penalty 1/2 l2 sum(W**2), weights only, part of the loss and of its gradient.
+        shuffle : bool, default True
+            A new random order each epoch.
+        X_val, y_val : array_like, optional
+            Validation set, its loss taken after each epoch.
+        patience : int, optional
+            Stop after this many epochs in a row without a lower validation loss (training loss if there is no such set).
+        restore_best : bool, default True
+            With patience, end with the weights of the best epoch.
+        sample_weight : array_like (n_samples,), optional
+            Not negative. Means become weighted means.
+        callbacks : callable or sequence of callables, default ()
+            Each called as ``callback(net, history)`` after every epoch; True stops.
+        progress : bool, default False
+            Show a progress bar with loss, validation loss and samples a second.
+        n_threads : int, optional
+            Threads; by default as many as pay. The result has the same bits for any number.
+
+        Returns
+        -------
+        History
+            Also kept as ``history_``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For bad input, before anything is changed.
+        DivergenceError
+            A ValueError: a loss was NaN or infinite. The net keeps its last finite weights.
+
+        Warns
+        -----
+        UserWarning
+            On Ctrl-C, which stops within one step and leaves a usable net and history.
+        """
+        samples = self._samples(X, y, sample_weight)
+        if (X_val is None) != (y_val is None):
+            raise ValueError(f"X_val and y_val go together, got only {'X_val' if y_val is None else 'y_val'}")
+        validation = None if X_val is None else self._samples(X_val, y_val, None, "X_val", "y_val")
+        epochs = check_count("epochs", epochs)
+        batch = samples.n if batch_size is None else min(check_count("batch_size", batch_size), samples.n)
+        if not isinstance(optimizer, SGD | Adam):
+            raise TypeError(f"optimizer must be a fastbp.SGD or fastbp.Adam, got {optimizer!r}")
+        if patience is not None:
+            patience = check_count("patience", patience)
+        each = (callbacks,) if callable(callbacks) else tuple(callbacks)
+        for callback in each:
+            if not callable(callback):
+                raise TypeError(f"callbacks must be callables (net, history), got {callback!r}")
+        numbers = optimizer.numbers()
+        numbers[engine.update.L2] = check_number("l2", l2, least=0)
+        members = team_size(n_threads, engine.work_of(self._network, batch))
+        self._prepare(optimizer)
+        self.history_ = history = History()
+        course = Course(self, samples, validation, history, patience, restore_best, each, n_threads)
+        with Team(members) as team:
+            course.run(team, numbers, batch, epochs, shuffle, progress)
+        return history
+
+    def _prepare(self, optimizer):
+        """Make the optimizer's state, unless the last fit left it."""
+        kind = type(optimizer).__name__, optimizer.rule
+        if self._optimizer_type != kind:
+            slots = engine.update.SLOTS[optimizer.rule]
+            self._state = np.zeros(slots * self._parameters.size, self.dtype)
+            self._optimizer_type, self._steps_done = kind, 0
+
+    def _samples(self, X, y, sample_weight, x_name="X", y_name="y"):
+        X = check_inputs(x_name, X, self.widths[0], self.dtype)
+        if len(X) == 0:
+            raise ValueError(f"{x_name} must have at least one row, got shape {X.shape}")
+        targets, labels = check_targets(y_name, y, len(X), self.widths[-1], self.loss_name, self.dtype)
+        return Samples(X, targets, labels, check_weight(sample_weight, len(X), self.dtype), self.dtype)
+
+    def forward(self, X: ArrayLike) -> list[np.ndarray]:
+        """Every layer's activations.
+
+        Parameters
+        ----------
+        X : array_like (n_samples, n_in)
+
+        Returns
+        -------
+        list of ndarray (n_samples, n_out)
+            ``forward(X)[l]`` is a of layer l, hidden layers first; the last is the net's output.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a wrong number of features, NaN, infinity, or an array that is not of real numbers.
+        """
+        X = check_inputs("X", X, self.widths[0], self.dtype)
+        return engine.activations(self._network, self._parameters, X, range(len(self.widths) - 1))
+
+    def _outputs(self, X):
+        X = check_inputs("X", X, self.widths[0], self.dtype)
+        return engine.activations(self._network, self._parameters, X, [len(self.widths) - 2])[0]
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Labels of a classifier, or the values of a regression.
+
+        Parameters
+        ----------
+        X : array_like (n_samples, n_in)
+
+        Returns
+        -------
+        ndarray
+            Softmax output or softmax cross-entropy: the label of the largest output, int64 (n_samples,). Sigmoid outputs with
+            their own loss: 0 or 1, int64 (n_samples,), or (n_samples, n_out) for several. Otherwise the outputs,
+            (n_samples,) for one, else (n_samples, n_out).
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for ``forward``.
+        """
+        a = self._outputs(X)
+        if "softmax" in (self.output, self.loss_name.split("_")[0]):
+            return a.argmax(axis=1)
+        if self.loss_name == "binary_cross_entropy":
+            a = (a > 0.5).astype(np.int64)
+        return a[:, 0] if a.shape[1] == 1 else a
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Probabilities of a classifier's classes.
+
+        Parameters
+        ----------
+        X : array_like (n_samples, n_in)
+
+        Returns
+        -------
+        ndarray (n_samples, n_classes)
+            For one sigmoid output the columns are P(0) and P(1), as in scikit-learn; for several each output's own.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for ``forward``; also if the net is a regression.
+        """
+        if self.loss_name == "squared_error" and self.output not in ("softmax", "sigmoid"):
+            raise ValueError(f"predict_proba needs a classifier, got output={self.output!r} with loss={self.loss_name!r}")
+        a = self._outputs(X)
+        if self.loss_name == "softmax_cross_entropy":
+            a = np.exp(a - a.max(axis=1, keepdims=True))
+            return a / a.sum(axis=1, keepdims=True)
+        return np.hstack([1 - a, a]) if self.output == "sigmoid" and a.shape[1] == 1 else a
+
+    def loss(self, X: ArrayLike, y: ArrayLike, l2: float = 0.0, sample_weight: ArrayLike | None = None) -> float:
+        """The mean loss over the samples, penalty included.
+
+        Parameters
+        ----------
+        X, y, l2, sample_weight
+            As for ``fit``.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for ``fit``.
+        """
+        samples, l2 = self._samples(X, y, sample_weight), check_number("l2", l2, least=0)
+        penalty = l2 and l2 / 2 * sum(float(np.sum(np.square(w, dtype=np.float64))) for w in self.weights)
+        return engine.mean_loss(self._network, self._parameters, samples) + penalty
+
+    def loss_and_gradients(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        l2: float = 0.0,
+        sample_weight: ArrayLike | None = None,
+        n_threads: int | None = None,
+    ) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
+        """The loss and its gradient, with all samples as one batch; the net is left as it is.
+
+        Parameters
+        ----------
+        X, y, l2, sample_weight, n_threads
+            As for ``fit``.
+
+        Returns
+        -------
+        loss : float
+        dWs : list of ndarray (n_in, n_out)
+        dbs : list of ndarray (n_out,)
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for ``fit``.
+        """
+        samples, l2 = self._samples(X, y, sample_weight), check_number("l2", l2, least=0)
+        loss, flat = engine.loss_and_gradient(self._network, self._parameters, samples, l2, n_threads)
+        like = copy.copy(self)
+        like._restore(flat)
+        return loss, list(like.weights), list(like.biases)

@@ -1,0 +1,105 @@
+"""What a net consists of: its layers, their names, and the flat parameters behind the arrays that users see."""
+
+import copy
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .engine import Network
+from .names import HIDDEN, LOSSES, OUTPUTS, hidden_names, loss_name
+from .parameters import Parameters
+from .validation import check_count, known
+
+MAX_PARAMETERS = 2**40  # more could not be allocated; and below it no size in the kernels can overflow
+
+
+class Structure:
+    """Widths, activations, loss, dtype and parameters of a dense network; see `MLP`, which trains and uses one."""
+
+    def __init__(self, widths, hidden, output, loss, dtype):
+        if isinstance(widths, str) or not np.iterable(widths):
+            raise TypeError(f"widths must be a sequence of whole numbers, got {widths!r}")
+        self.widths = tuple(check_count(f"widths[{i}]", w) for i, w in enumerate(widths))
+        if len(self.widths) < 2:
+            raise ValueError(f"widths must be at least [n_in, n_out], got {list(self.widths)}")
+        self.hidden = hidden_names(hidden, len(self.widths) - 2)
+        self.output = known("output", output, OUTPUTS)
+        self.loss_name = loss_name(loss, output)
+        self.dtype = np.dtype(known("dtype", np.dtype(dtype).name, ("float32", "float64")))
+        size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.widths))
+        if size > MAX_PARAMETERS:
+            raise ValueError(f"widths must give at most {MAX_PARAMETERS} parameters, got {list(self.widths)} with {size}")
+        self._restore(np.zeros(size, self.dtype))
+        self._state = np.zeros(0, self.dtype)
+
+    def _restore(self, parameters):
+        """Take flat parameters as this net's own and make the views of them."""
+        self._parameters, weights, biases, at = parameters, [], [], 0
+        for n_in, n_out in pairwise(self.widths):
+            weights.append(parameters[at : at + n_in * n_out].reshape(n_in, n_out))
+            at += n_in * n_out
+            biases.append(parameters[at : at + n_out])
+            at += n_out
+        self._weights, self._biases = Parameters("weights", weights), Parameters("biases", biases)
+        codes = [HIDDEN[name] for name in self.hidden] + [0]
+        self._network = Network(self.widths, codes, OUTPUTS[self.output], LOSSES[self.loss_name], self.dtype)
+
+    def __getstate__(self):
+        return {k: v for k, v in self.__dict__.items() if k not in ("_weights", "_biases", "_network")}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._restore(self._parameters)
+
+    @property
+    def weights(self) -> Parameters:
+        return self._weights
+
+    @weights.setter
+    def weights(self, values):
+        self._weights.assign(values)
+
+    @property
+    def biases(self) -> Parameters:
+        return self._biases
+
+    @biases.setter
+    def biases(self, values):
+        self._biases.assign(values)
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """A copy of the net in another dtype, optimizer state included.
+
+        Parameters
+        ----------
+        dtype : "float32" or "float64"
+
+        Returns
+        -------
+        MLP
+        """
+        net = copy.deepcopy(self)
+        net.dtype = np.dtype(known("dtype", np.dtype(dtype).name, ("float32", "float64")))
+        net._state = net._state.astype(net.dtype)
+        net._restore(net._parameters.astype(net.dtype))
+        return net
+
+    def summary(self) -> str:
+        """The layers, their activations and parameters, as text.
+
+        Returns
+        -------
+        str
+        """
+        names = [*self.hidden, self.output]
+        lines = [f"{'layer':>5} {'W':>13} {'activation':>12} {'parameters':>12}"]
+        for i, (w, name) in enumerate(zip(self.weights, names, strict=True)):
+            lines.append(f"{i:>5} {f'{w.shape[0]} x {w.shape[1]}':>13} {name:>12} {w.size + w.shape[1]:>12,}")
+        lines.append(f"{self._parameters.size:,} parameters in {self.dtype}, loss {self.loss_name}")
+        return "\n".join(lines)
+
+    def __repr__(self):
+        hidden = f"hidden={self.hidden!r}, " * bool(self.hidden)
+        return f"MLP({list(self.widths)}, {hidden}output={self.output!r}, loss={self.loss_name!r}, dtype={self.dtype.name!r})"

@@ -1,0 +1,89 @@
+"""Threads for the kernels' team: how many, and running them so that Ctrl-C is heard."""
+
+import os
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from .kernels import team as sync_slots
+from .validation import check_count
+
+# Multiply-adds of a step that are worth one more thread: two threads break even with one near half of this.
+WORK_PER_THREAD = 500_000
+
+
+def available_cpus():
+    """CPUs this process may use: its affinity mask, cut to its control group's quota."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            cpus = min(cpus, max(1, int(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass  # no control groups here, or an older layout of them
+    return cpus
+
+
+def team_size(n_threads, work):
+    """Threads for steps of `work` multiply-adds: the caller's choice, or as many as pay."""
+    if n_threads is not None:
+        return check_count("n_threads", n_threads)
+    return max(1, min(available_cpus(), work // WORK_PER_THREAD))
+
+
+class Team:
+    """A team of `members` threads for the length of a ``with`` block.
+
+    A signal is handled by the main thread between two Python instructions, so the main thread only waits while others compute.
+    In any other thread the caller is the team's first member.
+    """
+
+    def __init__(self, members):
+        self.members = members
+        self.sync = np.zeros(sync_slots.SIZE, np.int64)
+        self._caller_works = threading.current_thread() is not threading.main_thread()
+
+    def __enter__(self):
+        self._pool = ThreadPoolExecutor(max(1, self.members - self._caller_works), "fastbp")
+        return self
+
+    def __exit__(self, *exc):
+        self._pool.shutdown()
+
+    def run(self, task):
+        """Call ``task(member)`` once for each member, side by side. On Ctrl-C the team stops after its step, then the
+        KeyboardInterrupt goes on."""
+        self.sync[:] = 0
+        futures = [self._pool.submit(self._member, task, m) for m in range(self._caller_works, self.members)]
+        if self._caller_works:
+            futures.append(_done(self._member, task, 0))
+        interrupt = None
+        for future in futures:
+            while not future.done():
+                try:
+                    future.exception()
+                except KeyboardInterrupt as error:
+                    self.sync[sync_slots.STOP], interrupt = 1, error
+        for future in futures:
+            future.result()
+        if interrupt is not None:
+            raise interrupt
+
+    def _member(self, task, member):
+        try:
+            task(member)
+        except BaseException:  # let the others pass their barriers: they would wait for this one for ever
+            self.sync[sync_slots.STOP] = 1
+            self.sync[sync_slots.ARRIVED] = 1 << 62
+            raise
+
+
+def _done(function, *args):
+    future: Future = Future()
+    try:
+        future.set_result(function(*args))
+    except Exception as error:
+        future.set_exception(error)
+    return future

@@ -1,0 +1,111 @@
+"""The course of a fit: epochs, shuffles, validation, stopping. Everything inside an epoch is the kernels'."""
+
+import math
+import warnings
+from contextlib import closing
+
+import numpy as np
+
+from .engine import Steps, mean_loss
+from .history import DivergenceError
+from .progress import Progress
+
+
+class Course:
+    """One fit of one net.
+
+    Parameters
+    ----------
+    net : MLP
+    samples, validation : Samples, and Samples or None
+    history : History, filled in
+    patience : int or None
+        Epochs without a lower monitored loss after which to stop.
+    restore_best : bool
+        With patience, end with the weights of the best epoch.
+    callbacks : sequence of callables (net, history)
+    """
+
+    def __init__(self, net, samples, validation, history, patience, restore_best, callbacks, n_threads):
+        self.net, self.samples, self.validation, self.history = net, samples, validation, history
+        self.patience, self.restore_best = patience, restore_best and patience is not None
+        self.callbacks, self.n_threads = callbacks, n_threads
+        self.best_loss, self.best_parameters = math.inf, None
+
+    def run(self, team, numbers, batch, epochs, shuffle, progress):
+        """Train for at most `epochs` epochs; fills in the history."""
+        net, history = self.net, self.history
+        steps = Steps(net._network, net._parameters, net._state, self.samples, batch, numbers, team)
+        try:
+            with closing(Progress(epochs, progress)) as bar:
+                while history.stopped_by is None:
+                    order = net._rng.permutation(self.samples.n) if shuffle else np.arange(self.samples.n)
+                    self._epoch(steps, order, batch)
+                    bar.update(history, self.samples.n)
+                    if history.stopped_by is None and history.n_epochs == epochs:
+                        history.stopped_by = "epochs"
+        except KeyboardInterrupt:
+            history.stopped_by = "interrupt"
+            where = f"after {history.n_epochs} epochs and {len(history.batch_loss)} steps"
+            warnings.warn(f"fit was interrupted {where}; the net holds the weights of its last whole step", stacklevel=3)
+        if self.best_parameters is not None and history.stopped_by != "interrupt":
+            net._parameters[:] = self.best_parameters
+
+    def _epoch(self, steps, order, batch):
+        net, history = self.net, self.history
+        before = net._parameters.copy(), net._state.copy()
+        losses, made, interrupt = steps.run(order, net._steps_done)
+        history.batch_loss += losses.tolist()
+        if interrupt is None and not np.isfinite(losses[-1]):
+            made = self._last_finite(steps, order[: made * batch], made, before)
+            net._steps_done += made
+            history.stopped_by = "divergence"
+            raise DivergenceError(history.n_epochs, len(losses) - 1, history)
+        net._steps_done += made
+        if interrupt is not None:
+            raise interrupt
+        history.loss.append(self._mean(losses, order, batch))
+        self._watch()
+        for callback in self.callbacks:
+            if callback(net, history) is True and history.stopped_by is None:
+                history.stopped_by = "callback"
+
+    def _mean(self, losses, order, batch):
+        """The epoch's loss: batches count by their samples, or their samples' weight."""
+        if self.samples.weight is None:
+            shares = np.full(len(losses), float(batch))
+            shares[-1] = len(order) - batch * (len(losses) - 1)
+        else:
+            shares = np.add.reduceat(self.samples.weight[order], np.arange(0, len(order), batch), dtype=np.float64)
+        return float(np.dot(losses, shares) / shares.sum())
+
+    def _last_finite(self, steps, order, made, before):
+        """Where an update overflowed, do the epoch's steps over again up to the last one with finite weights.
+
+        The same steps give the same bits, so this is exactly where the net was, at the cost of one copy an epoch.
+        """
+        net = self.net
+        while made and not (np.isfinite(net._parameters).all() and np.isfinite(net._state).all()):
+            made -= 1
+            net._parameters[:], net._state[:] = before
+            if made:
+                _, _, interrupt = steps.run(order[: made * steps.batch], net._steps_done)
+                if interrupt is not None:
+                    net._parameters[:], net._state[:] = before
+                    return 0
+        return made
+
+    def _watch(self):
+        """Monitor the validation loss, or without a validation set the training loss."""
+        net, history = self.net, self.history
+        if self.validation is not None:
+            history.val_loss.append(mean_loss(net._network, net._parameters, self.validation, self.n_threads))
+        if self.patience is None:
+            return
+        loss = history.loss[-1] if self.validation is None else history.val_loss[-1]
+        if loss < self.best_loss:
+            self.best_loss, history.best_epoch = loss, history.n_epochs - 1
+            if self.restore_best:
+                self.best_parameters = net._parameters.copy()
+        elif history.best_epoch is None or history.n_epochs - 1 - history.best_epoch >= self.patience:
+            history.stopped_by = "patience"

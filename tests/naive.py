@@ -1,0 +1,140 @@
+"""The slow, obvious twin of the kernels: loops over scalars in Python floats, importing nothing from fastbp."""
+
+import math
+
+LEAK = 0.01
+
+
+def sigmoid(z):
+    return 1 / (1 + math.exp(-z)) if z >= 0 else math.exp(z) / (1 + math.exp(z))
+
+
+def softplus(z):
+    return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
+
+
+VALUE = {
+    "identity": lambda z: z,
+    "sigmoid": sigmoid,
+    "tanh": math.tanh,
+    "relu": lambda z: z if z > 0 else 0.0,
+    "leaky_relu": lambda z: z if z > 0 else LEAK * z,
+    "elu": lambda z: z if z > 0 else math.expm1(z),
+    "softplus": softplus,
+}
+# Derivatives with respect to z, from z: the kernels take them from a.
+SLOPE = {
+    "identity": lambda z: 1.0,
+    "sigmoid": lambda z: sigmoid(z) * sigmoid(-z),
+    "tanh": lambda z: 1 - math.tanh(z) ** 2,
+    "relu": lambda z: 1.0 if z > 0 else 0.0,
+    "leaky_relu": lambda z: 1.0 if z > 0 else LEAK,
+    "elu": lambda z: 1.0 if z > 0 else math.exp(z),
+    "softplus": sigmoid,
+}
+
+
+def log_sum_exp(v):
+    top = max(v)
+    return top + math.log(sum(math.exp(x - top) for x in v))
+
+
+def softmax(v):
+    total = log_sum_exp(v)
+    return [math.exp(x - total) for x in v]
+
+
+def dense(x, W, b):
+    return [b[j] + sum(x[i] * W[i][j] for i in range(len(x))) for j in range(len(b))]
+
+
+def outputs(z, output):
+    return softmax(z) if output == "softmax" else [VALUE[output](v) for v in z]
+
+
+def forward(x, weights, biases, hidden, output):
+    """z and a of every layer for one sample."""
+    zs, activations = [], []
+    for layer, (W, b) in enumerate(zip(weights, biases, strict=True)):
+        z = dense(x, W, b)
+        x = outputs(z, output) if layer == len(weights) - 1 else [VALUE[hidden[layer]](v) for v in z]
+        zs.append(z)
+        activations.append(x)
+    return zs, activations
+
+
+def sample_loss(z, a, t, loss):
+    if loss == "cross_entropy":
+        return sum(t[k] * (log_sum_exp(z) - z[k]) for k in range(len(z)))
+    if loss == "binary_cross_entropy":
+        return sum(softplus(z[k]) - t[k] * z[k] for k in range(len(z)))
+    if loss == "squared_error":
+        return 0.5 * sum((a[k] - t[k]) ** 2 for k in range(len(a)))
+    return sum(t[k] * (log_sum_exp(a) - a[k]) for k in range(len(a)))
+
+
+def output_delta(z, a, t, output, loss):
+    """dL/dz of the output layer, the Jacobian written out in full."""
+    n = len(z)
+    if loss == "cross_entropy":
+        p = softmax(z)
+        return [p[k] * sum(t) - t[k] for k in range(n)]
+    if loss == "binary_cross_entropy":
+        return [sigmoid(z[k]) - t[k] for k in range(n)]
+    if loss == "squared_error":
+        g = [a[k] - t[k] for k in range(n)]
+    else:
+        p = softmax(a)
+        g = [p[k] * sum(t) - t[k] for k in range(n)]
+    if output == "softmax":
+        return [sum(g[j] * a[j] * ((j == k) - a[k]) for j in range(n)) for k in range(n)]
+    return [g[k] * SLOPE[output](z[k]) for k in range(n)]
+
+
+def loss_and_gradients(X, targets, weights, biases, hidden, output, loss, l2=0.0, sample_weight=None):
+    """The mean loss with its penalty, and dW and db of every layer as nested lists."""
+    share = sample_weight or [1.0] * len(X)
+    total = sum(share)
+    dWs = [[[l2 * w for w in row] for row in W] for W in weights]
+    dbs = [[0.0] * len(b) for b in biases]
+    value = 0.5 * l2 * sum(w * w for W in weights for row in W for w in row)
+    for x, t, s in zip(X, targets, share, strict=True):
+        zs, activations = forward(x, weights, biases, hidden, output)
+        value += s / total * sample_loss(zs[-1], activations[-1], t, loss)
+        delta = [s / total * d for d in output_delta(zs[-1], activations[-1], t, output, loss)]
+        for layer in reversed(range(len(weights))):
+            below = activations[layer - 1] if layer else x
+            for j, d in enumerate(delta):
+                dbs[layer][j] += d
+                for i, v in enumerate(below):
+                    dWs[layer][i][j] += v * d
+            if layer:
+                W, z = weights[layer], zs[layer - 1]
+                delta = [
+                    SLOPE[hidden[layer - 1]](z[i]) * sum(W[i][j] * delta[j] for j in range(len(delta))) for i in range(len(z))
+                ]
+    return value, dWs, dbs
+
+
+def one_hot(labels, n):
+    return [[float(k == label) for k in range(n)] for label in labels]
+
+
+class Rule:
+    """One scalar parameter's update rule, its state kept between calls."""
+
+    def __init__(self, kind, lr, momentum=0.0, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+        self.kind, self.lr, self.momentum = kind, lr, momentum
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.velocity = self.m = self.v = 0.0
+        self.t = 0
+
+    def step(self, w, g):
+        self.t += 1
+        if self.kind == "adam":
+            self.m = self.beta_1 * self.m + (1 - self.beta_1) * g
+            self.v = self.beta_2 * self.v + (1 - self.beta_2) * g * g
+            rate = self.lr * math.sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
+            return w - rate * self.m / (math.sqrt(self.v) + self.epsilon)
+        self.velocity = self.momentum * self.velocity - self.lr * g
+        return w + (self.momentum * self.velocity - self.lr * g if self.kind == "nesterov" else self.velocity)

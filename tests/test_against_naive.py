@@ -1,0 +1,145 @@
+"""The kernels against their naive twin: forward, gradients and updates, over activations, dtypes, odd shapes and threads."""
+
+import naive
+import numpy as np
+import pytest
+from fastbp.kernels.plan import panel_of
+from fastbp.kernels.simd import lanes_of
+from fastbp.kernels.tile import ROWS
+
+import fastbp
+
+HIDDEN = ["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus"]
+PAIRS = [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy")]
+PAIRS += [(o, loss) for o in ("softmax", "sigmoid", "identity", "tanh", "relu", "softplus")
+          for loss in ("squared_error", "softmax_cross_entropy")]  # fmt: skip
+# Relative to the largest derivative of an array: a few roundings a term of the sums.
+TOLERANCE = {"float32": 3e-5, "float64": 1e-13}
+
+
+def problem(widths, n, dtype, output, seed=0, scale=1.0, **net_options):
+    rng = np.random.default_rng(seed)
+    net = fastbp.MLP(widths, output=output, dtype=dtype, init=lambda rng, shape: rng.normal(0, scale, shape), **net_options)
+    for b in net.biases:
+        b[:] = rng.normal(0, scale, b.shape)
+    X = rng.normal(size=(n, widths[0])).astype(dtype)
+    targets = rng.uniform(size=(n, widths[-1]))
+    targets = (targets / targets.sum(axis=1, keepdims=True)).astype(dtype)
+    return net, X, targets
+
+
+def twin(net, X, targets, **options):
+    """The naive loss and gradients, from the same numbers."""
+    loss, dWs, dbs = naive.loss_and_gradients(
+        X.tolist(), targets.tolist(), [w.tolist() for w in net.weights], [b.tolist() for b in net.biases],
+        net.hidden, net.output, net.loss_name, **options,
+    )  # fmt: skip
+    return loss, [np.array(d) for d in dWs], [np.array(d) for d in dbs]
+
+
+def assert_close(got, wanted, dtype):
+    got, wanted = np.asarray(got), np.asarray(wanted)
+    assert got.shape == wanted.shape
+    assert np.abs(got - wanted).max() <= TOLERANCE[dtype] * max(np.abs(wanted).max(), 1e-3)
+
+
+def assert_gradients(net, X, targets, n_threads=None, **options):
+    loss, dWs, dbs = net.loss_and_gradients(X, targets, n_threads=n_threads, **options)
+    if "sample_weight" in options:
+        options["sample_weight"] = list(options["sample_weight"])
+    true_loss, true_dWs, true_dbs = twin(net, X, targets, **options)
+    assert_close(loss, true_loss, net.dtype.name)
+    for got, wanted in zip(dWs + dbs, true_dWs + true_dbs, strict=True):
+        assert got.dtype == net.dtype
+        assert_close(got, wanted, net.dtype.name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_every_hidden_activation(hidden, dtype):
+    net, X, targets = problem([5, 7, 6, 3], 19, dtype, "softmax", hidden=hidden)
+    activations = net.forward(X)
+    for r, x in enumerate(X.tolist()):
+        _, wanted = naive.forward(x, [w.tolist() for w in net.weights], [b.tolist() for b in net.biases], net.hidden, "softmax")
+        for got, a in zip(activations, wanted, strict=True):
+            assert_close(got[r], a, dtype)
+    assert_gradients(net, X, targets)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("output", "loss"), PAIRS)
+def test_every_output_and_loss(output, loss, dtype):
+    weight = np.random.default_rng(1).uniform(0, 2, 21)
+    for widths in ([4, 5, 3], [4, 2]):
+        net, X, targets = problem(widths, 21, dtype, output, loss=loss, hidden="tanh")
+        assert_gradients(net, X, targets)
+        assert_gradients(net, X, targets, l2=0.3, sample_weight=weight)
+
+
+ROWS_TO_TRY = sorted({1, 2, 7, *(n + d for n in (lanes_of(np.dtype("f4")), panel_of("f4")) for d in (-1, 0, 1)), 71})
+WIDTHS_TO_TRY = sorted({1, 2, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS + 1, *(panel_of("f4") + d for d in (-1, 0, 1)), 67})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", ROWS_TO_TRY)
+def test_odd_numbers_of_rows(n, dtype):
+    net, X, targets = problem([3, ROWS + 1, 2], n, dtype, "softmax", hidden="tanh")
+    for n_threads in (1, 2):
+        assert_gradients(net, X, targets, n_threads)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("width", WIDTHS_TO_TRY)
+def test_odd_widths(width, dtype):
+    for widths in ([width, 3, 2], [3, width, 2], [2, 3, width]):
+        net, X, targets = problem(widths, 5, dtype, "sigmoid", hidden="softplus")
+        for n_threads in (1, 2):
+            assert_gradients(net, X, targets, n_threads)
+
+
+def test_deeper_contraction_than_a_packed_strip():
+    net, X, _ = problem([1030, 3], 40, "float64", "identity")
+    assert_close(net.forward(X)[-1], X @ net.weights[0] + net.biases[0], "float64")
+
+
+RULES = {
+    "sgd": (fastbp.SGD(0.3), {"kind": "sgd", "lr": 0.3}),
+    "momentum": (fastbp.SGD(0.1, momentum=0.8), {"kind": "sgd", "lr": 0.1, "momentum": 0.8}),
+    "nesterov": (fastbp.SGD(0.1, momentum=0.8, nesterov=True), {"kind": "nesterov", "lr": 0.1, "momentum": 0.8}),
+    "adam": (fastbp.Adam(0.05, beta_1=0.7, beta_2=0.95, epsilon=1e-6),
+             {"kind": "adam", "lr": 0.05, "beta_1": 0.7, "beta_2": 0.95, "epsilon": 1e-6}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rule", RULES)
+def test_updates_step_by_step(rule, dtype):
+    """Three epochs of uneven batches, the penalty and sample weights included, against scalar arithmetic."""
+    optimizer, scalar = RULES[rule]
+    net, X, targets = problem([4, ROWS + 3, 3], 23, dtype, "softmax", hidden="tanh")
+    weight = np.random.default_rng(2).uniform(0.5, 2, 23).astype(dtype)
+    other = net.astype("float64")
+    rules = [[naive.Rule(**scalar) for _ in range(p.size)] for p in (*net.weights, *net.biases)]
+    history = net.fit(X, targets, epochs=3, batch_size=9, optimizer=optimizer, l2=0.01, shuffle=False, sample_weight=weight)
+    losses = []
+    for _ in range(3):
+        for first in range(0, 23, 9):
+            part = slice(first, first + 9)
+            loss, dWs, dbs = twin(other, X[part], targets[part], l2=0.01, sample_weight=weight[part].tolist())
+            losses.append(loss)
+            for p, g, r in zip((*other.weights, *other.biases), dWs + dbs, rules, strict=True):
+                p.ravel()[:] = [one.step(w, d) for one, w, d in zip(r, p.ravel().tolist(), g.ravel().tolist(), strict=True)]
+    assert_close(history.batch_loss, losses, dtype)
+    for got, wanted in zip((*net.weights, *net.biases), (*other.weights, *other.biases), strict=True):
+        assert np.abs(got - wanted).max() <= 100 * TOLERANCE[dtype]
+
+
+def test_labels_are_one_hot_targets():
+    labels = np.random.default_rng(3).integers(0, 4, 37)
+    one_hot = np.array(naive.one_hot(labels, 4))
+    for output, loss in PAIRS:
+        net, X, _ = problem([3, 5, 4], 37, "float64", output, loss=loss)
+        by_label, by_row = net.loss_and_gradients(X, labels), net.loss_and_gradients(X, one_hot)
+        assert by_label[0] == by_row[0]
+        for got, wanted in zip(by_label[1] + by_label[2], by_row[1] + by_row[2], strict=True):
+            np.testing.assert_array_equal(got, wanted)
