@@ -9,7 +9,7 @@ shared out by output tiles, so no two members write the same place and no sum is
 """
 
 from .activations import activate, slope
-from .jit import kernel
+from .jit import kernel, section
 from .memory import load, load_first, store
 from .plan import DEPTH
 from .simd import lanes
@@ -37,7 +37,7 @@ def product(c_array, c, first, a_array, a, step, b_array, b, rows, vectors, k):
     tile_columns(c_array, c, first, a_array, a, step, b_array, b, rows, vectors, k)
 
 
-@kernel
+@section
 def forward(work, params, layer, rows, pack, member, members):
     """Activations of one layer for `rows` samples; of the last layer the logits z."""
     panel = VECTORS * lanes(work)
@@ -63,7 +63,7 @@ def forward(work, params, layer, rows, pack, member, members):
         item += p1 - p0
 
 
-@kernel
+@section
 def backward(work, params, layer, below, delta, delta_below, rows, pack, member, members):
     """delta of the layer below from this layer's delta, both (features, samples) panels."""
     panel = VECTORS * lanes(work)
@@ -90,7 +90,7 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, member,
         item += p1 - p0
 
 
-@kernel
+@section
 def turn(work, layer, delta, turned, turned_rows, rows, member, members):
     """delta with features in lanes, for the weights' product: panels [features of a panel][sample][PANEL]."""
     panel = VECTORS * lanes(work)
@@ -101,7 +101,7 @@ def turn(work, layer, delta, turned, turned_rows, rows, member, members):
         transpose(work, to, panel, panel, work, d, panel, min(panel, layer.n_out - q * panel), panel)
 
 
-@kernel
+@section
 def weights(work, layer, turned, turned_rows, rows, tile, params, state, gradient, sums, first_sum, step, member, members):
     """dW and db of one layer tile by tile, each handed to the update rule while it is hot. Returns the tiles of the layer."""
     panel = VECTORS * lanes(work)

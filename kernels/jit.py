@@ -28,6 +28,12 @@ def kernel(function):
     return numba.njit(no_cpython_wrapper=True, **OPTIONS)(function)
 
 
+def section(function):
+    """A kernel that is one place's own: typed as part of its caller. As a function it would be optimised and translated once
+    more for every caller up the chain, which is what a cold compile mostly consists of (12 s of train without, 7 s with)."""
+    return numba.njit(no_cpython_wrapper=True, inline="always", **OPTIONS)(function)
+
+
 def entry(function):
     """A compiled function that Python calls; its machine code is cached on disk."""
     dispatcher = numba.njit(**OPTIONS)(function)

@@ -6,7 +6,7 @@ a block of rows is worked off block by block, its gradient added up in memory in
 
 from .dense import backward, ceil_div, forward, turn, vectors_in, weights
 from .gather import gather_lanes, gather_panel
-from .jit import entry, kernel
+from .jit import entry, kernel, section
 from .output import output_column
 from .simd import lanes
 from .team import NOT_FINITE, SEEN, STOPPING, UPDATED, barrier, share, stop_asked
@@ -14,7 +14,7 @@ from .tile import VECTORS
 from .update import ADD, L2, MORE, begin_step
 
 
-@kernel
+@section
 def gather_block(work, job, source, targets, labels, sample_weight, order, first, rows, total, strip, member, members):
     """Inputs, targets and shares in the mean of the samples order[first : first + rows]."""
     panel = VECTORS * lanes(work)
@@ -47,7 +47,7 @@ def weight_of(job, sample_weight, order, first, rows):
     return total
 
 
-@kernel
+@section
 def output_panels(work, job, z, delta, rows, sums, member, members):
     """Loss and delta of the output layer; the panels' losses go to `sums`."""
     panel = VECTORS * lanes(work)
@@ -71,7 +71,7 @@ def sum_of(sums, n):
     return total
 
 
-@kernel
+@section
 def _downwards(work, params, state, gradient, sums, layers, job, rows, step, sync, member, members, meeting):
     """From the output's delta through every layer: the delta below, then this layer's weights. Returns the barriers met.
 
@@ -94,7 +94,7 @@ def _downwards(work, params, state, gradient, sums, layers, job, rows, step, syn
     return tiles, meeting
 
 
-@kernel
+@section
 def _upwards(work, params, layers, job, rows, sync, member, members, meeting):
     for i in range(layers.size):
         forward(work, params, layers[i], rows, job.pack_at + member * job.pack_size, member, members)
