@@ -94,6 +94,8 @@ def main(argv=None):
     check = fastbp.check_gradients(untrained, X[:5], y[:5])
     print(f"\ngradients against central differences, relative errors\n{check}\n")
 
+    print("compiling the kernels, the first time only ...", flush=True)
+    fastbp.warmup(["float32"])
     net, history = train(args.seed, data, progress=True)
     predicted = net.predict(X_test)
     accuracy = float(np.mean(predicted == y_test))
