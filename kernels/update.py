@@ -6,7 +6,7 @@ v = mu v - lr g, W += v, Nesterov's W += mu v - lr g (Sutskever et al., 2013; as
 W -= lr sqrt(1 - beta_2**t) / (1 - beta_1**t) m / (sqrt(v) + epsilon), again as in scikit-learn and Keras.
 """
 
-from .jit import kernel
+from .jit import kernel, section
 from .memory import lane_sum, load, load_first, store, store_first
 from .simd import elementwise, lanes, square_root, vector
 from .tile import VECTORS
@@ -41,49 +41,44 @@ def _put(array, i, x, n):
         store_first(array, i, x, n)
 
 
-@kernel
+@section
 def update_tile(params, state, gradient, at, stride, work, tile, rows, penalised, width, sums, sum_at, step):
     """Apply the rule to params[at + i * stride + j], i < rows and j < width, with the gradient tile in `work`.
 
     The first `penalised` rows are weights, the rest the bias. Leaves the sum of the weights' squares in sums[sum_at].
     """
-    panel = VECTORS * lanes(work)
+    # Read once: behind every store the compiler would have to read them again.
+    rule, rate, beta_1, beta_2, epsilon = step[RULE], step[RATE], step[BETA_1], step[BETA_2], step[EPSILON]
+    add, more, l2 = step[ADD] != 0, step[MORE] != 0, step[L2]
+    panel, second = VECTORS * lanes(work), params.size
     squares = vector(params, 0.0)
     for i in range(rows):
-        l2 = step[L2] if i < penalised else 0.0
         for j in range(0, width, lanes(work)):
             n, p = width - j, at + i * stride + j
             g = load(work, tile + i * panel + j)
-            if step[ADD] != 0:
+            if add:
                 g = g + _get(gradient, p, n)
-            if step[MORE] != 0:
+            if more:
                 _put(gradient, p, g, n)
                 continue
             w = _get(params, p, n)
-            if l2 != 0:
+            if l2 != 0 and i < penalised:
                 g = g + w * l2
                 squares = squares + w * w
-            _apply(params, state, gradient, p, n, w, g, step)
+            if rule == SGD:
+                _put(params, p, w - g * rate, n)
+            elif rule == GRADIENT:
+                _put(gradient, p, g, n)
+            elif rule == ADAM:
+                m = _get(state, p, n) * beta_1 + g * (1 - beta_1)
+                v = _get(state, second + p, n) * beta_2 + g * g * (1 - beta_2)
+                _put(state, p, m, n)
+                _put(state, second + p, v, n)
+                _put(params, p, w - m * rate / (sqrt(v) + epsilon), n)
+            else:
+                v = _get(state, p, n) * beta_1 - g * rate
+                _put(state, p, v, n)
+                if rule == NESTEROV:
+                    v = v * beta_1 - g * rate
+                _put(params, p, w + v, n)
     sums[sum_at] = lane_sum(squares)
-
-
-@kernel
-def _apply(params, state, gradient, p, n, w, g, step):
-    rule, rate = step[RULE], step[RATE]
-    if rule == SGD:
-        _put(params, p, w - g * rate, n)
-    elif rule == GRADIENT:
-        _put(gradient, p, g, n)
-    elif rule == ADAM:
-        second = p + params.size
-        m = _get(state, p, n) * step[BETA_1] + g * (1 - step[BETA_1])
-        v = _get(state, second, n) * step[BETA_2] + g * g * (1 - step[BETA_2])
-        _put(state, p, m, n)
-        _put(state, second, v, n)
-        _put(params, p, w - m * rate / (sqrt(v) + step[EPSILON]), n)
-    else:
-        v = _get(state, p, n) * step[BETA_1] - g * rate
-        _put(state, p, v, n)
-        if rule == NESTEROV:
-            v = v * step[BETA_1] - g * rate
-        _put(params, p, w + v, n)
