@@ -10,13 +10,16 @@ shared out by output tiles, so no two members write the same place and no sum is
 
 from .activations import activate, slope
 from .jit import kernel, section
-from .memory import load, load_first, store
+from .memory import load, load_first, prefetch, store
 from .plan import DEPTH
 from .simd import lanes
 from .team import share
 from .tile import ROWS, VECTORS, tile_columns, tile_panels
 from .transpose import transpose
 from .update import update_tile
+
+GROUP = 16  # row blocks: 224 rows of 256 samples are 224 KiB
+AHEAD = 16  # rows of W asked for before they are packed: their lines lie a row apart, which no hardware prefetcher follows
 
 
 @kernel
@@ -108,13 +111,19 @@ def weights(work, layer, turned, turned_rows, rows, tile, params, state, gradien
     k = layer.n_in + 1
     blocks, columns = ceil_div(k, ROWS), ceil_div(layer.n_out, panel)
     for item in range(share(blocks * columns, member, members), share(blocks * columns, member + 1, members)):
-        q, block = item // blocks, item % blocks
+        # Row blocks in groups whose inputs stay in the second-level cache while the columns of delta pass by.
+        group = item // (GROUP * columns) * GROUP
+        size = min(GROUP, blocks - group)
+        q, block = (item - group * columns) // size, group + (item - group * columns) % size
         i0, i1 = block * k // blocks, (block + 1) * k // blocks
         width = min(panel, layer.n_out - q * panel)
         x, d = layer.x + i0 * panel, turned + q * turned_rows * panel
         vectors = ceil_div(width, lanes(work))
-        tile_panels(work, tile, True, work, x, k * panel, work, d, i1 - i0, vectors, rows)
         at = layer.parameters + i0 * layer.n_out + q * panel
+        for i in range(i1 - i0):
+            for v in range(0, width, lanes(work)):
+                prefetch(params, at + i * layer.n_out + v)
+        tile_panels(work, tile, True, work, x, k * panel, work, d, i1 - i0, vectors, rows)
         penalised = min(i1, layer.n_in) - i0
         update_tile(
             params, state, gradient, at, layer.n_out, work, tile, i1 - i0, penalised, width, sums, first_sum + item, step
@@ -131,5 +140,6 @@ def _stride(array):
 @kernel
 def _pack_columns(work, pack, params, w, step, width, depth):
     for k in range(depth):
+        prefetch(params, w + (k + AHEAD) * step)
         for i in range(0, width, lanes(work)):
             store(work, pack + k * _stride(work) + i, load_first(params, w + k * step + i, min(lanes(work), width - i)))

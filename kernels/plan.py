@@ -73,6 +73,7 @@ JOB = np.dtype(
 BLOCK_ROWS = 1024  # rows worked on at a time in training: bounds the buffers of a large batch
 INFER_ROWS = 256  # rows at a time in inference
 STRIP = 256  # features gathered at a time: with the panel's samples they stay in the first-level cache
+CACHE_LINE, HUGE_PAGE = 64, 1 << 21  # bytes
 DEPTH = 512  # of the contraction a packed strip of weights: with its rows it stays in the first-level cache
 
 
@@ -83,6 +84,15 @@ def panel_of(dtype):
 
 def round_up(n, multiple):
     return -(-n // multiple) * multiple
+
+
+def aligned_zeros(n, dtype):
+    """`n` zeros that start on a cache line, or where there are many on a huge page, which NumPy asks the system for."""
+    size = np.dtype(dtype).itemsize
+    boundary = HUGE_PAGE if n * size >= 2 * HUGE_PAGE else CACHE_LINE
+    raw = np.zeros(n + boundary // size, dtype)
+    first = -raw.ctypes.data % boundary // size
+    return raw[first : first + n]
 
 
 class Plan:
@@ -136,7 +146,7 @@ class Plan:
 
     def work(self, dtype):
         """A work buffer, with the rows of ones in place."""
-        buffer = np.zeros(self.work_size, dtype)
+        buffer = aligned_zeros(self.work_size, dtype)
         for at in self.ones:
             buffer[at : at + self.panel] = 1
         return buffer

@@ -10,6 +10,7 @@ from . import engine
 from .data import Samples
 from .history import History
 from .initializers import initial_weights
+from .kernels.plan import aligned_zeros
 from .optimizers import SGD, Adam
 from .structure import Structure
 from .team import Team, team_size
@@ -183,7 +184,7 @@ class MLP(Structure):
         kind = type(optimizer).__name__, optimizer.rule
         if self._optimizer_type != kind:
             slots = engine.update.SLOTS[optimizer.rule]
-            self._state = np.zeros(slots * self._parameters.size, self.dtype)
+            self._state = aligned_zeros(slots * self._parameters.size, self.dtype)
             self._optimizer_type, self._steps_done = kind, 0
 
     def _samples(self, X, y, sample_weight, x_name="X", y_name="y"):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .engine import Network
+from .kernels.plan import aligned_zeros
 from .names import HIDDEN, LOSSES, OUTPUTS, hidden_names, loss_name
 from .parameters import Parameters
 from .validation import check_count, known
@@ -31,7 +32,7 @@ class Structure:
         size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.widths))
         if size > MAX_PARAMETERS:
             raise ValueError(f"widths must give at most {MAX_PARAMETERS} parameters, got {list(self.widths)} with {size}")
-        self._restore(np.zeros(size, self.dtype))
+        self._restore(aligned_zeros(size, self.dtype))
         self._state = np.zeros(0, self.dtype)
 
     def _restore(self, parameters):

@@ -1,0 +1,150 @@
+"""fastbp beside NumPy, scikit-learn, PyTorch and JAX: one epoch of training, each peer in a process of its own, by turns.
+
+    python asv_bench/peers.py                            the cases of README's table, float32 SGD
+    python asv_bench/peers.py --optimizer adam --cases tiny,large --rounds 9
+    python asv_bench/peers.py --dtype float64 --picture docs/peers.png
+
+Every peer runs with one thread and with all; its better median counts. Each round asks every process for one epoch, so that
+a noisy minute meets all of them. Two rounds first, not counted, compile and warm up. Peers that are not installed are left
+out (they are the extra `bench`).
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+from peer_epochs import PEERS, Case
+
+CASES = {
+    "tiny": Case((64, 20, 20, 10), 25, 20_000),
+    "small": Case((64, 128, 64, 10), 32, 19_968),
+    "medium": Case((784, 256, 128, 10), 128, 8_192),
+    "large": Case((784, 1024, 1024, 10), 256, 2_048),
+    "huge": Case((784, 4096, 4096, 10), 1024, 2_048),
+    "higgs": Case((28, 300, 300, 300, 300, 300, 1), 100, 5_000, hidden="tanh", regression=True),
+}
+MODULES = {"NumPy": "numpy", "scikit-learn": "sklearn", "PyTorch": "torch", "JAX": "jax", "fastbp": "fastbp"}
+
+
+class Worker:
+    """A process that trains one epoch of one case by one peer for every line it is sent, and answers with the seconds."""
+
+    def __init__(self, peer, threads, case):
+        self.peer, self.threads, self.times = peer, threads, []
+        spec = json.dumps({"peer": peer, "threads": threads, "case": case.__dict__})
+        command = [sys.executable, __file__, "--worker", spec]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def epoch(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"{self.peer} with {self.threads} threads stopped; its error is above")
+        return float(answer)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def work(spec):
+    """What a worker process does."""
+    spec = json.loads(spec)
+    case = Case(**spec["case"] | {"widths": tuple(spec["case"]["widths"])})
+    epoch = PEERS[spec["peer"]](case, spec["threads"])
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        epoch()
+        print(time.perf_counter() - start, flush=True)
+
+
+def measure(case, peers, rounds):
+    """Median seconds of an epoch by each peer at its better number of threads, as {peer: (seconds, threads)}."""
+    cpus = len(os.sched_getaffinity(0))
+    workers = [Worker(peer, t, case) for peer in peers for t in sorted({1, cpus})]
+    try:
+        for worker in workers:
+            worker.epoch()
+            worker.epoch()
+        for _ in range(rounds):
+            for worker in workers:
+                worker.times.append(worker.epoch())
+    finally:
+        for worker in workers:
+            worker.close()
+    best = {}
+    for worker in workers:
+        seconds = statistics.median(worker.times)
+        if worker.peer not in best or seconds < best[worker.peer][0]:
+            best[worker.peer] = seconds, worker.threads
+    return best
+
+
+def row(name, case, best):
+    """A line of the table: microseconds a sample (threads), and the ratio to the fastest other."""
+    cells = [f"{1e6 * s / case.samples:.3g} ({t})" for s, t in best.values()]
+    others = [s for peer, (s, _) in best.items() if peer != "fastbp"]
+    ours = best["fastbp"][0]
+    ratio = f"{min(others) / ours:.2f}" if others else ""
+    cells = [name, "-".join(map(str, case.widths)), str(case.batch), *cells, f"{case.flops / ours / 1e9:.0f}", ratio]
+    return f"| {' | '.join(cells)} |"
+
+
+def draw(results, peers, path):
+    """Bars: each peer's time a sample over fastbp's, a group a case."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots(figsize=(9, 4), layout="constrained")
+    width = 0.8 / len(peers)
+    for i, peer in enumerate(peers):
+        ratios = [best[peer][0] / best["fastbp"][0] for best in results.values()]
+        bars = ax.bar([x + (i - (len(peers) - 1) / 2) * width for x in range(len(results))], ratios, width, label=peer)
+        ax.bar_label(bars, [f"{r:.1f}" for r in ratios], fontsize=8)
+    ax.set_xticks(range(len(results)), list(results))
+    ax.set(title="Time of an epoch over fastbp's (lower is better)", ylabel="times fastbp", yscale="log")
+    ax.legend(ncols=len(peers))
+    fig.savefig(path, dpi=120)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", default="tiny,small,medium,large,huge", help="of " + ", ".join(CASES))
+    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd")
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    parser.add_argument("--hidden", choices=["sigmoid", "tanh", "relu"])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--samples", type=int, help="samples an epoch, instead of the case's own")
+    parser.add_argument("--picture", help="where to draw the bars")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        work(args.worker)
+        return
+    peers = [p for p in args.peers.split(",") if importlib.util.find_spec(MODULES[p])]
+    print(f"{platform.processor() or platform.machine()}, {len(os.sched_getaffinity(0))} CPUs; µs a sample (threads)\n")
+    print(f"| case | layers | batch | {' | '.join(peers)} | fastbp GFLOP/s | fastest other / fastbp |")
+    print("|---" * (len(peers) + 5) + "|", flush=True)
+    results = {}
+    for name in args.cases.split(","):
+        case = replace(CASES[name], optimizer=args.optimizer, dtype=args.dtype)
+        case = replace(case, hidden=args.hidden or case.hidden, samples=args.samples or case.samples)
+        results[name] = measure(case, peers, args.rounds)
+        print(row(name, case, results[name]), flush=True)
+    if args.picture:
+        draw(results, peers, args.picture)
+
+
+if __name__ == "__main__":
+    main()
