@@ -7,7 +7,11 @@ and musl's ``logf.c`` for the logarithm's series.
 
 import math
 
-from .simd import absolute, copy_sign, fma, where
+from llvmlite import ir
+from numba.core import cgutils
+
+from . import host
+from .simd import I32, Lanes, absolute, copy_sign, fma, where
 
 # ln 2 in two parts; the first has so few bits that n times it is exact for every n that can occur.
 LN2 = {True: (0.693359375, -2.12194440e-4), False: (0.6931471803691238, 1.9082149292705877e-10)}
@@ -44,9 +48,22 @@ def power_of_two(n):
 
 
 def _scale(x, n):
-    """x * 2**n in two exact steps, so that results overflow to infinity and underflow gradually, as they should."""
+    """x * 2**n: overflowing to infinity and underflowing gradually, as it should."""
+    if host.AVX512:
+        return _scalef(x, n)
+    # In two exact steps: 2**n by itself may be out of range.
     half = (n * 0.5).call("rint")
     return x * power_of_two(half) * power_of_two(n - half)
+
+
+def _scalef(x, n):
+    """The one instruction that AVX-512 has for it; a fifth of a sigmoid's time."""
+    name = f"llvm.x86.avx512.mask.scalef.{'ps' if x.single else 'pd'}.512"
+    mask = ir.IntType(x.count)
+    kind = ir.FunctionType(x.value.type, [x.value.type, x.value.type, x.value.type, mask, I32])
+    f = cgutils.get_or_insert_function(x.b.module, kind, name)
+    current_rounding = I32(4)
+    return Lanes(x.b, x.b.call(f, [x.value, n.value, x.value, mask(-1), current_rounding]))
 
 
 def _reduced_expm1(x):

@@ -29,5 +29,6 @@ def _shape():
 
 
 VECTOR_BYTES, TILE_ROWS = _shape()
+AVX512 = VECTOR_BYTES == 64
 TILE_VECTORS = 2
 X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")

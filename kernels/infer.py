@@ -1,5 +1,6 @@
 """Compiled entry point of inference: outputs, all activations, or the loss, with no update."""
 
+from .denormals import flush_denormals, restore_denormals
 from .dense import ceil_div, forward
 from .gather import scatter_panel
 from .jit import entry, kernel
@@ -36,6 +37,7 @@ def infer(params, work, sums, out, losses, layers, jobs, source, targets, labels
     job, panel = jobs[0], VECTORS * lanes(work)
     z, n = layers[layers.size - 1].a, job.n_out
     blocks = ceil_div(order.size, job.block)
+    denormals = flush_denormals()
     for block in range(share(blocks, member, members), share(blocks, member + 1, members)):
         if stop_asked(sync):
             break
@@ -52,3 +54,4 @@ def infer(params, work, sums, out, losses, layers, jobs, source, targets, labels
                 for v in range(0, panel, lanes(work)):
                     activate_column(work, z + p * n * panel + v, n, job.output)
             _write_out(out, work, layers, first, rows)
+    restore_denormals(denormals)

@@ -4,6 +4,7 @@ Every member of the team calls `train` with the same arguments and its own numbe
 a block of rows is worked off block by block, its gradient added up in memory in the same order whatever the team.
 """
 
+from .denormals import flush_denormals, restore_denormals
 from .dense import backward, ceil_div, forward, turn, vectors_in, weights
 from .gather import gather_lanes, gather_panel
 from .jit import entry, kernel, section
@@ -118,6 +119,7 @@ def train(
     job, step, meeting = jobs[0], rules[member], 0
     z = layers[layers.size - 1].a
     strip = job.strip_at + member * job.strip_size
+    denormals = flush_denormals()
     for s in range(losses.size):
         begin_step(step, job.done + s + 1)
         first = s * job.batch
@@ -153,3 +155,4 @@ def train(
             sync[NOT_FINITE] = not abs(loss) < float("inf")
         if sync[STOPPING] != 0 or not abs(loss) < float("inf"):
             break
+    restore_denormals(denormals)
