@@ -19,6 +19,7 @@ from .transpose import transpose
 from .update import update_tile
 
 GROUP = 16  # row blocks: 224 rows of 256 samples are 224 KiB
+CACHED = 1 << 16  # parameters that stay in the caches from one sweep to the next; asking for more gained 15 % at 1024 x 1024
 AHEAD = 16  # rows of W asked for before they are packed: their lines lie a row apart, which no hardware prefetcher follows
 
 
@@ -120,9 +121,10 @@ def weights(work, layer, turned, turned_rows, rows, tile, params, state, gradien
         x, d = layer.x + i0 * panel, turned + q * turned_rows * panel
         vectors = ceil_div(width, lanes(work))
         at = layer.parameters + i0 * layer.n_out + q * panel
-        for i in range(i1 - i0):
-            for v in range(0, width, lanes(work)):
-                prefetch(params, at + i * layer.n_out + v)
+        if params.size > CACHED:
+            for i in range(i1 - i0):
+                for v in range(0, width, lanes(work)):
+                    prefetch(params, at + i * layer.n_out + v)
         tile_panels(work, tile, True, work, x, k * panel, work, d, i1 - i0, vectors, rows)
         penalised = min(i1, layer.n_in) - i0
         update_tile(

@@ -83,7 +83,9 @@ def element_bytes(llvm_type):
 
 def first_lanes(builder, count, n):
     """The mask of the first `n` of `count` lanes."""
-    kind = ir.VectorType(I64, count)
+    # In 32 bits, which one comparison of a vector can do: any n of at least `count` means all.
+    n = builder.trunc(builder.select(builder.icmp_signed("<", n, I64(count)), n, I64(count)), I32)
+    kind = ir.VectorType(I32, count)
     undef = ir.Constant(kind, ir.Undefined)
     wide = builder.insert_element(undef, n, I32(0))
     wide = builder.shuffle_vector(wide, undef, ir.Constant(ir.VectorType(I32, count), [0] * count))
