@@ -9,8 +9,8 @@ from .data import Samples
 from .kernels import infer as infer_kernel
 from .kernels import train as train_kernel
 from .kernels import update
-from .kernels.plan import BLOCK_ROWS, INFER_ROWS, Plan
-from .kernels.team import NOT_FINITE, SEEN, UPDATED
+from .kernels.plan import BLOCK_ROWS, INFER_ROWS, Plan, panel_of
+from .kernels.team import NOT_FINITE, SEEN, SIZE, UPDATED
 from .team import Team, team_size
 
 
@@ -27,6 +27,8 @@ class Network:
 
     def __init__(self, widths, activations, output, loss, dtype):
         self.widths, self.activations, self.output, self.loss, self.dtype = widths, activations, output, loss, dtype
+        self.few = panel_of(dtype)
+        self._spare: list[_Few] = []
         self.size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
 
     def plan(self, rows, members=1):
@@ -34,6 +36,41 @@ class Network:
         job = plan.job[0]
         job["output"], job["loss"] = self.output, self.loss
         return plan
+
+    def few_outputs(self, params, x):
+        """The outputs (n, n_out) of at most `few` samples, x C-contiguous and of the net's dtype: just the kernel's call.
+
+        A set of buffers is taken from the spare ones and put back, so that calls from several threads do not meet.
+        """
+        try:
+            buffers = self._spare.pop()
+        except IndexError:
+            buffers = _Few(self)
+        out = buffers.call(params, x)
+        self._spare.append(buffers)
+        return out
+
+
+class _Few:
+    """Plan and buffers of the outputs of a few samples, made once."""
+
+    def __init__(self, network):
+        dtype, self.n_out = network.dtype, network.widths[-1]
+        self.plan = network.plan(network.few)
+        self.plan.layers[-1]["out"] = 0
+        self.work, self.sums = self.plan.work(dtype), np.zeros(self.plan.sums_size)
+        x = np.zeros((1, network.widths[0]), dtype)
+        self.others = Samples(x, None, None, None, dtype).describe(self.plan.job[0])[1:]
+        self.no_losses, self.order, self.sync = np.zeros(0), np.arange(network.few), np.zeros(SIZE, np.int64)
+
+    def call(self, params, x):
+        out, flat = np.empty((len(x), self.n_out), params.dtype), x.reshape(-1)
+        flat.flags.writeable = False
+        infer_kernel.infer(
+            params, self.work, self.sums, out.reshape(-1), self.no_losses, self.plan.layers, self.plan.job, flat, *self.others,
+            self.order[: len(x)], 1.0, self.sync, 0, 1,
+        )  # fmt: skip
+        return out
 
 
 class Steps:
@@ -138,7 +175,7 @@ def _infer(network, params, samples, out, places, losses, n_threads):
     size = min(blocks, team_size(n_threads, samples.n * network.size))
     plan, total, done = network.plan(min(samples.n, INFER_ROWS)), samples.total, 0
     buffers = [(plan.work(network.dtype), np.zeros(plan.sums_size)) for _ in range(size)]
-    with Team(size) as team:
+    with Team(size, samples.n * network.size) as team:
         for piece, part in samples.pieces(np.arange(samples.n), INFER_ROWS):
             arrays = piece.describe(plan.job[0])
             for i, place in places.items():

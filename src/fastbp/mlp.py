@@ -216,6 +216,8 @@ class MLP(Structure):
 
     def _outputs(self, X):
         X = check_inputs("X", X, self.widths[0], self.dtype)
+        if 0 < len(X) <= self._network.few:
+            return self._network.few_outputs(self._parameters, np.ascontiguousarray(X, self.dtype))
         return engine.activations(self._network, self._parameters, X, [len(self.widths) - 2])[0]
 
     def predict(self, X: ArrayLike) -> np.ndarray:

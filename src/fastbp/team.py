@@ -37,25 +37,32 @@ class Team:
     """A team of `members` threads for the length of a ``with`` block.
 
     A signal is handled by the main thread between two Python instructions, so the main thread only waits while others compute.
-    In any other thread the caller is the team's first member.
+    In any other thread, or when all the work there is (in multiply-adds) is done sooner than a thread could start, the caller
+    is the team's first member.
     """
 
-    def __init__(self, members):
+    def __init__(self, members, work=None):
         self.members = members
         self.sync = np.zeros(sync_slots.SIZE, np.int64)
         self._caller_works = threading.current_thread() is not threading.main_thread()
+        self._caller_works |= work is not None and work < WORK_PER_THREAD
+        self._threads = members - self._caller_works
 
     def __enter__(self):
-        self._pool = ThreadPoolExecutor(max(1, self.members - self._caller_works), "fastbp")
+        self._pool = ThreadPoolExecutor(self._threads, "fastbp") if self._threads else None
         return self
 
     def __exit__(self, *exc):
-        self._pool.shutdown()
+        if self._pool is not None:
+            self._pool.shutdown()
 
     def run(self, task):
         """Call ``task(member)`` once for each member, side by side. On Ctrl-C the team stops after its step, then the
         KeyboardInterrupt goes on."""
         self.sync[:] = 0
+        if self._pool is None:
+            self._member(task, 0)
+            return
         futures = [self._pool.submit(self._member, task, m) for m in range(self._caller_works, self.members)]
         if self._caller_works:
             futures.append(_done(self._member, task, 0))

@@ -7,6 +7,8 @@ import operator
 
 import numpy as np
 
+LARGEST = {np.dtype(t): float(np.finfo(t).max) for t in ("f4", "f8")}
+SMALL = 1 << 12
 CHECK_BYTES = 1 << 22  # looked at together: an array on disk is never in memory whole
 
 
@@ -48,9 +50,10 @@ def check_count(name, value, least=1):
 def check_real_array(name, array, ndim):
     """`array` as an ndarray of real numbers; a view wherever the caller's is one."""
     array = np.asanyarray(array)
-    if isinstance(array, np.ma.MaskedArray):
-        raise TypeError(f"{name} must be a plain array, got a masked one: fill or drop the masked values first")
-    array = array.view(np.ndarray)
+    if type(array) is not np.ndarray:
+        if isinstance(array, np.ma.MaskedArray):
+            raise TypeError(f"{name} must be a plain array, got a masked one: fill or drop the masked values first")
+        array = array.view(np.ndarray)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must be an array of real numbers, got dtype {array.dtype}")
     if array.ndim not in ndim:
@@ -61,7 +64,11 @@ def check_real_array(name, array, ndim):
 
 def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
     """Refuse values that are NaN, too large for `dtype` or outside [low, high]; the error says which row."""
-    largest = float(np.finfo(dtype).max)
+    if array.size <= SMALL and array.dtype == dtype and low == -np.inf and high == np.inf:
+        flat = array.ravel()
+        if np.dot(flat, flat) < np.inf:  # one quick pass that a NaN or an infinity would show in, and a large square too
+            return
+    largest = LARGEST[np.dtype(dtype)]
     low, high = max(low, -largest), min(high, largest)
     if array.size == 0:
         return
