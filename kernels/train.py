@@ -12,7 +12,7 @@ from .output import output_column
 from .simd import lanes
 from .team import NOT_FINITE, SEEN, STOPPING, UPDATED, barrier, share, stop_asked
 from .tile import VECTORS
-from .update import ADD, L2, MORE, begin_step
+from .update import ADD, BEFORE, L2, MORE, RESUMED, TOTAL, UNFINISHED, begin_step
 
 
 @section
@@ -124,8 +124,8 @@ def train(
         begin_step(step, job.done + s + 1)
         first = s * job.batch
         end = min(order.size, first + job.batch)
-        total = weight_of(job, sample_weight, order, first, end - first)
-        loss, tiles = 0.0, 0
+        total = step[TOTAL] if step[TOTAL] > 0.0 else weight_of(job, sample_weight, order, first, end - first)
+        loss, tiles = step[BEFORE], 0
         for start in range(first, end, job.block):
             rows = min(job.block, end - start)
             gather_block(
@@ -138,7 +138,8 @@ def train(
             loss += sum_of(sums, ceil_div(rows, VECTORS * lanes(work)))
             if not abs(loss) < float("inf"):
                 break
-            step[ADD], step[MORE] = start > first, start + rows < end
+            step[ADD] = start > first or step[RESUMED] != 0.0
+            step[MORE] = start + rows < end or step[UNFINISHED] != 0.0
             # The sums of squares take the losses' place in `sums` only behind the next barrier, when all have added these up.
             tiles, meeting = _downwards(
                 work, params, state, gradient, sums, layers, job, rows, step, sync, member, members, meeting
@@ -146,12 +147,12 @@ def train(
             if member == 0 and start + rows == end:
                 sync[STOPPING] = stop_asked(sync)
             meeting = barrier(sync, members, meeting)
-        finite = abs(loss) < float("inf")
-        if finite:
+        made = abs(loss) < float("inf") and step[UNFINISHED] == 0.0
+        if made:
             loss += 0.5 * step[L2] * sum_of(sums, tiles)
         if member == 0:
             losses[s] = loss
-            sync[SEEN], sync[UPDATED] = s + 1, s + finite
+            sync[SEEN], sync[UPDATED] = s + 1, s + made
             sync[NOT_FINITE] = not abs(loss) < float("inf")
         if sync[STOPPING] != 0 or not abs(loss) < float("inf"):
             break

@@ -14,8 +14,10 @@ from .tile import VECTORS
 GRADIENT, SGD, MOMENTUM, NESTEROV, ADAM = range(5)
 # Values of a rule's state beside each parameter.
 SLOTS = {GRADIENT: 0, SGD: 0, MOMENTUM: 1, NESTEROV: 1, ADAM: 2}
-# Where a step's numbers stand in `step`. MORE: a later block of rows adds to this gradient; ADD: earlier ones have.
-RULE, LR, L2, BETA_1, BETA_2, EPSILON, RATE, MORE, ADD, STEP_SIZE = range(10)
+# Where a step's numbers stand in `step`. MORE: a later block of rows adds to this gradient; ADD: earlier ones have. A step may
+# be made by several calls: RESUMED says that it was begun by an earlier one, which left the loss in BEFORE, UNFINISHED that a
+# later one goes on with it, and TOTAL is then what its mean is over (0: found by the kernel).
+RULE, LR, L2, BETA_1, BETA_2, EPSILON, RATE, MORE, ADD, RESUMED, UNFINISHED, BEFORE, TOTAL, STEP_SIZE = range(14)
 
 sqrt = elementwise(square_root)
 

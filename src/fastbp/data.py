@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .kernels.plan import BLOCK_ROWS
+
 STAGED_BYTES = 1 << 20  # how much is converted at a time, where one batch is less
 
 
@@ -71,6 +73,12 @@ class Samples:
         """What a mean over all samples is divided by."""
         return float(self.n) if self.weight is None else float(np.sum(self.weight, dtype=np.float64))
 
+    def weight_of(self, index):
+        """The total weight of the samples `index`, added up in the kernels' order."""
+        if self.weight is None:
+            return float(len(index))
+        return float(np.cumsum(self.weight[index], dtype=np.float64)[-1])
+
     def staged(self, index):
         """The samples `index`, converted to the net's dtype."""
         part = object.__new__(Samples)
@@ -80,16 +88,24 @@ class Samples:
         part.weight = None if self.weight is None else self.weight[index]
         return part
 
-    def pieces(self, order, rows):
-        """(samples, order in them) pieces that follow `order`, each but the last of a multiple of `rows` rows."""
+    def pieces(self, order, batch):
+        """Pieces (samples, order in them, whether more of the same batch follows) along `order`.
+
+        A piece is some whole batches, or where one batch is large, some whole blocks of it.
+        """
         if self.direct:
-            yield self, order
+            yield self, order, False
             return
-        row_bytes = max(1, self.x.array.shape[1] * self.dtype.itemsize)
-        step = max(1, STAGED_BYTES // row_bytes // rows) * rows
-        for first in range(0, len(order), step):
-            part = self.staged(order[first : first + step])
-            yield part, np.arange(part.n)
+        room = STAGED_BYTES // (self.x.array.shape[1] * self.dtype.itemsize)
+        if batch <= max(room, BLOCK_ROWS):
+            step, run = max(1, room // batch) * batch, len(order)
+        else:
+            step, run = max(1, room // BLOCK_ROWS) * BLOCK_ROWS, batch
+        for start in range(0, len(order), run):
+            end = min(start + run, len(order))
+            for first in range(start, end, step):
+                part = self.staged(order[first : min(first + step, end)])
+                yield part, np.arange(part.n), run == batch and first + step < end
 
     def describe(self, job):
         """Tell the kernels where everything lies; returns their arguments (source, targets, labels, sample_weight)."""

@@ -110,21 +110,33 @@ class Steps:
             Updates made.
         interrupt : KeyboardInterrupt or None
         """
-        losses, steps, interrupt = [], 0, None
-        for samples, part in self.samples.pieces(order, self.batch):
+        losses, steps, interrupt, at = [], 0, None, 0
+        for samples, part, unfinished in self.samples.pieces(order, self.batch):
             here = np.zeros(-(-len(part) // self.batch))
             job = self.plan.job[0]
             job["done"] = done + steps
+            self._part_of_step(order, at, unfinished)
             arrays = samples.describe(job)
             try:
                 self.team.run(lambda member, arrays=arrays, part=part, here=here: self._call(arrays, part, here, member))
             except KeyboardInterrupt as error:
                 interrupt = error
             steps += int(self.team.sync[UPDATED])
-            losses.append(here[: int(self.team.sync[SEEN])])
-            if self.team.sync[NOT_FINITE] or interrupt is not None:
+            at += len(part)
+            failed = self.team.sync[NOT_FINITE] != 0
+            self.rules[:, update.BEFORE] = here[0] if unfinished else 0
+            if failed or not unfinished:
+                losses.append(here[: int(self.team.sync[SEEN])])
+            if failed or interrupt is not None:
                 break
-        return np.concatenate(losses), steps, interrupt
+        return np.concatenate([np.zeros(0), *losses]), steps, interrupt
+
+    def _part_of_step(self, order, at, unfinished):
+        """Tell the kernels whether the piece of `order` from `at` on is a part of a step that several calls make."""
+        rules, first = self.rules, at // self.batch * self.batch
+        rules[:, update.RESUMED], rules[:, update.UNFINISHED] = at > first, unfinished
+        partial = at > first or unfinished
+        rules[:, update.TOTAL] = self.samples.weight_of(order[first : first + self.batch]) if partial else 0
 
     def _call(self, arrays, order, losses, member):
         train_kernel.train(
@@ -176,7 +188,7 @@ def _infer(network, params, samples, out, places, losses, n_threads):
     plan, total, done = network.plan(min(samples.n, INFER_ROWS)), samples.total, 0
     buffers = [(plan.work(network.dtype), np.zeros(plan.sums_size)) for _ in range(size)]
     with Team(size, samples.n * network.size) as team:
-        for piece, part in samples.pieces(np.arange(samples.n), INFER_ROWS):
+        for piece, part, _ in samples.pieces(np.arange(samples.n), INFER_ROWS):
             arrays = piece.describe(plan.job[0])
             for i, place in places.items():
                 plan.layers[i]["out"] = place + done * network.widths[i + 1]

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .validation import known
+from .validation import check_finite, known
 
 
 def _glorot(n_in, n_out):
@@ -37,13 +37,12 @@ INITIALIZERS = {
 }
 
 
-def initial_weights(init, rng, shape):
-    """The weights (n_in, n_out) of one layer, in float64; `init` is a name or a callable (rng, shape) -> array."""
+def initial_weights(init, rng, shape, dtype):
+    """The weights (n_in, n_out) of one layer, for a net of that dtype; `init` is a name or a callable (rng, shape) -> array."""
     if not callable(init):
         init = INITIALIZERS[known("init", init, INITIALIZERS)]
     drawn = np.asarray(init(rng, shape))
     if drawn.shape != shape or drawn.dtype.kind not in "fiu":
         raise ValueError(f"init must give a real array of shape {shape}, got {drawn.dtype} of shape {drawn.shape}")
-    if not np.isfinite(drawn).all():
-        raise ValueError("init must give finite weights, got NaN or infinity")
+    check_finite("init", drawn, dtype)
     return drawn

@@ -79,9 +79,9 @@ class MLP(Structure):
         seed: int | None = 0,
     ) -> None:
         super().__init__(widths, hidden, output, loss, dtype)
-        self._rng = np.random.default_rng(seed)
+        self._rng = np.random.default_rng(seed if seed is None else check_count("seed", seed, least=0))
         for view in self.weights:
-            view[...] = initial_weights(init, self._rng, view.shape)
+            view[...] = initial_weights(init, self._rng, view.shape, self.dtype)
         self._steps_done = 0
         self._optimizer_type: tuple[str, int] | None = None
         self.history_: History | None = None
@@ -165,7 +165,7 @@ class MLP(Structure):
             raise TypeError(f"optimizer must be a fastbp.SGD or fastbp.Adam, got {optimizer!r}")
         if patience is not None:
             patience = check_count("patience", patience)
-        each = (callbacks,) if callable(callbacks) else tuple(callbacks)
+        each = (callbacks,) if callable(callbacks) or not np.iterable(callbacks) else tuple(callbacks)
         for callback in each:
             if not callable(callback):
                 raise TypeError(f"callbacks must be callables (net, history), got {callback!r}")

@@ -44,10 +44,12 @@ class Parameters(Sequence[np.ndarray]):
 
     def assign(self, all_values):
         """Copy in one array a layer; nothing is changed unless all fit."""
+        if not np.iterable(all_values):
+            raise TypeError(f"{self._name} must be {len(self)} arrays, one a layer, got {all_values!r}")
         all_values = list(all_values)
         if len(all_values) != len(self):
             raise ValueError(f"{self._name} must be {len(self)} arrays, one a layer, got {len(all_values)}")
-        for view, values in zip(self._views, [self.checked(i, v) for i, v in enumerate(all_values)], strict=True):
+        for view, values in zip(self._views, [self.checked(i, v).copy() for i, v in enumerate(all_values)], strict=True):
             view[...] = values
 
     def __repr__(self):

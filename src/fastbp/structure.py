@@ -16,6 +16,14 @@ from .validation import check_count, known
 MAX_PARAMETERS = 2**40  # more could not be allocated; and below it no size in the kernels can overflow
 
 
+def float_dtype(dtype):
+    """float32 or float64 from whatever NumPy takes for one."""
+    try:
+        return np.dtype(known("dtype", np.dtype(dtype).name, ("float32", "float64")))
+    except TypeError:
+        raise TypeError(f"dtype must be one of 'float32', 'float64', got {dtype!r}") from None
+
+
 class Structure:
     """Widths, activations, loss, dtype and parameters of a dense network; see `MLP`, which trains and uses one."""
 
@@ -28,7 +36,7 @@ class Structure:
         self.hidden = hidden_names(hidden, len(self.widths) - 2)
         self.output = known("output", output, OUTPUTS)
         self.loss_name = loss_name(loss, output)
-        self.dtype = np.dtype(known("dtype", np.dtype(dtype).name, ("float32", "float64")))
+        self.dtype = float_dtype(dtype)
         size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.widths))
         if size > MAX_PARAMETERS:
             raise ValueError(f"widths must give at most {MAX_PARAMETERS} parameters, got {list(self.widths)} with {size}")
@@ -82,7 +90,7 @@ class Structure:
         MLP
         """
         net = copy.deepcopy(self)
-        net.dtype = np.dtype(known("dtype", np.dtype(dtype).name, ("float32", "float64")))
+        net.dtype = float_dtype(dtype)
         net._state = net._state.astype(net.dtype)
         net._restore(net._parameters.astype(net.dtype))
         return net

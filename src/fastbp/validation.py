@@ -27,11 +27,15 @@ def check_number(name, value, *, least=None, above=None, below=None):
         raise TypeError(f"{name} must be a number, got {value!r}")
     bounds = [f"at least {least}"] * (least is not None) + [f"above {above}"] * (above is not None)
     bounds += [f"below {below}"] * (below is not None)
+    try:
+        value = float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a finite number that fits a float, got {value!r}") from None
     inside = math.isfinite(value)
     inside = inside and (least is None or value >= least) and (above is None or value > above)
     if not (inside and (below is None or value < below)):
         raise ValueError(f"{name} must be a finite number{' ' * bool(bounds)}{' and '.join(bounds)}, got {value!r}")
-    return float(value)
+    return value
 
 
 def check_count(name, value, least=1):
@@ -49,7 +53,10 @@ def check_count(name, value, least=1):
 
 def check_real_array(name, array, ndim):
     """`array` as an ndarray of real numbers; a view wherever the caller's is one."""
-    array = np.asanyarray(array)
+    try:
+        array = np.asanyarray(array)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array of real numbers with rows of one length: {error}") from None
     if type(array) is not np.ndarray:
         if isinstance(array, np.ma.MaskedArray):
             raise TypeError(f"{name} must be a plain array, got a masked one: fill or drop the masked values first")
@@ -77,6 +84,8 @@ def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
         part = array[first : first + rows]
         if low <= float(part.min()) and float(part.max()) <= high:
             continue
+        if part.dtype.itemsize < 8:
+            part = part.astype(np.float64)  # in the array's own dtype the limits may be infinite
         good = (part >= low) & (part <= high)
         row = first + int(np.argmin(good.reshape(len(part), -1).all(axis=1)))
         bad = array[row][~good[row - first]].ravel()[0] if array.ndim > 1 else array[row]
@@ -101,8 +110,8 @@ def check_weight(sample_weight, n, dtype):
     if len(weight) != n:
         raise ValueError(f"sample_weight must have one number a row of X ({n}), got {len(weight)}")
     check_finite("sample_weight", weight, dtype, low=0.0)
-    if not weight.any():
-        raise ValueError("sample_weight must not be all zeros")
+    if not weight.astype(dtype).any():
+        raise ValueError(f"sample_weight must not be all zeros in {np.dtype(dtype)}")
     return weight
 
 
