@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits.py
@@ -21,6 +21,12 @@ $(VENV)/%.stamp: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	touch $@
+
+# HEAD beside its parent, then the report in .asv/html; ASV="--quick --bench Predict" for less than all.
+bench: $(VENV)/bench.stamp
+	cd asv_bench && ../$(BIN)/asv machine --yes
+	cd asv_bench && ../$(BIN)/asv continuous $(ASV) HEAD^ HEAD
+	cd asv_bench && ../$(BIN)/asv publish
 
 clean:
 	rm -rf $(VENV) build dist src/fastbp.egg-info

@@ -6,7 +6,7 @@
 
 Every peer runs with one thread and with all; its better median counts. Each round asks every process for one epoch, so that
 a noisy minute meets all of them. Two rounds first, not counted, compile and warm up. Peers that are not installed are left
-out (they are the extra `bench`).
+out (they are the extra `peers`).
 """
 
 import argparse

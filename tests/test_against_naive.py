@@ -3,11 +3,11 @@
 import naive
 import numpy as np
 import pytest
+
+import fastbp
 from fastbp.kernels.plan import panel_of
 from fastbp.kernels.simd import lanes_of
 from fastbp.kernels.tile import ROWS
-
-import fastbp
 
 HIDDEN = ["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus"]
 PAIRS = [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy")]

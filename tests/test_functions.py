@@ -3,6 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
+
 from fastbp.kernels import functions
 from fastbp.kernels.jit import kernel
 from fastbp.kernels.memory import load, store
