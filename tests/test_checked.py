@@ -29,7 +29,7 @@ from fastbp.team import Team
 samples = net._samples(X, rng.integers(0, 3, 2050), None)
 numbers = fastbp.SGD(0.1).numbers()
 with Team(1) as team:
-    steps = engine.Steps(net._network, net._parameters, net._state, samples, 20, numbers, team)
+    steps = engine.Steps(net._network, net._parameters, net._state, samples, 20, numbers, team, [1])
     steps.plan.job[0]["batch"] = steps.plan.job[0]["block"] = steps.batch = 2000
     try:
         steps.run(np.arange(2050), 0)

@@ -1,6 +1,7 @@
 """From validated arrays to the compiled kernels: plans, buffers and the calls themselves."""
 
 import math
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +12,7 @@ from .kernels import train as train_kernel
 from .kernels import update
 from .kernels.plan import BLOCK_ROWS, INFER_ROWS, Plan, panel_of
 from .kernels.team import NOT_FINITE, SEEN, SIZE, UPDATED
+from .pace import Pace
 from .team import Team, team_size
 
 
@@ -29,6 +31,7 @@ class Network:
         self.widths, self.activations, self.output, self.loss, self.dtype = widths, activations, output, loss, dtype
         self.few = panel_of(dtype)
         self._spare: list[_Few] = []
+        self._paces: dict[tuple, Pace] = {}
         self.size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
 
     def plan(self, rows, members=1):
@@ -36,6 +39,10 @@ class Network:
         job = plan.job[0]
         job["output"], job["loss"] = self.output, self.loss
         return plan
+
+    def pace(self, sizes, work):
+        """What was found out about these numbers of threads, kept from fit to fit."""
+        return self._paces.setdefault((tuple(sizes), work), Pace(sizes, work))
 
     def few_outputs(self, params, x):
         """The outputs (n, n_out) of at most `few` samples, x C-contiguous and of the net's dtype: just the kernel's call.
@@ -87,12 +94,15 @@ class Steps:
     numbers : ndarray
         The update rule, see ``numbers()`` of an optimizer.
     team : Team
+    sizes : sequence of int
+        Numbers of threads to try, at most the team's.
     """
 
-    def __init__(self, network, params, state, samples, batch, numbers, team):
+    def __init__(self, network, params, state, samples, batch, numbers, team, sizes):
         self.params, self.state, self.samples, self.batch, self.team = params, state, samples, batch, team
         self.plan = network.plan(min(batch, BLOCK_ROWS), team.members)
         self.plan.job[0]["batch"] = batch
+        self.pace = network.pace(sizes, work_of(network, batch))
         self.rules = np.tile(numbers, (team.members, 1))
         self.work = self.plan.work(network.dtype)
         self.sums = np.zeros(self.plan.sums_size)
@@ -110,26 +120,43 @@ class Steps:
             Updates made.
         interrupt : KeyboardInterrupt or None
         """
-        losses, steps, interrupt, at = [], 0, None, 0
+        losses, steps, at = [], 0, 0
         for samples, part, unfinished in self.samples.pieces(order, self.batch):
-            here = np.zeros(-(-len(part) // self.batch))
-            job = self.plan.job[0]
-            job["done"] = done + steps
             self._part_of_step(order, at, unfinished)
-            arrays = samples.describe(job)
+            here, made, failed, interrupt = self._piece(samples, part, done + steps)
+            steps, at = steps + made, at + len(part)
+            self.rules[:, update.BEFORE] = here[0] if unfinished and len(here) else 0
+            if failed or not unfinished:
+                losses.append(here)
+            if failed or interrupt is not None:
+                return np.concatenate([np.zeros(0), *losses]), steps, interrupt
+        return np.concatenate(losses), steps, None
+
+    def _piece(self, samples, order, done):
+        """Steps over samples that lie where a kernel can read them, in as many calls as the pace asks for."""
+        losses = np.zeros(-(-len(order) // self.batch))
+        job, arrays = self.plan.job[0], samples.describe(self.plan.job[0])
+        seen, interrupt, failed = 0, None, False
+        while seen < len(losses) and interrupt is None and not failed:
+            members, steps = self.pace.next(len(losses) - seen)
+            part, here = order[seen * self.batch : (seen + steps) * self.batch], losses[seen : seen + steps]
+            job["done"], start = done + seen, time.perf_counter()
+
+            def call(member, members, part=part, here=here):
+                train_kernel.train(
+                    self.params, self.state, self.gradient, self.work, self.sums, here, self.plan.layers, self.plan.job,
+                    *arrays, part, self.rules, self.team.sync, member, members,
+                )  # fmt: skip
+
             try:
-                self.team.run(lambda member, arrays=arrays, part=part, here=here: self._call(arrays, part, here, member))
+                self.team.run(call, members)
             except KeyboardInterrupt as error:
                 interrupt = error
-            steps += int(self.team.sync[UPDATED])
-            at += len(part)
+            self.pace.took(members, steps, time.perf_counter() - start)
+            seen += int(self.team.sync[SEEN])
             failed = self.team.sync[NOT_FINITE] != 0
-            self.rules[:, update.BEFORE] = here[0] if unfinished else 0
-            if failed or not unfinished:
-                losses.append(here[: int(self.team.sync[SEEN])])
-            if failed or interrupt is not None:
-                break
-        return np.concatenate([np.zeros(0), *losses]), steps, interrupt
+            made = seen - int(self.team.sync[SEEN]) + int(self.team.sync[UPDATED])
+        return losses[:seen], made, failed, interrupt
 
     def _part_of_step(self, order, at, unfinished):
         """Tell the kernels whether the piece of `order` from `at` on is a part of a step that several calls make."""
@@ -137,12 +164,6 @@ class Steps:
         rules[:, update.RESUMED], rules[:, update.UNFINISHED] = at > first, unfinished
         partial = at > first or unfinished
         rules[:, update.TOTAL] = self.samples.weight_of(order[first : first + self.batch]) if partial else 0
-
-    def _call(self, arrays, order, losses, member):
-        train_kernel.train(
-            self.params, self.state, self.gradient, self.work, self.sums, losses, self.plan.layers, self.plan.job, *arrays,
-            order, self.rules, self.team.sync, member, self.team.members,
-        )  # fmt: skip
 
 
 def work_of(network, rows):
@@ -156,7 +177,7 @@ def loss_and_gradient(network, params, samples, l2, n_threads=None):
     numbers[update.RULE], numbers[update.L2] = update.GRADIENT, l2
     with Team(team_size(n_threads, work_of(network, samples.n))) as team:
         nothing = np.zeros(0, network.dtype)
-        steps = Steps(network, params, nothing, samples, samples.n, numbers, team)
+        steps = Steps(network, params, nothing, samples, samples.n, numbers, team, [team.members])
         losses, _, interrupt = steps.run(np.arange(samples.n), 0)
     if interrupt is not None:
         raise interrupt
@@ -194,7 +215,7 @@ def _infer(network, params, samples, out, places, losses, n_threads):
                 plan.layers[i]["out"] = place + done * network.widths[i + 1]
             here = losses[done // INFER_ROWS :]
 
-            def call(member, arrays=arrays, part=part, here=here):
+            def call(member, size, arrays=arrays, part=part, here=here):
                 work, sums = buffers[member]
                 infer_kernel.infer(
                     params, work, sums, out, here, plan.layers, plan.job, *arrays, part, total, team.sync, member, size

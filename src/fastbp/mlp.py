@@ -13,7 +13,7 @@ from .initializers import initial_weights
 from .kernels.plan import aligned_zeros
 from .optimizers import SGD, Adam
 from .structure import Structure
-from .team import Team, team_size
+from .team import Team, team_sizes
 from .training import Course
 from .validation import check_count, check_inputs, check_number, check_targets, check_weight
 
@@ -171,12 +171,12 @@ class MLP(Structure):
                 raise TypeError(f"callbacks must be callables (net, history), got {callback!r}")
         numbers = optimizer.numbers()
         numbers[engine.update.L2] = check_number("l2", l2, least=0)
-        members = team_size(n_threads, engine.work_of(self._network, batch))
+        sizes = team_sizes(n_threads, engine.work_of(self._network, batch))
         self._prepare(optimizer)
         self.history_ = history = History()
         course = Course(self, samples, validation, history, patience, restore_best, each, n_threads)
-        with Team(members) as team:
-            course.run(team, numbers, batch, epochs, shuffle, progress)
+        with Team(max(sizes)) as team:
+            course.run(team, sizes, numbers, batch, epochs, shuffle, progress)
         return history
 
     def _prepare(self, optimizer):

@@ -27,10 +27,18 @@ def available_cpus():
 
 
 def team_size(n_threads, work):
-    """Threads for steps of `work` multiply-adds: the caller's choice, or as many as pay."""
+    """Threads for `work` multiply-adds: the caller's choice, or as many as can pay."""
     if n_threads is not None:
         return check_count("n_threads", n_threads)
     return max(1, min(available_cpus(), work // WORK_PER_THREAD))
+
+
+def team_sizes(n_threads, work):
+    """Candidates for steps of `work` multiply-adds: the caller's choice, or all that can pay, then half as many, down to 1."""
+    sizes = [team_size(n_threads, work)]
+    while n_threads is None and sizes[-1] > 1:
+        sizes.append(sizes[-1] // 2)
+    return sizes
 
 
 class Team:
@@ -56,16 +64,19 @@ class Team:
         if self._pool is not None:
             self._pool.shutdown()
 
-    def run(self, task):
-        """Call ``task(member)`` once for each member, side by side. On Ctrl-C the team stops after its step, then the
-        KeyboardInterrupt goes on."""
+    def run(self, task, members=None):
+        """Call ``task(member, members)`` for each of the first `members` members (all by default), side by side.
+
+        On Ctrl-C the team stops after its step, then the KeyboardInterrupt goes on.
+        """
+        members = self.members if members is None else members
         self.sync[:] = 0
         if self._pool is None:
-            self._member(task, 0)
+            self._member(task, 0, 1)
             return
-        futures = [self._pool.submit(self._member, task, m) for m in range(self._caller_works, self.members)]
+        futures = [self._pool.submit(self._member, task, m, members) for m in range(self._caller_works, members)]
         if self._caller_works:
-            futures.append(_done(self._member, task, 0))
+            futures.append(_done(self._member, task, 0, members))
         interrupt = None
         for future in futures:
             while not future.done():
@@ -78,9 +89,9 @@ class Team:
         if interrupt is not None:
             raise interrupt
 
-    def _member(self, task, member):
+    def _member(self, task, member, members):
         try:
-            task(member)
+            task(member, members)
         except BaseException:  # let the others pass their barriers: they would wait for this one for ever
             self.sync[sync_slots.STOP] = 1
             self.sync[sync_slots.ARRIVED] = 1 << 62

@@ -32,10 +32,10 @@ class Course:
         self.callbacks, self.n_threads = callbacks, n_threads
         self.best_loss, self.best_parameters = math.inf, None
 
-    def run(self, team, numbers, batch, epochs, shuffle, progress):
+    def run(self, team, sizes, numbers, batch, epochs, shuffle, progress):
         """Train for at most `epochs` epochs; fills in the history."""
         net, history = self.net, self.history
-        steps = Steps(net._network, net._parameters, net._state, self.samples, batch, numbers, team)
+        steps = Steps(net._network, net._parameters, net._state, self.samples, batch, numbers, team, sizes)
         try:
             with closing(Progress(epochs, progress)) as bar:
                 while history.stopped_by is None:
