@@ -128,8 +128,8 @@ def test_initializer_of_one_s_own():
 
 
 def test_seeds():
-    def weights(seed, **more):
-        return fastbp.MLP([3, 4, 2], seed=seed, **more)._parameters.tobytes()
+    def weights(seed):
+        return fastbp.MLP([3, 4, 2], seed=seed)._parameters.tobytes()
 
     assert weights(5) == weights(5) == weights(np.int64(5))
     assert len({weights(seed) for seed in (0, 1, 2, None, None)}) == 5
@@ -190,12 +190,13 @@ def train_on(net):
 
 
 COPIES = {f"pickle {p}": lambda net, p=p: pickle.loads(pickle.dumps(net, p)) for p in range(pickle.HIGHEST_PROTOCOL + 1)}
+COPIES |= {"deepcopy": copy.deepcopy, "astype": lambda net: net.astype("float32")}
 
 
-@pytest.mark.parametrize("how", [*COPIES, "deepcopy", "astype"])
+@pytest.mark.parametrize("how", COPIES)
 def test_copies_are_equal_and_independent(how):
     net = trained()
-    copied = (COPIES | {"deepcopy": copy.deepcopy, "astype": lambda net: net.astype("float32")})[how](net)
+    copied = COPIES[how](net)
     before = copy.deepcopy(state(net))
     assert state(copied) == before
     assert (repr(copied), copied.summary()) == (repr(net), net.summary())
@@ -219,17 +220,14 @@ def test_astype():
 def test_arrays_are_the_net_s_own():
     net = fastbp.MLP([3, 5, 2], output="identity")
     assert [a.shape for a in (*net.weights, *net.biases)] == [(3, 5), (5, 2), (5,), (2,)]
-    net.weights[1][...] = 0
-    net.biases[1][:] = [1, 2]
+    net.weights[1][...], net.biases[1][:] = 0, [1, 2]
     assert np.array_equal(net.predict(X), np.tile([1, 2], (11, 1)))
-    w = net.weights[0]
+    w, given = net.weights[0], np.arange(15)[::-1].reshape(5, 3).T
     net.fit(X, X[:, :2], epochs=1)
     net.weights[0] += 1
-    assert net.weights[0] is w
-    given = np.arange(15)[::-1].reshape(5, 3).T
     net.weights[0] = given
-    assert np.array_equal(w, given)
     assert net.weights[0] is w
+    assert np.array_equal(w, given)
     given[0, 0] = -1
     assert w[0, 0] == 14
     net.weights = [np.ones((3, 5)), [[1, 2]] * 5]

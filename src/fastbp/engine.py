@@ -11,7 +11,7 @@ from .kernels import infer as infer_kernel
 from .kernels import train as train_kernel
 from .kernels import update
 from .kernels.plan import BLOCK_ROWS, INFER_ROWS, Plan, panel_of
-from .kernels.team import NOT_FINITE, SEEN, SIZE, UPDATED
+from .kernels.team import NOT_FINITE, SEEN, SIZE, STOP, UPDATED
 from .pace import Pace
 from .team import Team, team_size
 
@@ -118,26 +118,27 @@ class Steps:
             Of the steps done, and of the one whose loss was not finite, if any.
         steps : int
             Updates made.
-        interrupt : KeyboardInterrupt or None
+        stopped : bool
+            Whether the team was asked to stop.
         """
         losses, steps, at = [], 0, 0
         for samples, part, unfinished in self.samples.pieces(order, self.batch):
             self._part_of_step(order, at, unfinished)
-            here, made, failed, interrupt = self._piece(samples, part, done + steps)
+            here, made, failed, stopped = self._piece(samples, part, done + steps)
             steps, at = steps + made, at + len(part)
             self.rules[:, update.BEFORE] = here[0] if unfinished and len(here) else 0
             if failed or not unfinished:
                 losses.append(here)
-            if failed or interrupt is not None:
-                return np.concatenate([np.zeros(0), *losses]), steps, interrupt
-        return np.concatenate(losses), steps, None
+            if failed or stopped:
+                return np.concatenate([np.zeros(0), *losses]), steps, stopped
+        return np.concatenate(losses), steps, False
 
     def _piece(self, samples, order, done):
         """Steps over samples that lie where a kernel can read them, in as many calls as the pace asks for."""
         losses = np.zeros(-(-len(order) // self.batch))
         job, arrays = self.plan.job[0], samples.describe(self.plan.job[0])
-        seen, interrupt, failed = 0, None, False
-        while seen < len(losses) and interrupt is None and not failed:
+        seen, stopped, failed = 0, False, False
+        while seen < len(losses) and not (stopped or failed):
             members, steps = self.pace.next(len(losses) - seen)
             part, here = order[seen * self.batch : (seen + steps) * self.batch], losses[seen : seen + steps]
             job["done"], start = done + seen, time.perf_counter()
@@ -148,15 +149,12 @@ class Steps:
                     *arrays, part, self.rules, self.team.sync, member, members,
                 )  # fmt: skip
 
-            try:
-                self.team.run(call, members)
-            except KeyboardInterrupt as error:
-                interrupt = error
+            self.team.run(call, members)
             self.pace.took(members, steps, time.perf_counter() - start)
             seen += int(self.team.sync[SEEN])
-            failed = self.team.sync[NOT_FINITE] != 0
+            failed, stopped = self.team.sync[NOT_FINITE] != 0, self.team.sync[STOP] != 0
             made = seen - int(self.team.sync[SEEN]) + int(self.team.sync[UPDATED])
-        return losses[:seen], made, failed, interrupt
+        return losses[:seen], made, failed, stopped
 
     def _part_of_step(self, order, at, unfinished):
         """Tell the kernels whether the piece of `order` from `at` on is a part of a step that several calls make."""
@@ -178,9 +176,7 @@ def loss_and_gradient(network, params, samples, l2, n_threads=None):
     with Team(team_size(n_threads, work_of(network, samples.n))) as team:
         nothing = np.zeros(0, network.dtype)
         steps = Steps(network, params, nothing, samples, samples.n, numbers, team, [team.members])
-        losses, _, interrupt = steps.run(np.arange(samples.n), 0)
-    if interrupt is not None:
-        raise interrupt
+        losses, _, _ = steps.run(np.arange(samples.n), 0)
     return float(losses[0]), steps.gradient
 
 

@@ -35,7 +35,7 @@ class History:
 
 
 class DivergenceError(ValueError):
-    """The loss of a step was NaN or infinite. The net holds its last finite weights.
+    """The loss of a step, or a weight after it, was NaN or infinite. The net holds its last finite weights.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class DivergenceError(ValueError):
 
     def __init__(self, epoch, batch, history):
         super().__init__(
-            f"the loss is not finite at epoch {epoch}, batch {batch}; the net keeps its last finite weights. "
+            f"the loss or a weight is not finite at epoch {epoch}, batch {batch}; the net keeps its last finite weights. "
             "A smaller learning rate, or inputs scaled to about 1, usually helps"
         )
         self.epoch, self.batch, self.history = epoch, batch, history

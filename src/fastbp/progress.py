@@ -5,11 +5,15 @@ import time
 from tqdm.auto import tqdm
 
 
+class _Bar(tqdm):
+    monitor_interval = 0  # no thread of its own, which a later fork would have to mind
+
+
 class Progress:
     """A bar over `epochs` epochs, or nothing where it is not asked for."""
 
     def __init__(self, epochs, shown):
-        self._bar = tqdm(total=epochs, unit="epoch", desc="fit") if shown else None
+        self._bar = _Bar(total=epochs, unit="epoch", desc="fit") if shown else None
         self._last = time.perf_counter()
 
     def update(self, history, samples):

@@ -2,16 +2,18 @@
 
 import os
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
 
+from .interrupts import Deferred
 from .kernels import team as sync_slots
 from .validation import check_count
 
 # Multiply-adds of a step that are worth one more thread: two threads break even with one near half of this.
 WORK_PER_THREAD = 500_000
+HEARING = 0.05  # seconds
 
 
 def available_cpus():
@@ -54,6 +56,7 @@ class Team:
         self.sync = np.zeros(sync_slots.SIZE, np.int64)
         self._caller_works = threading.current_thread() is not threading.main_thread()
         self._caller_works |= work is not None and work < WORK_PER_THREAD
+        self._stopping = False
         self._threads = members - self._caller_works
 
     def __enter__(self):
@@ -64,30 +67,31 @@ class Team:
         if self._pool is not None:
             self._pool.shutdown()
 
+    def stop(self):
+        """Ask the members to stop after the step that they are at, or after the first step of the next run."""
+        self._stopping = True
+        self.sync[sync_slots.STOP] = 1
+
     def run(self, task, members=None):
         """Call ``task(member, members)`` for each of the first `members` members (all by default), side by side.
 
-        On Ctrl-C the team stops after its step, then the KeyboardInterrupt goes on.
+        On Ctrl-C the team stops after its step, then the KeyboardInterrupt comes.
         """
         members = self.members if members is None else members
         self.sync[:] = 0
+        self.sync[sync_slots.STOP] = self._stopping  # asked for since the last run, between two lines of Python
         if self._pool is None:
             self._member(task, 0, 1)
             return
-        futures = [self._pool.submit(self._member, task, m, members) for m in range(self._caller_works, members)]
-        if self._caller_works:
-            futures.append(_done(self._member, task, 0, members))
-        interrupt = None
-        for future in futures:
-            while not future.done():
-                try:
-                    future.exception()
-                except KeyboardInterrupt as error:
-                    self.sync[sync_slots.STOP], interrupt = 1, error
+        with Deferred(self.stop):
+            futures = [self._pool.submit(self._member, task, m, members) for m in range(self._caller_works, members)]
+            if self._caller_works:
+                self._member(task, 0, members)
+            # Not every system wakes a waiting thread for a signal, so look up now and then.
+            while wait(futures, HEARING).not_done:
+                pass
         for future in futures:
             future.result()
-        if interrupt is not None:
-            raise interrupt
 
     def _member(self, task, member, members):
         try:
@@ -96,12 +100,3 @@ class Team:
             self.sync[sync_slots.STOP] = 1
             self.sync[sync_slots.ARRIVED] = 1 << 62
             raise
-
-
-def _done(function, *args):
-    future: Future = Future()
-    try:
-        future.set_result(function(*args))
-    except Exception as error:
-        future.set_exception(error)
-    return future

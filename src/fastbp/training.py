@@ -8,6 +8,7 @@ import numpy as np
 
 from .engine import Steps, mean_loss
 from .history import DivergenceError
+from .interrupts import Deferred
 from .progress import Progress
 
 
@@ -39,9 +40,11 @@ class Course:
         try:
             with closing(Progress(epochs, progress)) as bar:
                 while history.stopped_by is None:
-                    order = net._rng.permutation(self.samples.n) if shuffle else np.arange(self.samples.n)
-                    self._epoch(steps, order, batch)
+                    with Deferred(team.stop):
+                        order = net._rng.permutation(self.samples.n) if shuffle else np.arange(self.samples.n)
+                        self._epoch(steps, order, batch)
                     bar.update(history, self.samples.n)
+                    self._call_back()
                     if history.stopped_by is None and history.n_epochs == epochs:
                         history.stopped_by = "epochs"
         except KeyboardInterrupt:
@@ -51,24 +54,27 @@ class Course:
         if self.best_parameters is not None and history.stopped_by != "interrupt":
             net._parameters[:] = self.best_parameters
 
+    def _call_back(self):
+        for callback in self.callbacks:
+            if callback(self.net, self.history) is True and self.history.stopped_by is None:
+                self.history.stopped_by = "callback"
+
     def _epoch(self, steps, order, batch):
         net, history = self.net, self.history
         before = net._parameters.copy(), net._state.copy()
-        losses, made, interrupt = steps.run(order, net._steps_done)
+        losses, made, stopped = steps.run(order, net._steps_done)
         history.batch_loss += losses.tolist()
-        if interrupt is None and not np.isfinite(losses[-1]):
+        # The last update may have overflowed: no loss of this epoch would show it.
+        if not (np.isfinite(losses[-1:]).all() and np.isfinite(net._parameters).all()):
             made = self._last_finite(steps, order[: made * batch], made, before)
             net._steps_done += made
             history.stopped_by = "divergence"
             raise DivergenceError(history.n_epochs, len(losses) - 1, history)
         net._steps_done += made
-        if interrupt is not None:
-            raise interrupt
+        if stopped and made * batch < len(order):
+            return
         history.loss.append(self._mean(losses, order, batch))
         self._watch()
-        for callback in self.callbacks:
-            if callback(net, history) is True and history.stopped_by is None:
-                history.stopped_by = "callback"
 
     def _mean(self, losses, order, batch):
         """The epoch's loss: batches count by their samples, or their samples' weight."""
@@ -89,10 +95,8 @@ class Course:
             made -= 1
             net._parameters[:], net._state[:] = before
             if made:
-                _, _, interrupt = steps.run(order[: made * steps.batch], net._steps_done)
-                if interrupt is not None:
-                    net._parameters[:], net._state[:] = before
-                    return 0
+                _, done, _ = steps.run(order[: made * steps.batch], net._steps_done)
+                made = min(made, done)
         return made
 
     def _watch(self):

@@ -1,0 +1,346 @@
+"""The course of a fit: history, stopping, going on, divergence, Ctrl-C, threads, forks and batches of several blocks."""
+
+import _thread
+import copy
+import math
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import fastbp
+
+RNG = np.random.default_rng(3)
+X, Y = RNG.normal(size=(50, 4)), RNG.integers(0, 3, 50)
+X_VAL, Y_VAL = RNG.normal(size=(30, 4)), RNG.integers(0, 3, 30)
+VALIDATION = {"X_val": X_VAL, "y_val": Y_VAL}
+OPTIMIZERS = [fastbp.SGD(0.1), fastbp.SGD(0.1, 0.9), fastbp.SGD(0.1, 0.9, nesterov=True), fastbp.Adam(0.01)]
+
+
+def make(dtype="float32", **more):
+    return fastbp.MLP([4, 6, 3], "tanh", dtype=dtype, seed=8, **more)
+
+
+def bits(net):
+    return net._parameters.tobytes(), net._state.tobytes(), str(net._rng.bit_generator.state), net._steps_done
+
+
+@pytest.mark.parametrize("weight", [None, RNG.integers(0, 4, 50)])
+@pytest.mark.parametrize("l2", [0.0, 0.3])
+@pytest.mark.parametrize("batch", [1, 7, 10, 50, 80, None])
+def test_losses(batch, l2, weight):
+    net = make("float64")
+    size = 50 if batch is None else min(batch, 50)
+    firsts = range(0, 50, size)
+    weights = np.ones(50) if weight is None else weight
+    expected = net.loss(X[:size], Y[:size], l2) if weight is None else net.loss(X[:size], Y[:size], l2, weight[:size] + 1e-300)
+    after = []
+    history = net.fit(
+        X, Y, epochs=3, batch_size=batch, l2=l2, sample_weight=weight, shuffle=False, **VALIDATION,
+        callbacks=lambda net, history: after.append(net.loss(X_VAL, Y_VAL)),
+    )  # fmt: skip
+    assert (history.n_epochs, len(history.loss), len(history.batch_loss)) == (3, 3, 3 * len(firsts))
+    assert history is net.history_
+    assert history.stopped_by == "epochs"
+    assert history.best_epoch is None
+    if weights[:size].any():
+        assert history.batch_loss[0] == pytest.approx(expected, rel=1e-13)
+    shares = [weights[first : first + size].sum() for first in firsts]
+    per_epoch = np.reshape(history.batch_loss, (3, -1))
+    np.testing.assert_allclose(history.loss, np.average(per_epoch, axis=1, weights=shares), rtol=1e-13)
+    assert history.val_loss == after
+
+
+def test_batches_follow_the_shuffle():
+    net, plain = make(), make()
+    order = copy.deepcopy(net._rng).permutation(50)
+    plain.fit(X[order], Y[order], epochs=1, batch_size=7, shuffle=False)
+    net.fit(X, Y, epochs=1, batch_size=7)
+    assert bits(net)[0] == bits(plain)[0]
+    assert net.history_ == plain.history_
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+@pytest.mark.parametrize("between", [lambda net: net, copy.deepcopy])
+def test_going_on(optimizer, between):
+    net, whole = make(), make()
+    settings = {"batch_size": 8, "optimizer": optimizer, "l2": 0.01}
+    parts = [net.fit(X, Y, epochs=2, **settings)]
+    net = between(net)
+    parts.append(net.fit(X, Y, epochs=2, **settings))
+    history = whole.fit(X, Y, epochs=4, **settings)
+    assert bits(net) == bits(whole)
+    assert parts[0].loss + parts[1].loss == history.loss
+    assert parts[0].batch_loss + parts[1].batch_loss == history.batch_loss
+
+
+def test_state_is_kept_for_an_optimizer_of_its_kind_only():
+    def adam_after(*optimizers, forget=False):
+        net = make()
+        for optimizer in optimizers:
+            net.fit(X, Y, epochs=1, shuffle=False, optimizer=optimizer)
+        net._parameters[:] = make()._parameters
+        if forget:
+            net._state[:] = 0
+        net.fit(X, Y, epochs=1, shuffle=False, optimizer=fastbp.Adam())
+        return bits(net)
+
+    assert adam_after() == adam_after(fastbp.SGD()) == adam_after(fastbp.Adam(), fastbp.SGD())
+    assert adam_after(fastbp.Adam(0.1)) != adam_after(fastbp.Adam(0.1), forget=True)
+    assert adam_after(fastbp.Adam(0.1))[3] == 4
+
+
+@pytest.mark.parametrize("restore", [True, False])
+@pytest.mark.parametrize("patience", [1, 3])
+@pytest.mark.parametrize("validation", [VALIDATION, {}])
+def test_patience(validation, patience, restore):
+    net, seen = make(), []
+    history = net.fit(
+        X, Y, epochs=400, batch_size=5, optimizer=fastbp.Adam(0.05), patience=patience, restore_best=restore, **validation,
+        callbacks=lambda net, history: seen.append(net._parameters.tobytes()),
+    )  # fmt: skip
+    losses = history.val_loss if validation else history.loss
+    assert history.stopped_by == "patience"
+    assert history.best_epoch == int(np.argmin(losses))
+    assert history.n_epochs == len(seen) == history.best_epoch + patience + 1
+    assert net._parameters.tobytes() == seen[history.best_epoch if restore else -1]
+
+
+def test_patience_to_the_end_and_with_no_progress():
+    net, seen = make(), []
+    history = net.fit(
+        X, Y, epochs=30, optimizer=fastbp.Adam(0.1), patience=29, **VALIDATION,
+        callbacks=lambda net, history: seen.append(net._parameters.tobytes()),
+    )  # fmt: skip
+    assert (history.stopped_by, history.n_epochs) == ("epochs", 30)
+    assert net._parameters.tobytes() == seen[history.best_epoch] != seen[-1]
+    history = make().fit(X, Y, epochs=30, optimizer=fastbp.SGD(1e-30), patience=4, **VALIDATION)  # never lower than at first
+    assert (history.stopped_by, history.best_epoch, history.n_epochs) == ("patience", 0, 5)
+
+
+def test_callbacks():
+    net, calls = make(), []
+
+    def first(given, history):
+        assert given is net
+        assert history is net.history_
+        assert history.stopped_by is None
+        calls.append(("first", history.n_epochs, len(history.val_loss)))
+
+    def second(net, history):
+        calls.append(("second", history.n_epochs, len(history.val_loss)))
+        return history.n_epochs == 2
+
+    history = net.fit(X, Y, epochs=9, callbacks=[first, second], **VALIDATION)
+    assert calls == [(name, n, n) for n in (1, 2) for name in ("first", "second")]
+    assert (history.stopped_by, history.n_epochs) == ("callback", 2)
+    twin = make()
+    twin.fit(X, Y, epochs=2)
+    assert bits(net) == bits(twin)
+
+
+def test_an_error_in_a_callback_goes_through():
+    net, twin = make(), make()
+    with pytest.raises(ZeroDivisionError):
+        net.fit(X, Y, callbacks=lambda net, history: 1 / 0)
+    net.fit(X, Y, epochs=1)
+    twin.fit(X, Y, epochs=2)
+    assert bits(net) == bits(twin)
+
+
+def test_progress(capsys):
+    quiet, shown, threads = make(), make(), threading.active_count()
+    quiet.fit(X, Y, epochs=3, **VALIDATION)
+    assert capsys.readouterr() == ("", "")
+    history = shown.fit(X, Y, epochs=3, **VALIDATION, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    for text in ("3/3", f" loss={history.loss[-1]:.4f}", f"val_loss={history.val_loss[-1]:.4f}", "samples/s="):
+        assert text in err
+    assert bits(shown) == bits(quiet)
+    assert threading.active_count() == threads  # none is left that a fork would have to mind
+
+
+@pytest.mark.parametrize("optimizer", [fastbp.SGD(1e6), fastbp.SGD(1e6, 0.9)], ids=repr)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_divergence(dtype, optimizer):
+    net, twin = (fastbp.MLP([4, 3], output="identity", dtype=dtype, seed=8) for _ in range(2))
+    with pytest.raises(fastbp.DivergenceError) as caught:
+        net.fit(X, X[:, :3], epochs=100, batch_size=10, optimizer=optimizer)
+    error = caught.value
+    assert error.history is net.history_
+    assert error.history.stopped_by == "divergence"
+    assert f"epoch {error.epoch}, batch {error.batch}" in str(error)
+    made = len(error.history.batch_loss) - 1
+    assert (error.epoch, error.batch) == divmod(made, 5)
+    assert not math.isfinite(error.history.batch_loss[-1])
+    assert np.isfinite(error.history.batch_loss[:-1]).all()
+    assert np.isfinite(net._parameters).all()
+    if error.epoch:
+        twin.fit(X, X[:, :3], epochs=error.epoch, batch_size=10, optimizer=optimizer)
+    order = copy.deepcopy(twin._rng).permutation(50)[: 10 * error.batch]
+    if error.batch:
+        twin.fit(X[order], X[order, :3], epochs=1, batch_size=10, optimizer=optimizer, shuffle=False)
+    assert bits(net)[:2] == bits(twin)[:2]
+    assert net._steps_done == twin._steps_done == made
+
+
+@pytest.mark.parametrize("optimizer", [fastbp.SGD(10), fastbp.SGD(10, 0.5), fastbp.SGD(10, 0.5, nesterov=True)], ids=repr)
+@pytest.mark.parametrize(("bad", "epochs"), [(1, 1), (3, 1), (4, 1), (5, 2), (5, 1)])
+def test_an_update_that_overflows(bad, epochs, optimizer):
+    """The update of batch `bad` makes the weight infinite, which the next batch's loss shows, or else the epoch's end."""
+    x, y = np.tile([[0.01], [-0.01]], (6, 1)), np.tile([1, 0], 6)
+    x[2 * bad : 2 * bad + 2], y[2 * bad : 2 * bad + 2] = 1e38, 0
+    net, twin = (fastbp.MLP([1, 1], output="sigmoid", init=lambda rng, shape: np.full(shape, 0.1)) for _ in range(2))
+    settings = {"batch_size": 2, "optimizer": optimizer, "shuffle": False}
+    with pytest.raises(fastbp.DivergenceError, match=f"epoch 0, batch {min(bad + 1, 5)};"):
+        net.fit(x, y, epochs=epochs, **settings)
+    twin.fit(x[: 2 * bad], y[: 2 * bad], epochs=1, **settings)
+    assert np.isfinite(net._parameters).all()
+    assert bits(net) == bits(twin)
+    for each in (net, twin):
+        each.fit(x[:2], y[:2], **settings)
+    assert bits(net) == bits(twin)
+
+
+LONG_X, LONG_Y = RNG.normal(size=(300_000, 4)), RNG.integers(0, 3, 300_000)
+
+
+@pytest.mark.parametrize("press", [lambda: os.kill(os.getpid(), signal.SIGINT), _thread.interrupt_main], ids=["kill", "main"])
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_ctrl_c_within_an_epoch(dtype, n_threads, press):
+    net, twin = (fastbp.MLP([4, 64, 64, 3], dtype=dtype, seed=8) for _ in range(2))
+    initial, settings = net._parameters.copy(), {"batch_size": 1, "shuffle": False, "optimizer": fastbp.Adam(1e-4)}
+
+    def wait_and_press():
+        while np.array_equal(net._parameters, initial):
+            time.sleep(0.01)
+        time.sleep(0.1)
+        press()
+
+    thread = threading.Thread(target=wait_and_press)
+    thread.start()
+    with pytest.warns(UserWarning, match="interrupted"):
+        history = net.fit(LONG_X, LONG_Y, epochs=1000, n_threads=n_threads, **settings)
+    thread.join()
+    made = len(history.batch_loss)
+    assert history is net.history_
+    assert (history.stopped_by, history.n_epochs, net._steps_done) == ("interrupt", 0, made)
+    assert 0 < made < len(LONG_X)
+    twin.fit(LONG_X[:made], LONG_Y[:made], epochs=1, **settings)
+    assert twin.history_.batch_loss == history.batch_loss
+    for each in (net, twin):
+        each.fit(X, Y, epochs=2, n_threads=n_threads, **settings)
+    assert bits(net) == bits(twin)
+
+
+def test_ctrl_c_in_a_callback():
+    net, twin = make(), make()
+    with pytest.warns(UserWarning, match="interrupted after 3 epochs"):
+        history = net.fit(X, Y, callbacks=lambda net, h: h.n_epochs == 3 and signal.raise_signal(signal.SIGINT))
+    assert (history.stopped_by, history.n_epochs, len(history.batch_loss)) == ("interrupt", 3, 6)
+    twin.fit(X, Y, epochs=3)
+    assert bits(net) == bits(twin)
+
+
+PRESSED = """
+import sys, threading, warnings
+import fastbp, numpy as np
+n_threads, *hidden = map(int, sys.argv[1:])
+x, y, net = np.random.default_rng(0).normal(size=(64, 3)), np.arange(64) % 2, fastbp.MLP([3, *hidden, 2])
+
+def tell(net, history):
+    if history.n_epochs == 1:
+        print(end=".", flush=True)
+
+while net._steps_done < 10**9:
+    done = net._steps_done
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        history = net.fit(x, y, epochs=10**9, batch_size=16, n_threads=n_threads, callbacks=tell)
+    assert history is net.history_ and history.stopped_by == "interrupt" and len(caught) == 1, (history.stopped_by, caught)
+    assert len(history.batch_loss) == net._steps_done - done, (len(history.batch_loss), net._steps_done - done)
+    assert 0 <= len(history.batch_loss) - 4 * history.n_epochs <= 4, (len(history.batch_loss), history.n_epochs)
+    assert np.isfinite(net._parameters).all() and threading.active_count() == 1
+"""
+
+
+@pytest.mark.parametrize("n_threads", ["1", "2"])
+@pytest.mark.parametrize("hidden", [["4"], ["100", "100"]])
+def test_ctrl_c_at_any_moment(hidden, n_threads):
+    """Epochs of microseconds, so that it comes between Python's lines too; sent by another process, so at no certain place."""
+    delays = random.Random(0)
+    child = subprocess.Popen([sys.executable, "-c", PRESSED, n_threads, *hidden], stdout=-1, stderr=-1, text=True)
+    hung = threading.Timer(60, child.kill)
+    hung.start()
+    try:
+        for fit in range(1000):
+            assert child.stdout.read(1) == ".", f"fit {fit}: {child.communicate()[1] or 'hung'}"
+            time.sleep(delays.uniform(0, 0.001))
+            child.send_signal(signal.SIGINT)
+    finally:
+        hung.cancel()
+        child.kill()
+        child.communicate()
+
+
+def fitted(seed, n_threads=None):
+    net = fastbp.MLP([4, 20, 3], seed=seed)
+    net.fit(X, Y, epochs=60, batch_size=9, optimizer=fastbp.Adam(), n_threads=n_threads, **VALIDATION)
+    return bits(net), net.history_
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, None])
+def test_fits_in_other_threads(n_threads):
+    results, seeds = {}, range(4)
+    threads = [threading.Thread(target=lambda s=seed: results.update({s: fitted(s, n_threads)})) for seed in seeds]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {seed: fitted(seed, n_threads) for seed in seeds} == {seed: fitted(seed) for seed in seeds}
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_fit_in_a_fork_after_a_fit(n_threads):
+    expected = fitted(5, n_threads)
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    child = context.Process(target=lambda: there.send(fitted(5, n_threads)))
+    child.start()
+    assert here.poll(60)
+    assert here.recv() == expected
+    child.join()
+    assert child.exitcode == 0
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("n", [1024, 1025, 2500])
+def test_a_batch_of_several_blocks(n, n_threads):
+    x, y, weight, l2 = RNG.normal(size=(n, 4)), RNG.integers(0, 3, n), RNG.uniform(0, 2, n), 0.01
+    net = make("float64")
+    (w1, w2), (b1, b2) = [w.copy() for w in net.weights], [b.copy() for b in net.biases]
+    hidden = np.tanh(x @ w1 + b1)
+    z = hidden @ w2 + b2
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    share = weight / weight.sum()
+    delta = (p - np.eye(3)[y]) * share[:, None]
+    below = delta @ w2.T * (1 - hidden**2)
+    loss = -share @ np.log(p[np.arange(n), y]) + l2 / 2 * (np.sum(w1**2) + np.sum(w2**2))
+    history = net.fit(
+        x, y, epochs=1, batch_size=None, optimizer=fastbp.SGD(0.5), l2=l2, sample_weight=weight, n_threads=n_threads
+    )
+    assert history.batch_loss == history.loss == [pytest.approx(loss, rel=1e-12)]
+    gradients = [x.T @ below + l2 * w1, below.sum(axis=0), hidden.T @ delta + l2 * w2, delta.sum(axis=0)]
+    for value, old, g in zip(
+        (net.weights[0], net.biases[0], net.weights[1], net.biases[1]), (w1, b1, w2, b2), gradients, strict=True
+    ):
+        np.testing.assert_allclose(value, old - 0.5 * g, rtol=0, atol=1e-13)
