@@ -15,7 +15,7 @@ from .optimizers import SGD, Adam
 from .structure import Structure
 from .team import Team, team_sizes
 from .training import Course
-from .validation import check_count, check_inputs, check_number, check_targets, check_weight
+from .validation import check_count, check_flag, check_inputs, check_number, check_targets, check_weight
 
 Callback = Callable[["MLP", History], object]
 
@@ -169,6 +169,8 @@ class MLP(Structure):
         for callback in each:
             if not callable(callback):
                 raise TypeError(f"callbacks must be callables (net, history), got {callback!r}")
+        for name, flag in (("shuffle", shuffle), ("restore_best", restore_best), ("progress", progress)):
+            check_flag(name, flag)
         numbers = optimizer.numbers()
         numbers[engine.update.L2] = check_number("l2", l2, least=0)
         sizes = team_sizes(n_threads, engine.work_of(self._network, batch))

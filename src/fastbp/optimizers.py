@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .kernels import update
-from .validation import check_number
+from .validation import check_flag, check_number
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class SGD:
     def __post_init__(self):
         check_number("lr", self.lr, above=0)
         check_number("momentum", self.momentum, least=0, below=1)
-        if self.nesterov and self.momentum == 0:
+        if check_flag("nesterov", self.nesterov) and self.momentum == 0:
             raise ValueError("nesterov=True needs a momentum above 0, got momentum=0")
 
     @property

@@ -1,6 +1,7 @@
 """What a net consists of: its layers, their names, and the flat parameters behind the arrays that users see."""
 
 import copy
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Self
 
@@ -19,6 +20,8 @@ MAX_PARAMETERS = 2**40  # more could not be allocated; and below it no size in t
 def float_dtype(dtype):
     """float32 or float64 from whatever NumPy takes for one."""
     try:
+        if dtype is None:
+            raise TypeError
         return np.dtype(known("dtype", np.dtype(dtype).name, ("float32", "float64")))
     except TypeError:
         raise TypeError(f"dtype must be one of 'float32', 'float64', got {dtype!r}") from None
@@ -28,7 +31,7 @@ class Structure:
     """Widths, activations, loss, dtype and parameters of a dense network; see `MLP`, which trains and uses one."""
 
     def __init__(self, widths, hidden, output, loss, dtype):
-        if isinstance(widths, str) or not np.iterable(widths):
+        if isinstance(widths, str | bytes) or not isinstance(widths, Sequence | np.ndarray):
             raise TypeError(f"widths must be a sequence of whole numbers, got {widths!r}")
         self.widths = tuple(check_count(f"widths[{i}]", w) for i, w in enumerate(widths))
         if len(self.widths) < 2:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from .validation import check_count
 
 # Multiply-adds of a step that are worth one more thread: two threads break even with one near half of this.
 WORK_PER_THREAD = 500_000
+MAX_THREADS = 1024
 HEARING = 0.05  # seconds
 
 
@@ -31,7 +33,7 @@ def available_cpus():
 def team_size(n_threads, work):
     """Threads for `work` multiply-adds: the caller's choice, or as many as can pay."""
     if n_threads is not None:
-        return check_count("n_threads", n_threads)
+        return check_count("n_threads", n_threads, most=MAX_THREADS)
     return max(1, min(available_cpus(), work // WORK_PER_THREAD))
 
 
@@ -83,20 +85,33 @@ class Team:
         if self._pool is None:
             self._member(task, 0, 1)
             return
+        futures = []
         with Deferred(self.stop):
-            futures = [self._pool.submit(self._member, task, m, members) for m in range(self._caller_works, members)]
-            if self._caller_works:
-                self._member(task, 0, members)
-            # Not every system wakes a waiting thread for a signal, so look up now and then.
-            while wait(futures, HEARING).not_done:
-                pass
+            try:
+                for member in range(self._caller_works, members):
+                    futures.append(self._pool.submit(self._member, task, member, members))
+                if self._caller_works:
+                    self._member(task, 0, members)
+                # Not every system wakes a waiting thread for a signal, so look up now and then.
+                while wait(futures, HEARING).not_done:
+                    pass
+            except BaseException:  # of another signal's handler: leave no member at work on arrays that the caller has back
+                self.stop()
+                if len(futures) < members - self._caller_works:
+                    self._release()
+                while not all(future.done() for future in futures):
+                    time.sleep(0.001)
+                raise
         for future in futures:
             future.result()
+
+    def _release(self):
+        """Let the members pass their barriers, at which they would wait for ever for one that does not come."""
+        self.sync[sync_slots.STOP], self.sync[sync_slots.ARRIVED] = 1, 1 << 62
 
     def _member(self, task, member, members):
         try:
             task(member, members)
-        except BaseException:  # let the others pass their barriers: they would wait for this one for ever
-            self.sync[sync_slots.STOP] = 1
-            self.sync[sync_slots.ARRIVED] = 1 << 62
+        except BaseException:
+            self._release()
             raise

@@ -91,13 +91,24 @@ class Course:
         The same steps give the same bits, so this is exactly where the net was, at the cost of one copy an epoch.
         """
         net = self.net
-        while made and not (np.isfinite(net._parameters).all() and np.isfinite(net._state).all()):
-            made -= 1
+
+        def finite():
+            return np.isfinite(net._parameters).all() and np.isfinite(net._state).all()
+
+        def again(wanted):
             net._parameters[:], net._state[:] = before
-            if made:
-                _, done, _ = steps.run(order[: made * steps.batch], net._steps_done)
-                made = min(made, done)
-        return made
+            return steps.run(order[: wanted * steps.batch], net._steps_done)[1] if wanted else 0
+
+        if finite():
+            return made
+        good, bad = 0, made  # what is infinite once stays so, hence bisection
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            made = again(middle)
+            good, bad = (max(good, made), bad) if finite() else (good, middle)
+            if made < middle:
+                break  # asked to stop
+        return again(good)
 
     def _watch(self):
         """Monitor the validation loss, or without a validation set the training loss."""

@@ -38,8 +38,15 @@ def check_number(name, value, *, least=None, above=None, below=None):
     return value
 
 
-def check_count(name, value, least=1):
-    """`value` as an int of at least `least`."""
+def check_flag(name, value):
+    """`value` if it is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def check_count(name, value, least=1, most=None):
+    """`value` as an int of at least `least` and at most `most`."""
     try:
         if isinstance(value, bool | np.bool_):
             raise TypeError
@@ -48,6 +55,8 @@ def check_count(name, value, least=1):
         raise TypeError(f"{name} must be a whole number, got {value!r}") from None
     if count < least:
         raise ValueError(f"{name} must be at least {least}, got {count}")
+    if most is not None and count > most:
+        raise ValueError(f"{name} must be at most {most}, got {count}")
     return count
 
 
