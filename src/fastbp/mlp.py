@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, DTypeLike
 from . import engine
 from .data import Samples
 from .history import History
+from .inference import Inference
 from .initializers import initial_weights
 from .kernels.plan import aligned_zeros
 from .optimizers import SGD, Adam
-from .structure import Structure
 from .team import Team, team_sizes
 from .training import Course
 from .validation import check_count, check_flag, check_inputs, check_number, check_targets, check_weight
@@ -20,7 +20,7 @@ from .validation import check_count, check_flag, check_inputs, check_number, che
 Callback = Callable[["MLP", History], object]
 
 
-class MLP(Structure):
+class MLP(Inference):
     """A dense network trained by back-propagation: a = f(x @ W + b), layer after layer.
 
     Parameters
@@ -195,83 +195,6 @@ class MLP(Structure):
             raise ValueError(f"{x_name} must have at least one row, got shape {X.shape}")
         targets, labels = check_targets(y_name, y, len(X), self.widths[-1], self.loss_name, self.dtype)
         return Samples(X, targets, labels, check_weight(sample_weight, len(X), self.dtype), self.dtype)
-
-    def forward(self, X: ArrayLike) -> list[np.ndarray]:
-        """Every layer's activations.
-
-        Parameters
-        ----------
-        X : array_like (n_samples, n_in)
-
-        Returns
-        -------
-        list of ndarray (n_samples, n_out)
-            ``forward(X)[l]`` is a of layer l, hidden layers first; the last is the net's output.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For a wrong number of features, NaN, infinity, or an array that is not of real numbers.
-        """
-        X = check_inputs("X", X, self.widths[0], self.dtype)
-        return engine.activations(self._network, self._parameters, X, range(len(self.widths) - 1))
-
-    def _outputs(self, X):
-        X = check_inputs("X", X, self.widths[0], self.dtype)
-        if 0 < len(X) <= self._network.few:
-            return self._network.few_outputs(self._parameters, np.ascontiguousarray(X, self.dtype))
-        return engine.activations(self._network, self._parameters, X, [len(self.widths) - 2])[0]
-
-    def predict(self, X: ArrayLike) -> np.ndarray:
-        """Labels of a classifier, or the values of a regression.
-
-        Parameters
-        ----------
-        X : array_like (n_samples, n_in)
-
-        Returns
-        -------
-        ndarray
-            Softmax output or softmax cross-entropy: the label of the largest output, int64 (n_samples,). Sigmoid outputs with
-            their own loss: 0 or 1, int64 (n_samples,), or (n_samples, n_out) for several. Otherwise the outputs,
-            (n_samples,) for one, else (n_samples, n_out).
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for ``forward``.
-        """
-        a = self._outputs(X)
-        if "softmax" in (self.output, self.loss_name.split("_")[0]):
-            return a.argmax(axis=1)
-        if self.loss_name == "binary_cross_entropy":
-            a = (a > 0.5).astype(np.int64)
-        return a[:, 0] if a.shape[1] == 1 else a
-
-    def predict_proba(self, X: ArrayLike) -> np.ndarray:
-        """Probabilities of a classifier's classes.
-
-        Parameters
-        ----------
-        X : array_like (n_samples, n_in)
-
-        Returns
-        -------
-        ndarray (n_samples, n_classes)
-            For one sigmoid output the columns are P(0) and P(1), as in scikit-learn; for several each output's own.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for ``forward``; also if the net is a regression.
-        """
-        if self.loss_name == "squared_error" and self.output not in ("softmax", "sigmoid"):
-            raise ValueError(f"predict_proba needs a classifier, got output={self.output!r} with loss={self.loss_name!r}")
-        a = self._outputs(X)
-        if self.loss_name == "softmax_cross_entropy":
-            a = np.exp(a - a.max(axis=1, keepdims=True))
-            return a / a.sum(axis=1, keepdims=True)
-        return np.hstack([1 - a, a]) if self.output == "sigmoid" and a.shape[1] == 1 else a
 
     def loss(self, X: ArrayLike, y: ArrayLike, l2: float = 0.0, sample_weight: ArrayLike | None = None) -> float:
         """The mean loss over the samples, penalty included.
