@@ -141,7 +141,7 @@ class Steps:
         while seen < len(losses) and not (stopped or failed):
             members, steps = self.pace.next(len(losses) - seen)
             part, here = order[seen * self.batch : (seen + steps) * self.batch], losses[seen : seen + steps]
-            job["done"], start = done + seen, time.perf_counter()
+            job["done"] = done + seen
 
             def call(member, members, part=part, here=here):
                 train_kernel.train(
@@ -149,6 +149,8 @@ class Steps:
                     *arrays, part, self.rules, self.team.sync, member, members,
                 )  # fmt: skip
 
+            self.team.start(members)
+            start = time.perf_counter()
             self.team.run(call, members)
             self.pace.took(members, steps, time.perf_counter() - start)
             seen += int(self.team.sync[SEEN])

@@ -8,7 +8,9 @@ often they have lost.
 import time
 
 FIRST = 0.02  # seconds of training before another number of threads is tried
-TRIAL = 0.001  # seconds that a trial should take
+TRIAL = 0.0015  # seconds that a trial should take
+PROBE = 4  # steps, of which the first has to wake the threads
+LOOK = 0.1  # seconds after which the best so far has to prove itself again
 LONGEST = 8.0  # seconds between two trials of the same candidate, at most
 LARGE = 20_000_000  # multiply-adds of a step from which the whole team begins
 
@@ -27,33 +29,37 @@ class Pace:
     def __init__(self, sizes, work):
         self._best = sizes[0] if work >= LARGE else sizes[-1]
         self._seconds: dict[int, float] = {}  # of a step, by team size
-        self._wait = {size: FIRST for size in sizes if size != self._best}
+        self._wait = dict.fromkeys(sizes, FIRST)
         self._due: dict[int, float] = {}
+        self._promising = False  # whether a few steps of a trial were made, and not far too slow
 
     def next(self, steps):
         """(threads, steps to make with them) where at most `steps` are left."""
-        if not self._wait:
+        if len(self._wait) == 1:
             return self._best, steps
         now = time.perf_counter()
         if not self._due:
-            self._due = {size: now + wait for size, wait in self._wait.items()}
+            self._due = {size: now + wait for size, wait in self._wait.items() if size != self._best}
         if self._best not in self._seconds:
             return self._best, 1
         candidate = min(self._due, key=self._due.__getitem__)
         until = self._due[candidate] - now
         if until > 0:
-            return self._best, min(steps, max(1, int(until / self._seconds[self._best])))
-        return candidate, min(steps, max(1, int(TRIAL / self._seconds[self._best])))
+            return self._best, min(steps, max(1, int(min(until, LOOK) / self._seconds[self._best])))
+        # A few steps first: on a busy core a whole trial would be long.
+        return candidate, min(steps, max(1, int(TRIAL / self._seconds[self._best]))) if self._promising else min(steps, PROBE)
 
     def took(self, size, steps, seconds):
         """Note that `steps` steps with `size` threads took so long."""
-        self._seconds[size] = seconds / max(1, steps)
-        if size == self._best:
+        now, seconds = time.perf_counter(), seconds / max(1, steps)
+        if size != self._best and not self._promising and seconds < 4 * self._seconds[self._best]:
+            self._promising = True
             return
-        if self._seconds[size] < self._seconds[self._best]:
-            self._wait[self._best], self._best = FIRST, size
-            del self._wait[size], self._due[size]
-            size = next(iter(self._wait.keys() - self._due.keys()))
-        else:
-            self._wait[size] = min(2 * self._wait[size], LONGEST)
-        self._due[size] = time.perf_counter() + self._wait[size]
+        self._promising, self._seconds[size] = False, seconds
+        best, loser = min(self._seconds, key=self._seconds.__getitem__), size
+        if best != self._best:
+            del self._due[best]
+            self._best, loser = best, self._best
+        if loser != best:
+            self._wait[loser] = min(3 * self._wait[loser], LONGEST)
+            self._due[loser] = now + self._wait[loser]

@@ -1,9 +1,9 @@
 """Threads for the kernels' team: how many, and running them so that Ctrl-C is heard."""
 
 import os
+import queue
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -59,15 +59,24 @@ class Team:
         self._caller_works = threading.current_thread() is not threading.main_thread()
         self._caller_works |= work is not None and work < WORK_PER_THREAD
         self._stopping = False
-        self._threads = members - self._caller_works
+        self._threads: list[_Member] = []
+        self._finished: queue.SimpleQueue = queue.SimpleQueue()
 
     def __enter__(self):
-        self._pool = ThreadPoolExecutor(self._threads, "fastbp") if self._threads else None
         return self
 
     def __exit__(self, *exc):
-        if self._pool is not None:
-            self._pool.shutdown()
+        for thread in self._threads:
+            thread.inbox.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def start(self, members):
+        """Have threads for this many members ready, so that what comes next can be timed."""
+        while len(self._threads) < members - self._caller_works:
+            thread = _Member(self._finished)
+            thread.start()
+            self._threads.append(thread)
 
     def stop(self):
         """Ask the members to stop after the step that they are at, or after the first step of the next run."""
@@ -82,36 +91,66 @@ class Team:
         members = self.members if members is None else members
         self.sync[:] = 0
         self.sync[sync_slots.STOP] = self._stopping  # asked for since the last run, between two lines of Python
-        if self._pool is None:
-            self._member(task, 0, 1)
+        if members == 1 and self._caller_works:
+            task(0, 1)
             return
-        futures = []
         with Deferred(self.stop):
             try:
-                for member in range(self._caller_works, members):
-                    futures.append(self._pool.submit(self._member, task, member, members))
+                self.start(members)
+                busy = self._threads[: members - self._caller_works]
+                for member, thread in enumerate(busy, self._caller_works):
+                    thread.busy = True
+                    thread.inbox.put(lambda member=member: self._work(task, member, members))
                 if self._caller_works:
-                    self._member(task, 0, members)
-                # Not every system wakes a waiting thread for a signal, so look up now and then.
-                while wait(futures, HEARING).not_done:
-                    pass
+                    self._work(task, 0, members)
+                errors = [self._result() for _ in busy]
             except BaseException:  # of another signal's handler: leave no member at work on arrays that the caller has back
-                self.stop()
-                if len(futures) < members - self._caller_works:
-                    self._release()
-                while not all(future.done() for future in futures):
+                self._release()
+                while any(thread.busy for thread in self._threads):
                     time.sleep(0.001)
                 raise
-        for future in futures:
-            future.result()
+        for error in filter(None, errors):
+            raise error
 
-    def _release(self):
-        """Let the members pass their barriers, at which they would wait for ever for one that does not come."""
-        self.sync[sync_slots.STOP], self.sync[sync_slots.ARRIVED] = 1, 1 << 62
+    def _result(self):
+        """What the next member to finish has to tell. Not every system wakes a waiting thread for a signal: look up often."""
+        while True:
+            try:
+                return self._finished.get(timeout=HEARING)
+            except queue.Empty:
+                pass
 
-    def _member(self, task, member, members):
+    def _work(self, task, member, members):
         try:
             task(member, members)
         except BaseException:
             self._release()
             raise
+
+    def _release(self):
+        """Let the members pass their barriers, at which they would wait for ever for one that does not come, and stop."""
+        self.sync[sync_slots.STOP], self.sync[sync_slots.ARRIVED] = 1, 1 << 62
+
+
+class _Member(threading.Thread):
+    """A thread that does what it finds in its inbox until it finds None.
+
+    Queues that are locks in C, not the conditions of the `threading` module: an exception that a signal's handler raises in the
+    middle of one of those can leave it broken.
+    """
+
+    def __init__(self, finished):
+        super().__init__(name="fastbp", daemon=True)
+        self.inbox: queue.SimpleQueue = queue.SimpleQueue()
+        self._finished, self.busy = finished, False
+
+    def run(self):
+        while (task := self.inbox.get()) is not None:
+            error = None
+            try:
+                task()
+            except BaseException as caught:
+                error = caught
+            del task  # and with it the arrays of this run, while the thread waits for the next
+            self.busy = False
+            self._finished.put(error)
