@@ -126,7 +126,7 @@ class Plan:
             x = layer["a"] = self._section(layer["a_rows"] * panels * panel)
         job, n_out = self.job[0], widths[-1]
         job["block"], job["n_in"], job["n_out"] = rows, widths[0], n_out
-        job["delta0_at"], job["delta1_at"] = (self._section((widest + panel) * panels * panel) for _ in range(2))
+        job["delta0_at"], job["delta1_at"] = (self._section(widest * panels * panel) for _ in range(2))
         job["turned0_at"], job["turned1_at"] = (self._section(columns * panels * panel) for _ in range(2))
         job["turned_rows"] = panels * panel
         job["targets_at"] = self._section(n_out * panels * panel)

@@ -45,7 +45,6 @@ def _loop(b, count, values, body):
 
 def _product(b, rows, vectors, count, panel, layout, k, a, step, bp, values):
     """Emit the k-loop of one shape: returns the accumulators' values."""
-    4 if count * 2 == panel and False else 1
     row = 1 if layout == "columns" else panel
     column = step if layout == "columns" else I64(1)
 

@@ -4,7 +4,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from fastbp.kernels import functions
+import fastbp
+from fastbp.kernels import functions, host
 from fastbp.kernels.jit import kernel
 from fastbp.kernels.memory import load, store
 from fastbp.kernels.simd import elementwise, lanes
@@ -90,3 +91,12 @@ def test_limits(dtype):
     }.items():
         np.testing.assert_array_equal(mapped(name)(x), np.array(wanted, dtype), err_msg=name)
     assert np.signbit(mapped("tanh")(np.array([-0.0], dtype)))[0]
+
+
+def test_denormals_are_off_in_kernels_only():
+    """1e-30 * 1e-12 is no normal float32: zero in a kernel where the processor can be told so, itself again behind it."""
+    net = fastbp.MLP([1, 1], output="identity", init=lambda rng, shape: np.full(shape, 1e-30))
+    inside = net.predict(np.full((1, 1), 1e-12, "f4"))[0]
+    behind = np.full(1, 1e-30, "f4") * np.float32(1e-12)
+    assert behind[0] > 0
+    assert inside == (0 if host.X86 else behind[0])
