@@ -10,17 +10,16 @@ shared out by output tiles, so no two members write the same place and no sum is
 
 from .activations import activate, slope
 from .jit import kernel, section
-from .memory import load, load_first, prefetch, store
+from .memory import load, store
 from .plan import DEPTH
 from .simd import lanes
 from .team import share
-from .tile import ROWS, VECTORS, tile_columns, tile_panels
+from .tile import PACK_WIDTH, ROWS, VECTORS, tile_columns, tile_packing, tile_panels
 from .transpose import transpose
-from .update import update_tile
+from .update import ADD, L2, MORE, RATE, RULE, SGD, update_tile
 
 GROUP = 16  # row blocks: 224 rows of 256 samples are 224 KiB
 CACHED = 1 << 16  # parameters that stay in the caches from one sweep to the next; asking for more gained 15 % at 1024 x 1024
-AHEAD = 16  # rows of W asked for before they are packed: their lines lie a row apart, which no hardware prefetcher follows
 
 
 @kernel
@@ -41,6 +40,12 @@ def product(c_array, c, first, a_array, a, step, b_array, b, rows, vectors, k):
     tile_columns(c_array, c, first, a_array, a, step, b_array, b, rows, vectors, k)
 
 
+@kernel
+def product_packing(c_array, c, first, a_array, a, step, b_array, b, rows, vectors, k, pack):
+    """The same, packing A on the way."""
+    tile_packing(c_array, c, first, a_array, a, step, b_array, b, rows, vectors, k, pack)
+
+
 @section
 def forward(work, params, layer, rows, pack, member, members):
     """Activations of one layer for `rows` samples; of the last layer the logits z."""
@@ -54,13 +59,15 @@ def forward(work, params, layer, rows, pack, member, members):
         i0, i1 = block * n // blocks, (block + 1) * n // blocks
         for k0 in range(0, k, DEPTH):
             depth = min(DEPTH, k - k0)
-            source, a, step = params, layer.parameters + k0 * n + i0, n
-            if p1 - p0 > 1:
-                _pack_columns(work, pack, params, a, n, i1 - i0, depth)
-                source, a, step = work, pack, _stride(work)
+            w = layer.parameters + k0 * n + i0
             for p in range(p0, p1):
                 to, x = layer.a + (p * layer.a_rows + i0) * panel, layer.x + (p * k + k0) * panel
-                product(work, to, k0 == 0, source, a, step, work, x, i1 - i0, vectors_in(work, rows, p), depth)
+                vectors = vectors_in(work, rows, p)
+                if p == p0:
+                    # The first panel's product packs the weights on its way, for the others to find them in the cache.
+                    product_packing(work, to, k0 == 0, params, w, n, work, x, i1 - i0, vectors, depth, pack)
+                else:
+                    product(work, to, k0 == 0, work, pack, PACK_WIDTH, work, x, i1 - i0, vectors, depth)
                 if k0 + depth == k and layer.activation != 0:
                     for v in range(to, to + (i1 - i0) * panel, lanes(work)):
                         store(work, v, activate(layer.activation, load(work, v)))
@@ -81,11 +88,12 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, member,
         for k0 in range(0, k, DEPTH):
             depth = min(DEPTH, k - k0)
             w = layer.parameters + i0 * k + k0
-            transpose(work, pack, _stride(work), _stride(work), params, w, k, i1 - i0, depth)
+            # Whole vectors where there are that many rows: what lies beyond the block's own is never looked at.
+            transpose(work, pack, PACK_WIDTH, PACK_WIDTH, params, w, k, min(PACK_WIDTH, n + 1 - i0), depth)
             for p in range(p0, p1):
                 to, d = delta_below + (p * n + i0) * panel, delta + (p * k + k0) * panel
                 vectors = vectors_in(work, rows, p)
-                product(work, to, k0 == 0, work, pack, _stride(work), work, d, i1 - i0, vectors, depth)
+                product(work, to, k0 == 0, work, pack, PACK_WIDTH, work, d, i1 - i0, vectors, depth)
                 if k0 + depth == k and below.activation != 0:
                     a = layer.x + (p * (n + 1) + i0) * panel
                     for v in range(0, (i1 - i0) * panel, lanes(work)):
@@ -102,7 +110,9 @@ def turn(work, layer, delta, turned, turned_rows, rows, member, members):
     for item in range(share(panels * columns, member, members), share(panels * columns, member + 1, members)):
         p, q = item // columns, item % columns
         to, d = turned + (q * turned_rows + p * panel) * panel, delta + (p * layer.n_out + q * panel) * panel
-        transpose(work, to, panel, panel, work, d, panel, min(panel, layer.n_out - q * panel), panel)
+        features = min(panel, layer.n_out - q * panel)
+        width = ceil_div(features, lanes(work)) * lanes(work)
+        transpose(work, to, panel, width, work, d, panel, features, panel)
 
 
 @section
@@ -111,6 +121,7 @@ def weights(work, layer, turned, turned_rows, rows, tile, params, state, gradien
     panel = VECTORS * lanes(work)
     k = layer.n_in + 1
     blocks, columns = ceil_div(k, ROWS), ceil_div(layer.n_out, panel)
+    descend = step[RULE] == SGD and step[L2] == 0 and step[ADD] == 0 and step[MORE] == 0
     for item in range(share(blocks * columns, member, members), share(blocks * columns, member + 1, members)):
         # Row blocks in groups whose inputs stay in the second-level cache while the columns of delta pass by.
         group = item // (GROUP * columns) * GROUP
@@ -119,29 +130,14 @@ def weights(work, layer, turned, turned_rows, rows, tile, params, state, gradien
         i0, i1 = block * k // blocks, (block + 1) * k // blocks
         width = min(panel, layer.n_out - q * panel)
         x, d = layer.x + i0 * panel, turned + q * turned_rows * panel
-        vectors = ceil_div(width, lanes(work))
         at = layer.parameters + i0 * layer.n_out + q * panel
-        if params.size > CACHED:
-            for i in range(i1 - i0):
-                for v in range(0, width, lanes(work)):
-                    prefetch(params, at + i * layer.n_out + v)
-        tile_panels(work, tile, True, work, x, k * panel, work, d, i1 - i0, vectors, rows)
-        penalised = min(i1, layer.n_in) - i0
-        update_tile(
-            params, state, gradient, at, layer.n_out, work, tile, i1 - i0, penalised, width, sums, first_sum + item, step
+        tile_panels(
+            work, tile, work, x, k * panel, work, d, i1 - i0, width, rows, params, state, at, layer.n_out, step[RATE], descend,
+            params.size > CACHED,
         )  # fmt: skip
+        if not descend:
+            penalised = min(i1, layer.n_in) - i0
+            update_tile(
+                params, state, gradient, at, layer.n_out, work, tile, i1 - i0, penalised, width, sums, first_sum + item, step
+            )  # fmt: skip
     return blocks * columns
-
-
-@kernel
-def _stride(array):
-    """Elements between two rows of a packed strip: a tile's rows, to a whole number of vectors."""
-    return ceil_div(ROWS, lanes(array)) * lanes(array)
-
-
-@kernel
-def _pack_columns(work, pack, params, w, step, width, depth):
-    for k in range(depth):
-        prefetch(params, w + (k + AHEAD) * step)
-        for i in range(0, width, lanes(work)):
-            store(work, pack + k * _stride(work) + i, load_first(params, w + k * step + i, min(lanes(work), width - i)))

@@ -1,11 +1,10 @@
 """Moving samples between the caller's arrays and panels: rows in (shuffled or not), activations out."""
 
 from .jit import kernel
-from .memory import load_first, store
 from .plan import STRIP
 from .simd import lanes
 from .tile import VECTORS
-from .transpose import transpose
+from .transpose import transpose, transpose_rows
 
 
 @kernel
@@ -16,16 +15,15 @@ def gather_panel(work, to, strip, source, base, row_step, column_step, order, fi
     strip : offset in `work` of room for STRIP features of a panel
     """
     panel = VECTORS * lanes(work)
+    if column_step == 1:
+        transpose_rows(work, to, panel, panel, source, base, row_step, order, first, rows, n)
+        return
     for start in range(0, n, STRIP):
         width = min(STRIP, n - start)
         for r in range(rows):
             at = base + order[first + r] * row_step + start * column_step
-            if column_step == 1:
-                for i in range(0, width, lanes(work)):
-                    store(work, strip + r * STRIP + i, load_first(source, at + i, min(lanes(work), width - i)))
-            else:
-                for i in range(width):
-                    work[strip + r * STRIP + i] = source[at + i * column_step]
+            for i in range(width):
+                work[strip + r * STRIP + i] = source[at + i * column_step]
         transpose(work, to + start * panel, panel, panel, work, strip, STRIP, rows, width)
 
 

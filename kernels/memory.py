@@ -151,21 +151,12 @@ def store_first(typingctx, array, i, vector, n):
     return types.void(array, types.int64, vector, types.int64), codegen
 
 
-@intrinsic
-def prefetch(typingctx, array, i):
-    """Ask for the cache line of array[i], soon to be read and written; any i is allowed, and nothing else happens."""
-    if not _is_flat(array):
-        return None
-
-    def codegen(context, builder, signature, args):
-        address = builder.gep(context.make_array(array)(context, builder, args[0]).data, [args[1]])
-        i8p = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [i8p, I32, I32, I32])
-        f = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(f, [builder.bitcast(address, i8p), I32(0), I32(3), I32(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64), codegen
+def ask_for(builder, address):
+    """Ask for the cache line at `address`, soon to be read; any address is allowed, and nothing else happens."""
+    i8p = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [i8p, I32, I32, I32])
+    f = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(f, [builder.bitcast(address, i8p), I32(0), I32(3), I32(1)])
 
 
 @intrinsic

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from .simd import lanes_of
-from .tile import ROWS, VECTORS
+from .tile import PACK_WIDTH, ROWS, VECTORS
 
 LAYER = np.dtype(
     [
@@ -131,7 +131,7 @@ class Plan:
         job["turned_rows"] = panels * panel
         job["targets_at"] = self._section(n_out * panels * panel)
         job["labels_at"], job["scale_at"] = self._section(panels * panel), self._section(panels * panel)
-        job["pack_size"] = round_up(ROWS, panel) * DEPTH
+        job["pack_size"] = PACK_WIDTH * DEPTH
         job["pack_at"] = self._section(job["pack_size"] * members)
         job["tile_size"] = ROWS * panel
         job["tile_at"] = self._section(job["tile_size"] * members)

@@ -17,11 +17,15 @@ from numba import types
 from numba.extending import intrinsic
 
 from . import host
-from .memory import check_range, load_vector, pointer, size_of, store_vector
-from .simd import I64, Lanes, fma, lanes_of, splat
+from .memory import ask_for, check_range, first_lanes, load_masked, load_vector, pointer, size_of, store_masked, store_vector
+from .simd import I1, I64, Lanes, fma, lanes_of, splat
 
 ROWS = host.TILE_ROWS
 VECTORS = host.TILE_VECTORS
+ASKED = 4  # rows of the parameters' tile asked for in each block of samples
+SLOTS = 2  # values of state a parameter, at most
+PACK_WIDTH = -(-4 * ROWS // host.VECTOR_BYTES) * (host.VECTOR_BYTES // 4)  # a packed row of A: whole vectors of either dtype
+AHEAD = 16  # rows of A asked for before they are packed: they lie a row apart, which no hardware prefetcher follows
 
 
 def _loop(b, count, values, body):
@@ -43,7 +47,19 @@ def _loop(b, count, values, body):
     return new
 
 
-def _product(b, rows, vectors, count, panel, layout, k, a, step, bp, values):
+def _pack_row(b, rows, count, a_k, step, to):
+    """Copy one row of A, and ask for one that comes later."""
+    for i in range(0, rows, count):
+        at, wanted = b.gep(a_k, [I64(i)]), min(count, rows - i)
+        mask = ir.Constant(ir.VectorType(I1, count), [int(lane < wanted) for lane in range(count)])
+        row = load_vector(b, at, count).value if wanted == count else load_masked(b, at, count, mask)
+        store_vector(Lanes(b, row), b.gep(to, [I64(i)]))
+    later = b.gep(a_k, [b.mul(step, I64(AHEAD))])
+    ask_for(b, later)
+    ask_for(b, b.gep(later, [I64(rows - 1)]))
+
+
+def _product(b, rows, vectors, count, panel, layout, k, a, step, bp, values, pack=None, at_block=None):
     """Emit the k-loop of one shape: returns the accumulators' values."""
     row = 1 if layout == "columns" else panel
     column = step if layout == "columns" else I64(1)
@@ -52,6 +68,8 @@ def _product(b, rows, vectors, count, panel, layout, k, a, step, bp, values):
         a_k, b_k = b.gep(a, [b.mul(kk, column)]), b.gep(bp, [b.mul(kk, I64(panel))])
         bs = [load_vector(b, b.gep(b_k, [I64(j * count)]), count) for j in range(vectors)]
         new = []
+        if pack is not None:
+            _pack_row(b, rows, count, a_k, step, b.gep(pack, [b.mul(kk, I64(PACK_WIDTH))]))
         for i in range(rows):
             x = splat(b, b.load(b.gep(a_k, [I64(i * row)])), count)
             new += [fma(x, bs[j], Lanes(b, values[i * vectors + j])).value for j in range(vectors)]
@@ -64,63 +82,81 @@ def _product(b, rows, vectors, count, panel, layout, k, a, step, bp, values):
     def block(q, values):
         left = b.sub(k, b.mul(q, I64(panel)))
         here = b.select(b.icmp_signed("<", left, I64(panel)), left, I64(panel))
+        at_block(q)
         a_q, b_q = b.gep(a, [b.mul(q, step)]), b.gep(bp, [b.mul(q, I64(panel * panel))])
         return _loop(b, here, values, lambda kk, v: multiply_add(kk, v, a_q, b_q))
 
     return _loop(b, blocks, values, block)
 
 
-def _register_tile(layout):
-    @intrinsic
-    def tile(typingctx, c_array, c, first, a_array, a, step, b_array, bi, rows, vectors, k):
-        dtype = c_array.dtype
-        count = lanes_of(dtype)
-        panel = count * VECTORS
-
-        def codegen(context, b, signature, args):
-            c_array, c, first, a_array, a, step, b_array, bi, rows, vectors, k = args
-            kinds = signature.args
-            _check(context, b, signature.args, args, layout, panel, count)
-            cp = pointer(context, b, kinds[0], c_array, c, I64(0))
-            ap = pointer(context, b, kinds[3], a_array, a, I64(0))
-            bp = pointer(context, b, kinds[6], b_array, bi, I64(0))
-            done = b.append_basic_block("tile.done")
-            shape = b.add(b.mul(b.sub(rows, I64(1)), I64(VECTORS)), b.sub(vectors, I64(1)))
-            switch = b.switch(shape, done)
-            for r in range(1, ROWS + 1):
-                for v in range(1, VECTORS + 1):
-                    case = b.append_basic_block(f"tile.{r}x{v}")
-                    switch.add_case(I64((r - 1) * VECTORS + v - 1), case)
-                    b.position_at_end(case)
-                    _shape(b, r, v, count, panel, layout, first, k, ap, step, bp, cp)
-                    b.branch(done)
-            b.position_at_end(done)
-            return context.get_dummy_value()
-
-        i8 = types.int64
-        return types.void(c_array, i8, types.boolean, a_array, i8, i8, b_array, i8, i8, i8, i8), codegen
-
-    return tile
+def _shapes(b, rows, vectors, emit):
+    """Branch to the code that ``emit(rows, vectors)`` makes for each shape of the tile: sizes known only when it runs."""
+    done = b.append_basic_block("tile.done")
+    shape = b.add(b.mul(b.sub(rows, I64(1)), I64(VECTORS)), b.sub(vectors, I64(1)))
+    switch = b.switch(shape, done)
+    for r in range(1, ROWS + 1):
+        for v in range(1, VECTORS + 1):
+            case = b.append_basic_block(f"tile.{r}x{v}")
+            switch.add_case(I64((r - 1) * VECTORS + v - 1), case)
+            b.position_at_end(case)
+            emit(r, v)
+            b.branch(done)
+    b.position_at_end(done)
 
 
-def _check(context, b, kinds, args, layout, panel, count):
-    c_array, c, _, a_array, a, step, b_array, bi, rows, vectors, k = args
-    wide = b.mul(vectors, I64(count))
+def _zero(address, count):
+    return ir.Constant(ir.VectorType(address.type.pointee, count), [0.0] * count)
+
+
+def _panel_rows(b, cp, rows, vectors, count):
+    """Addresses of the tile's vectors in a panel."""
+    return [b.gep(cp, [I64(i * count * VECTORS + j * count)]) for i in range(rows) for j in range(vectors)]
+
+
+def _emit_columns(context, b, kinds, args, pack=None):
+    c_array, c, first, a_array, a, step, b_array, bi, rows, vectors, k = args
+    count = lanes_of(kinds[0].dtype)
+    panel, wide = count * VECTORS, b.mul(vectors, I64(count))
     check_range(context, b, size_of(context, b, kinds[0], c_array), c, I64(panel), rows, wide)
+    check_range(context, b, size_of(context, b, kinds[3], a_array), a, step, k, rows)
     check_range(context, b, size_of(context, b, kinds[6], b_array), bi, I64(panel), k, wide)
-    size = size_of(context, b, kinds[3], a_array)
-    if layout == "columns":
-        check_range(context, b, size, a, step, k, rows)
-    else:
-        whole = b.sdiv(k, I64(panel))
-        check_range(context, b, size, a, step, whole, b.mul(rows, I64(panel)))
-        rest = b.srem(k, I64(panel))
-        check_range(context, b, size, b.add(a, b.mul(whole, step)), I64(panel), rows, rest)
+    cp = pointer(context, b, kinds[0], c_array, c, I64(0))
+    ap = pointer(context, b, kinds[3], a_array, a, I64(0))
+    bp = pointer(context, b, kinds[6], b_array, bi, I64(0))
+    if pack is not None:
+        pack = pointer(context, b, kinds[0], c_array, pack, b.mul(k, I64(PACK_WIDTH)))
+
+    def shape(r, v):
+        at = _panel_rows(b, cp, r, v, count)
+        values = _product(b, r, v, count, panel, "columns", k, ap, step, bp, _start(b, first, at, count), pack)
+        for p, value in zip(at, values, strict=True):
+            store_vector(Lanes(b, value), p)
+
+    _shapes(b, rows, vectors, shape)
+    return context.get_dummy_value()
 
 
-def _shape(b, rows, vectors, count, panel, layout, first, k, a, step, bp, cp):
-    at = [b.gep(cp, [I64(i * panel + j * count)]) for i in range(rows) for j in range(vectors)]
-    zero = ir.Constant(ir.VectorType(cp.type.pointee, count), [0.0] * count)
+@intrinsic
+def tile_columns(typingctx, c_array, c, first, a_array, a, step, b_array, bi, rows, vectors, k):
+    """The product with A in columns, into the panel at c[c], or where not `first` added to what stands there."""
+    i8 = types.int64
+    signature = types.void(c_array, i8, types.boolean, a_array, i8, i8, b_array, i8, i8, i8, i8)
+    return signature, lambda context, b, signature, args: _emit_columns(context, b, signature.args, args)
+
+
+@intrinsic
+def tile_packing(typingctx, c_array, c, first, a_array, a, step, b_array, bi, rows, vectors, k, pack):
+    """The same, copying A on the way into c_array: a strip at `pack`, PACK_WIDTH elements a row.
+
+    Beside the products the copying costs nearly nothing; as a loop of its own it took a tenth of the forward sweep.
+    """
+    i8 = types.int64
+    signature = types.void(c_array, i8, types.boolean, a_array, i8, i8, b_array, i8, i8, i8, i8, i8)
+    return signature, lambda context, b, signature, args: _emit_columns(context, b, signature.args, args[:-1], args[-1])
+
+
+def _start(b, first, at, count):
+    """Zeros, or where not `first` the vectors at the addresses `at`."""
     before = b.block
     go_on, start = b.append_basic_block("go_on"), b.append_basic_block("start")
     b.cbranch(first, start, go_on)
@@ -130,13 +166,96 @@ def _shape(b, rows, vectors, count, panel, layout, first, k, a, step, bp, cp):
     b.position_at_end(start)
     values = []
     for old in kept:
-        phi = b.phi(zero.type)
-        phi.add_incoming(zero, before)
+        phi = b.phi(old.type)
+        phi.add_incoming(_zero(at[0], count), before)
         phi.add_incoming(old, go_on)
         values.append(phi)
-    for p, value in zip(at, _product(b, rows, vectors, count, panel, layout, k, a, step, bp, values), strict=True):
-        store_vector(Lanes(b, value), p)
+    return values
 
 
-tile_columns = _register_tile("columns")
-tile_panels = _register_tile("panels")
+@intrinsic
+def tile_panels(
+    typingctx, c_array, c, a_array, a, step, b_array, bi, rows, width, k, params, state, at, stride, rate, descend, ask
+):
+    """The product with A in panels, `width` of its columns wanted, into the panel at c[c].
+
+    Or where `descend`, plain gradient descent while it is in registers: params[at + i * stride + j] -= rate * C[i, j].
+    Where `ask`, the parameters and their state are called into the caches meanwhile.
+    """
+    count = lanes_of(c_array.dtype)
+    panel = count * VECTORS
+
+    def codegen(context, b, signature, args):
+        c_array, c, a_array, a, step, b_array, bi, rows, width, k, params, state, at, stride, rate, descend, ask = args
+        kinds = signature.args
+        vectors = b.sdiv(b.add(width, I64(count - 1)), I64(count))
+        wide = b.mul(vectors, I64(count))
+        check_range(context, b, size_of(context, b, kinds[0], c_array), c, I64(panel), rows, wide)
+        size, whole, rest = size_of(context, b, kinds[2], a_array), b.sdiv(k, I64(panel)), b.srem(k, I64(panel))
+        check_range(context, b, size, a, step, whole, b.mul(rows, I64(panel)))
+        check_range(context, b, size, b.add(a, b.mul(whole, step)), I64(panel), rows, rest)
+        check_range(context, b, size_of(context, b, kinds[5], b_array), bi, I64(panel), k, wide)
+        check_range(context, b, size_of(context, b, kinds[10], params), at, stride, rows, width)
+        cp = pointer(context, b, kinds[0], c_array, c, I64(0))
+        ap = pointer(context, b, kinds[2], a_array, a, I64(0))
+        bp = pointer(context, b, kinds[5], b_array, bi, I64(0))
+        wp = pointer(context, b, kinds[10], params, at, I64(0))
+        wanted = [wp] + [_slot(context, b, kinds[10:12], (params, state), at, slot) for slot in range(SLOTS)]
+        rest = b.sub(width, b.mul(b.sub(vectors, I64(1)), I64(count)))  # columns of the last vector
+        mask, full = first_lanes(b, count, rest), b.icmp_signed("==", rest, I64(count))
+
+        def shape(r, v):
+            def at_block(q):
+                with b.if_then(ask):
+                    _ask_for_rows(b, wanted, q, r, v, count, stride)
+
+            start = [_zero(cp, count)] * (r * v)
+            values = _product(b, r, v, count, panel, "panels", k, ap, step, bp, start, at_block=at_block)
+            values = [Lanes(b, x) for x in values]
+            with b.if_else(descend) as (in_registers, in_memory):
+                with in_registers, b.if_else(full) as (whole, partial):
+                    with whole:
+                        _descend(b, values, v, wp, stride, rate, count, None)
+                    with partial:
+                        _descend(b, values, v, wp, stride, rate, count, mask)
+                with in_memory:
+                    for p, value in zip(_panel_rows(b, cp, r, v, count), values, strict=True):
+                        store_vector(value, p)
+
+        _shapes(b, rows, vectors, shape)
+        return context.get_dummy_value()
+
+    i8, f8, flag = types.int64, types.float64, types.boolean
+    arguments = (c_array, i8, a_array, i8, i8, b_array, i8, i8, i8, i8, params, state, i8, i8, f8, flag, flag)
+    return types.void(*arguments), codegen
+
+
+def _slot(context, b, kinds, arrays, at, slot):
+    """The address of a parameter's state number `slot`, or where there is no such state of the parameter itself."""
+    size, have = size_of(context, b, kinds[0], arrays[0]), size_of(context, b, kinds[1], arrays[1])
+    place = b.add(b.mul(size, I64(slot)), at)
+    there = b.gep(context.make_array(kinds[1])(context, b, arrays[1]).data, [place])
+    return b.select(b.icmp_signed("<", place, have), there, pointer(context, b, kinds[0], arrays[0], at, I64(0)))
+
+
+def _ask_for_rows(b, addresses, q, rows, vectors, count, stride):
+    """Ask for some rows of the tile at each address: a few lines at a time, as the processor drops what is too much."""
+    for i in range(min(rows, ASKED)):
+        row = b.add(b.mul(q, I64(ASKED)), I64(i))
+        row = b.select(b.icmp_signed("<", row, I64(rows)), row, I64(rows - 1))
+        for address in addresses:
+            for j in range(vectors):
+                ask_for(b, b.gep(address, [b.add(b.mul(row, stride), I64(j * count))]))
+
+
+def _descend(b, gradient, vectors, wp, stride, rate, count, mask):
+    """W -= rate * g, where there is a mask in its lanes only of each row's last vector."""
+    for i in range(len(gradient) // vectors):
+        row = b.gep(wp, [b.mul(stride, I64(i))])
+        for j in range(vectors):
+            g, at = gradient[i * vectors + j], b.gep(row, [I64(j * count)])
+            if mask is not None and j == vectors - 1:
+                w = Lanes(b, load_masked(b, at, count, mask))
+                store_masked(b, (w - g * rate).value, at, mask)
+            else:
+                store_vector(load_vector(b, at, count) - g * rate, at)

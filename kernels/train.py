@@ -148,7 +148,7 @@ def train(
                 sync[STOPPING] = stop_asked(sync)
             meeting = barrier(sync, members, meeting)
         made = abs(loss) < float("inf") and step[UNFINISHED] == 0.0
-        if made:
+        if made and step[L2] != 0.0:
             loss += 0.5 * step[L2] * sum_of(sums, tiles)
         if member == 0:
             losses[s] = loss

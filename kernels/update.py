@@ -49,38 +49,77 @@ def update_tile(params, state, gradient, at, stride, work, tile, rows, penalised
 
     The first `penalised` rows are weights, the rest the bias. Leaves the sum of the weights' squares in sums[sum_at].
     """
-    # Read once: behind every store the compiler would have to read them again.
-    rule, rate, beta_1, beta_2, epsilon = step[RULE], step[RATE], step[BETA_1], step[BETA_2], step[EPSILON]
-    add, more, l2 = step[ADD] != 0, step[MORE] != 0, step[L2]
-    panel, second = VECTORS * lanes(work), params.size
+    squares = vector(params, 0.0)
+    if step[ADD] != 0:
+        _add_earlier(gradient, at, stride, work, tile, rows, width)
+    if step[MORE] == 0 and step[L2] != 0:
+        squares = _penalise(params, at, stride, work, tile, penalised, width, step[L2])
+    sums[sum_at] = lane_sum(squares)
+    if step[MORE] != 0 or step[RULE] == GRADIENT:
+        _keep(gradient, at, stride, work, tile, rows, width)
+    elif step[RULE] == SGD:
+        _descend(params, at, stride, work, tile, rows, width, step[RATE])
+    elif step[RULE] == ADAM:
+        _adam(params, state, at, stride, work, tile, rows, width, step[RATE], step[BETA_1], step[BETA_2], step[EPSILON])
+    else:
+        _momentum(params, state, at, stride, work, tile, rows, width, step[RATE], step[BETA_1], step[RULE] == NESTEROV)
+
+
+@section
+def _add_earlier(gradient, at, stride, work, tile, rows, width):
+    for i in range(rows):
+        for j in range(0, width, lanes(work)):
+            here = tile + i * VECTORS * lanes(work) + j
+            store(work, here, load(work, here) + _get(gradient, at + i * stride + j, width - j))
+
+
+@section
+def _penalise(params, at, stride, work, tile, rows, width, l2):
+    """The penalty's gradient into the tile. Returns the sums of the weights' squares."""
     squares = vector(params, 0.0)
     for i in range(rows):
         for j in range(0, width, lanes(work)):
-            n, p = width - j, at + i * stride + j
-            g = load(work, tile + i * panel + j)
-            if add:
-                g = g + _get(gradient, p, n)
-            if more:
-                _put(gradient, p, g, n)
-                continue
-            w = _get(params, p, n)
-            if l2 != 0 and i < penalised:
-                g = g + w * l2
-                squares = squares + w * w
-            if rule == SGD:
-                _put(params, p, w - g * rate, n)
-            elif rule == GRADIENT:
-                _put(gradient, p, g, n)
-            elif rule == ADAM:
-                m = _get(state, p, n) * beta_1 + g * (1 - beta_1)
-                v = _get(state, second + p, n) * beta_2 + g * g * (1 - beta_2)
-                _put(state, p, m, n)
-                _put(state, second + p, v, n)
-                _put(params, p, w - m * rate / (sqrt(v) + epsilon), n)
-            else:
-                v = _get(state, p, n) * beta_1 - g * rate
-                _put(state, p, v, n)
-                if rule == NESTEROV:
-                    v = v * beta_1 - g * rate
-                _put(params, p, w + v, n)
-    sums[sum_at] = lane_sum(squares)
+            here, w = tile + i * VECTORS * lanes(work) + j, _get(params, at + i * stride + j, width - j)
+            store(work, here, load(work, here) + w * l2)
+            squares = squares + w * w
+    return squares
+
+
+@section
+def _keep(gradient, at, stride, work, tile, rows, width):
+    for i in range(rows):
+        for j in range(0, width, lanes(work)):
+            _put(gradient, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j), width - j)
+
+
+@section
+def _descend(params, at, stride, work, tile, rows, width, rate):
+    for i in range(rows):
+        for j in range(0, width, lanes(work)):
+            n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
+            _put(params, p, _get(params, p, n) - g * rate, n)
+
+
+@section
+def _momentum(params, state, at, stride, work, tile, rows, width, rate, mu, nesterov):
+    for i in range(rows):
+        for j in range(0, width, lanes(work)):
+            n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
+            v = _get(state, p, n) * mu - g * rate
+            _put(state, p, v, n)
+            if nesterov:
+                v = v * mu - g * rate
+            _put(params, p, _get(params, p, n) + v, n)
+
+
+@section
+def _adam(params, state, at, stride, work, tile, rows, width, rate, beta_1, beta_2, epsilon):
+    second = params.size
+    for i in range(rows):
+        for j in range(0, width, lanes(work)):
+            n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
+            m = _get(state, p, n) * beta_1 + g * (1 - beta_1)
+            v = _get(state, second + p, n) * beta_2 + g * g * (1 - beta_2)
+            _put(state, p, m, n)
+            _put(state, second + p, v, n)
+            _put(params, p, _get(params, p, n) - m * rate / (sqrt(v) + epsilon), n)

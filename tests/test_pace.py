@@ -48,4 +48,16 @@ def test_a_change_is_noticed(monkeypatch):
 
 
 def test_the_callers_choice_is_kept():
-    assert pace.Pace([3], 1).next(17) == (3, 17)
+    chooser = pace.Pace([3], 1)
+    assert chooser.next(17) == (3, 1)
+    chooser.took(3, 1, 1e-3)
+    assert chooser.next(17) == (3, 17)
+
+
+def test_no_run_is_long():
+    """Between two runs Ctrl-C is heard."""
+    chooser = pace.Pace([3], 1)
+    chooser.took(3, 10, 0.2)
+    assert chooser.next(1000) == (3, 2)
+    chooser.took(3, 1, 7.0)
+    assert chooser.next(1000) == (3, 1)

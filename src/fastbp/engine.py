@@ -13,7 +13,7 @@ from .kernels import update
 from .kernels.plan import BLOCK_ROWS, INFER_ROWS, Plan, panel_of
 from .kernels.team import NOT_FINITE, SEEN, SIZE, STOP, UPDATED
 from .pace import Pace
-from .team import Team, team_size
+from .team import WORK_PER_THREAD, Team, team_size
 
 
 class Network:
@@ -206,7 +206,7 @@ def _infer(network, params, samples, out, places, losses, n_threads):
     size = min(blocks, team_size(n_threads, samples.n * network.size))
     plan, total, done = network.plan(min(samples.n, INFER_ROWS)), samples.total, 0
     buffers = [(plan.work(network.dtype), np.zeros(plan.sums_size)) for _ in range(size)]
-    with Team(size, samples.n * network.size) as team:
+    with Team(size, caller_works=samples.n * network.size < WORK_PER_THREAD) as team:
         for piece, part, _ in samples.pieces(np.arange(samples.n), INFER_ROWS):
             arrays = piece.describe(plan.job[0])
             for i, place in places.items():

@@ -10,7 +10,7 @@ import time
 FIRST = 0.02  # seconds of training before another number of threads is tried
 TRIAL = 0.0015  # seconds that a trial should take
 PROBE = 4  # steps, of which the first has to wake the threads
-LOOK = 0.1  # seconds after which the best so far has to prove itself again
+LOOK = 0.05  # seconds in one go: then signals are heard, and the best so far has to prove itself again
 LONGEST = 8.0  # seconds between two trials of the same candidate, at most
 LARGE = 20_000_000  # multiply-adds of a step from which the whole team begins
 
@@ -35,17 +35,18 @@ class Pace:
 
     def next(self, steps):
         """(threads, steps to make with them) where at most `steps` are left."""
+        if self._best not in self._seconds:
+            return self._best, 1
+        short = min(steps, max(1, int(LOOK / self._seconds[self._best])))
         if len(self._wait) == 1:
-            return self._best, steps
+            return self._best, short
         now = time.perf_counter()
         if not self._due:
             self._due = {size: now + wait for size, wait in self._wait.items() if size != self._best}
-        if self._best not in self._seconds:
-            return self._best, 1
         candidate = min(self._due, key=self._due.__getitem__)
         until = self._due[candidate] - now
         if until > 0:
-            return self._best, min(steps, max(1, int(min(until, LOOK) / self._seconds[self._best])))
+            return self._best, min(short, max(1, int(until / self._seconds[self._best])))
         # A few steps first: on a busy core a whole trial would be long.
         return candidate, min(steps, max(1, int(TRIAL / self._seconds[self._best]))) if self._promising else min(steps, PROBE)
 

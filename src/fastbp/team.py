@@ -48,16 +48,14 @@ def team_sizes(n_threads, work):
 class Team:
     """A team of `members` threads for the length of a ``with`` block.
 
-    A signal is handled by the main thread between two Python instructions, so the main thread only waits while others compute.
-    In any other thread, or when all the work there is (in multiply-adds) is done sooner than a thread could start, the caller
-    is the team's first member.
+    A signal is handled by the main thread between two Python instructions, so the main thread only waits while others compute;
+    or it works along, as the team's first member, where each run is short (`caller_works`). Any other thread does so anyway.
     """
 
-    def __init__(self, members, work=None):
+    def __init__(self, members, caller_works=True):
         self.members = members
         self.sync = np.zeros(sync_slots.SIZE, np.int64)
-        self._caller_works = threading.current_thread() is not threading.main_thread()
-        self._caller_works |= work is not None and work < WORK_PER_THREAD
+        self._caller_works = caller_works or threading.current_thread() is not threading.main_thread()
         self._stopping = False
         self._threads: list[_Member] = []
         self._finished: queue.SimpleQueue = queue.SimpleQueue()

@@ -148,12 +148,13 @@ def check_targets(name, y, n, n_out, loss, dtype):
 def _labels(name, y, n_out, loss):
     if loss == "squared_error" and y.dtype.kind == "f":
         raise ValueError(f"{name} must be of shape ({len(y)}, {n_out}) for {n_out} outputs, or integer labels, got {y.shape}")
-    check_finite(name, y, np.float64)
-    fractional = np.flatnonzero(np.floor(y) != y) if y.dtype.kind == "f" else np.zeros(0, int)
-    if len(fractional):
-        raise ValueError(f"{name} must hold whole labels 0..{n_out - 1}, got {y[fractional[0]]} in row {fractional[0]}")
-    outside = np.flatnonzero((y < 0) | (y >= n_out))
-    if len(outside):
+    if y.dtype.kind == "f":
+        check_finite(name, y, np.float64)
+        fractional = np.flatnonzero(np.floor(y) != y)
+        if len(fractional):
+            raise ValueError(f"{name} must hold whole labels 0..{n_out - 1}, got {y[fractional[0]]} in row {fractional[0]}")
+    if len(y) and not (y.min() >= 0 and y.max() < n_out):
+        outside = np.flatnonzero((y < 0) | (y >= n_out))
         raise ValueError(f"{name} must hold labels 0..{n_out - 1}, got {y[outside[0]]} in row {outside[0]}")
     return y.astype(np.int64)
 
