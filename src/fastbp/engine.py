@@ -206,7 +206,7 @@ def _infer(network, params, samples, out, places, losses, n_threads):
     size = min(blocks, team_size(n_threads, samples.n * network.size))
     plan, total, done = network.plan(min(samples.n, INFER_ROWS)), samples.total, 0
     buffers = [(plan.work(network.dtype), np.zeros(plan.sums_size)) for _ in range(size)]
-    with Team(size, caller_works=samples.n * network.size < WORK_PER_THREAD) as team:
+    with Team(size, short=samples.n * network.size < WORK_PER_THREAD) as team:
         for piece, part, _ in samples.pieces(np.arange(samples.n), INFER_ROWS):
             arrays = piece.describe(plan.job[0])
             for i, place in places.items():

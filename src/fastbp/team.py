@@ -48,14 +48,22 @@ def team_sizes(n_threads, work):
 class Team:
     """A team of `members` threads for the length of a ``with`` block.
 
-    A signal is handled by the main thread between two Python instructions, so the main thread only waits while others compute;
-    or it works along, as the team's first member, where each run is short (`caller_works`). Any other thread does so anyway.
+    A signal is handled by the main thread between two Python instructions, so the main thread only waits while others compute.
+    A team of one is the caller itself where each run is short, or the caller is another thread. A larger one it never joins:
+    a thread that is woken by one that goes on working is apt to be given the same core.
+
+    Parameters
+    ----------
+    members : int
+        At most.
+    short : bool, default True
+        Whether each run is over so soon that Ctrl-C can wait for its end.
     """
 
-    def __init__(self, members, caller_works=True):
+    def __init__(self, members, short=True):
         self.members = members
         self.sync = np.zeros(sync_slots.SIZE, np.int64)
-        self._caller_works = caller_works or threading.current_thread() is not threading.main_thread()
+        self._alone = short or threading.current_thread() is not threading.main_thread()
         self._stopping = False
         self._threads: list[_Member] = []
         self._finished: queue.SimpleQueue = queue.SimpleQueue()
@@ -71,7 +79,7 @@ class Team:
 
     def start(self, members):
         """Have threads for this many members ready, so that what comes next can be timed."""
-        while len(self._threads) < members - self._caller_works:
+        while len(self._threads) < members and not (members == 1 and self._alone):
             thread = _Member(self._finished)
             thread.start()
             self._threads.append(thread)
@@ -89,18 +97,16 @@ class Team:
         members = self.members if members is None else members
         self.sync[:] = 0
         self.sync[sync_slots.STOP] = self._stopping  # asked for since the last run, between two lines of Python
-        if members == 1 and self._caller_works:
+        if members == 1 and self._alone:
             task(0, 1)
             return
         with Deferred(self.stop):
             try:
                 self.start(members)
-                busy = self._threads[: members - self._caller_works]
-                for member, thread in enumerate(busy, self._caller_works):
+                busy = self._threads[:members]
+                for member, thread in enumerate(busy):
                     thread.busy = True
                     thread.inbox.put(lambda member=member: self._work(task, member, members))
-                if self._caller_works:
-                    self._work(task, 0, members)
                 errors = [self._result() for _ in busy]
             except BaseException:  # of another signal's handler: leave no member at work on arrays that the caller has back
                 self._release()
