@@ -4,6 +4,7 @@ Each function takes the case and gives back a callable that trains one epoch. Al
 the same order, sigmoid hidden layers (or the case's own), softmax with cross-entropy (or identity with squared error).
 """
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +24,9 @@ class Case:
 
     @property
     def flops(self):
-        """Floating-point operations of an epoch: two products forward and back, one where nothing is below."""
+        """Floating-point operations of an epoch, three products a layer, two where nothing is below; and of its outputs."""
         products = [a * b for a, b in zip(self.widths[:-1], self.widths[1:], strict=True)]
-        return 2 * self.samples * (3 * sum(products) - products[0])
+        return {"train": 2 * self.samples * (3 * sum(products) - products[0]), "predict": 2 * self.samples * sum(products)}
 
     def data(self):
         rng = np.random.default_rng(0)
@@ -41,6 +42,23 @@ class Case:
 
 
 LR = 0.01
+
+
+def activation(case):
+    """The hidden layers' function, in NumPy."""
+    one = np.dtype(case.dtype).type(1)
+    return {"sigmoid": lambda z: one / (one + np.exp(-z)), "tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}[case.hidden]
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    e /= e.sum(axis=1, keepdims=True)
+    return e
+
+
+def one_cpu():
+    """Keep this process to one processor: the way to one thread where a library has no setting for it."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def fastbp(case, threads):
@@ -65,7 +83,7 @@ def numpy(case, threads):
     b = [np.zeros(w.shape[1], case.dtype) for w in W]
     moments = [[np.zeros_like(p), np.zeros_like(p)] for p in W + b]
     one, lr, t = X.dtype.type(1), X.dtype.type(LR), [0]
-    value = {"sigmoid": lambda z: one / (one + np.exp(-z)), "tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}[case.hidden]
+    value = activation(case)
     slope = {"sigmoid": lambda a: a * (one - a), "tanh": lambda a: one - a * a, "relu": lambda a: a > 0}[case.hidden]
 
     def update(i, p, g):
@@ -87,10 +105,7 @@ def numpy(case, threads):
             for w, c in zip(W[:-1], b[:-1], strict=True):
                 a.append(value(a[-1] @ w + c))
             z = a[-1] @ W[-1] + b[-1]
-            if not case.regression:
-                z = np.exp(z - z.max(axis=1, keepdims=True))
-                z /= z.sum(axis=1, keepdims=True)
-            delta = (z - target) / X.dtype.type(len(x))
+            delta = ((z if case.regression else softmax(z)) - target) / X.dtype.type(len(x))
             for i in range(len(W) - 1, -1, -1):
                 dW, db = a[i].T @ delta, delta.sum(axis=0)
                 if i:
@@ -107,9 +122,11 @@ def sklearn(case, threads):
 
     threadpool_limits(threads)
     X, y = case.data()
-    model = (MLPRegressor if case.regression else MLPClassifier)(
-        case.widths[1:-1], activation={"sigmoid": "logistic"}.get(case.hidden, case.hidden), solver=case.optimizer, alpha=0,
-        batch_size=case.batch, learning_rate_init=LR, shuffle=False, momentum=0, nesterovs_momentum=False,
+    kind = MLPRegressor if case.regression else MLPClassifier
+    hidden = {"sigmoid": "logistic"}.get(case.hidden, case.hidden)
+    model = kind(
+        hidden_layer_sizes=case.widths[1:-1], activation=hidden, solver=case.optimizer, alpha=0, batch_size=case.batch,
+        learning_rate_init=LR, shuffle=False, momentum=0, nesterovs_momentum=False,
     )  # fmt: skip
     if case.regression:
         return lambda: model.partial_fit(X, y.ravel() if y.shape[1] == 1 else y)
@@ -146,10 +163,8 @@ def torch(case, threads):
 
 
 def jax(case, threads):
-    import os
-
     if threads == 1:
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        one_cpu()
     import jax
     import jax.numpy as jnp
 

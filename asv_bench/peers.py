@@ -3,6 +3,7 @@
     python asv_bench/peers.py                            the cases of README's table, float32 SGD
     python asv_bench/peers.py --optimizer adam --cases tiny,large --rounds 9
     python asv_bench/peers.py --dtype float64 --picture docs/peers.png
+    python asv_bench/peers.py --predict --cases row,large   outputs of a trained net instead of an epoch of training
 
 Every peer runs with one thread and with all; its better median counts. Each round asks every process for one epoch, so that
 a noisy minute meets all of them. Two rounds first, not counted, compile and warm up. Peers that are not installed are left
@@ -20,6 +21,7 @@ import sys
 import time
 from dataclasses import replace
 
+import peer_predictions
 from peer_epochs import PEERS, Case
 
 CASES = {
@@ -30,15 +32,23 @@ CASES = {
     "huge": Case((784, 4096, 4096, 10), 1024, 2_048),
     "higgs": Case((28, 300, 300, 300, 300, 300, 1), 100, 5_000, hidden="tanh", regression=True),
 }
-MODULES = {"NumPy": "numpy", "scikit-learn": "sklearn", "PyTorch": "torch", "JAX": "jax", "fastbp": "fastbp"}
+RUNS = {"train": (PEERS, CASES), "predict": (peer_predictions.PREDICTIONS, peer_predictions.CASES)}
+MODULES = {
+    "ONNX Runtime": "onnxruntime",
+    "NumPy": "numpy",
+    "scikit-learn": "sklearn",
+    "PyTorch": "torch",
+    "JAX": "jax",
+    "fastbp": "fastbp",
+}
 
 
 class Worker:
     """A process that trains one epoch of one case by one peer for every line it is sent, and answers with the seconds."""
 
-    def __init__(self, peer, threads, case):
+    def __init__(self, what, peer, threads, case):
         self.peer, self.threads, self.times = peer, threads, []
-        spec = json.dumps({"peer": peer, "threads": threads, "case": case.__dict__})
+        spec = json.dumps({"what": what, "peer": peer, "threads": threads, "case": case.__dict__})
         command = [sys.executable, __file__, "--worker", spec]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -59,17 +69,17 @@ def work(spec):
     """What a worker process does."""
     spec = json.loads(spec)
     case = Case(**spec["case"] | {"widths": tuple(spec["case"]["widths"])})
-    epoch = PEERS[spec["peer"]](case, spec["threads"])
+    epoch = RUNS[spec["what"]][0][spec["peer"]](case, spec["threads"])
     for _ in sys.stdin:
         start = time.perf_counter()
         epoch()
         print(time.perf_counter() - start, flush=True)
 
 
-def measure(case, peers, rounds):
+def measure(what, case, peers, rounds):
     """Median seconds of an epoch by each peer at its better number of threads, as {peer: (seconds, threads)}."""
     cpus = len(os.sched_getaffinity(0))
-    workers = [Worker(peer, t, case) for peer in peers for t in sorted({1, cpus})]
+    workers = [Worker(what, peer, t, case) for peer in peers for t in sorted({1, cpus})]
     try:
         for worker in workers:
             worker.epoch()
@@ -88,13 +98,13 @@ def measure(case, peers, rounds):
     return best
 
 
-def row(name, case, best):
+def row(name, case, flops, best):
     """A line of the table: microseconds a sample (threads), and the ratio to the fastest other."""
     cells = [f"{1e6 * s / case.samples:.3g} ({t})" for s, t in best.values()]
     others = [s for peer, (s, _) in best.items() if peer != "fastbp"]
     ours = best["fastbp"][0]
     ratio = f"{min(others) / ours:.2f}" if others else ""
-    cells = [name, "-".join(map(str, case.widths)), str(case.batch), *cells, f"{case.flops / ours / 1e9:.0f}", ratio]
+    cells = [name, "-".join(map(str, case.widths)), str(case.batch), *cells, f"{flops / ours / 1e9:.0f}", ratio]
     return f"| {' | '.join(cells)} |"
 
 
@@ -119,8 +129,9 @@ def draw(results, peers, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", default="tiny,small,medium,large,huge", help="of " + ", ".join(CASES))
-    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--cases", help="of " + ", ".join(CASES) + "; all but the last by default")
+    parser.add_argument("--peers", help="of " + ", ".join(PEERS) + "; all by default")
+    parser.add_argument("--predict", action="store_true", help="of " + ", ".join(peer_predictions.CASES))
     parser.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     parser.add_argument("--hidden", choices=["sigmoid", "tanh", "relu"])
@@ -132,16 +143,19 @@ def main():
     if args.worker:
         work(args.worker)
         return
-    peers = [p for p in args.peers.split(",") if importlib.util.find_spec(MODULES[p])]
+    what = "predict" if args.predict else "train"
+    known, cases = RUNS[what]
+    names = args.cases.split(",") if args.cases else [name for name in cases if name != "higgs"]
+    peers = [p for p in (args.peers.split(",") if args.peers else known) if importlib.util.find_spec(MODULES.get(p, p.lower()))]
     print(f"{platform.processor() or platform.machine()}, {len(os.sched_getaffinity(0))} CPUs; µs a sample (threads)\n")
     print(f"| case | layers | batch | {' | '.join(peers)} | fastbp GFLOP/s | fastest other / fastbp |")
     print("|---" * (len(peers) + 5) + "|", flush=True)
     results = {}
-    for name in args.cases.split(","):
-        case = replace(CASES[name], optimizer=args.optimizer, dtype=args.dtype)
+    for name in names:
+        case = replace(cases[name], optimizer=args.optimizer, dtype=args.dtype)
         case = replace(case, hidden=args.hidden or case.hidden, samples=args.samples or case.samples)
-        results[name] = measure(case, peers, args.rounds)
-        print(row(name, case, results[name]), flush=True)
+        results[name] = measure(what, case, peers, args.rounds)
+        print(row(name, case, case.flops[what], results[name]), flush=True)
     if args.picture:
         draw(results, peers, args.picture)
 

@@ -61,3 +61,15 @@ def test_peers():
     command = [sys.executable, str(FOLDER / "peers.py"), "--cases", "tiny", "--samples", "100", "--rounds", "1"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
     assert "| tiny | 64-20-20-10 | 25 |" in done.stdout
+
+
+def test_peers_predict():
+    command = [sys.executable, str(FOLDER / "peers.py"), "--predict", "--cases", "row", "--samples", "20", "--rounds", "1"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+    assert "| row | 64-20-20-10 | 1 |" in done.stdout
+
+
+def test_cliffs():
+    command = [sys.executable, str(FOLDER / "cliffs.py"), "--largest", "3", "--rounds", "1"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+    assert done.stdout.count("steepest rise") == 5
