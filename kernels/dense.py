@@ -11,14 +11,14 @@ shared out by output tiles, so no two members write the same place and no sum is
 from .activations import activate, slope
 from .jit import kernel, section
 from .memory import load, store
-from .plan import DEPTH
+from .plan import DEPTH, STRIP_SIZE, TOGETHER
 from .simd import lanes
 from .team import share
 from .tile import PACK_WIDTH, ROWS, VECTORS, tile_columns, tile_packing, tile_panels
 from .transpose import transpose
 from .update import ADD, L2, MORE, RATE, RULE, SGD, update_tile
 
-GROUP = 16  # row blocks: 224 rows of 256 samples are 224 KiB
+GROUP = 1 << 16  # inputs, of some row blocks and all samples, that stay in the second-level cache
 CACHED = 1 << 16  # parameters that stay in the caches from one sweep to the next; asking for more gained 15 % at 1024 x 1024
 
 
@@ -56,22 +56,24 @@ def forward(work, params, layer, rows, pack, member, members):
     while item < end:
         block, p0 = item // panels, item % panels
         p1 = min(panels, p0 + end - item)
-        i0, i1 = block * n // blocks, (block + 1) * n // blocks
+        together = min(TOGETHER, (end - item) // panels) if p0 == 0 and p1 == panels else 1
         for k0 in range(0, k, DEPTH):
             depth = min(DEPTH, k - k0)
-            w = layer.parameters + k0 * n + i0
             for p in range(p0, p1):
-                to, x = layer.a + (p * layer.a_rows + i0) * panel, layer.x + (p * k + k0) * panel
-                vectors = vectors_in(work, rows, p)
-                if p == p0:
-                    # The first panel's product packs the weights on its way, for the others to find them in the cache.
-                    product_packing(work, to, k0 == 0, params, w, n, work, x, i1 - i0, vectors, depth, pack)
-                else:
-                    product(work, to, k0 == 0, work, pack, PACK_WIDTH, work, x, i1 - i0, vectors, depth)
-                if k0 + depth == k and layer.activation != 0:
-                    for v in range(to, to + (i1 - i0) * panel, lanes(work)):
-                        store(work, v, activate(layer.activation, load(work, v)))
-        item += p1 - p0
+                vectors, x = vectors_in(work, rows, p), layer.x + (p * k + k0) * panel
+                for j in range(together):
+                    i0, i1 = (block + j) * n // blocks, (block + j + 1) * n // blocks
+                    to, strip = layer.a + (p * layer.a_rows + i0) * panel, pack + j * STRIP_SIZE
+                    if p == p0:
+                        # The first panel's product packs the weights on its way, for the others to find them in the cache.
+                        w = layer.parameters + k0 * n + i0
+                        product_packing(work, to, k0 == 0, params, w, n, work, x, i1 - i0, vectors, depth, strip)
+                    else:
+                        product(work, to, k0 == 0, work, strip, PACK_WIDTH, work, x, i1 - i0, vectors, depth)
+                    if k0 + depth == k and layer.activation != 0:
+                        for v in range(to, to + (i1 - i0) * panel, lanes(work)):
+                            store(work, v, activate(layer.activation, load(work, v)))
+        item += together * (p1 - p0)
 
 
 @section
@@ -84,22 +86,27 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, member,
     while item < end:
         block, p0 = item // panels, item % panels
         p1 = min(panels, p0 + end - item)
-        i0, i1 = block * n // blocks, (block + 1) * n // blocks
+        together = min(TOGETHER, (end - item) // panels) if p0 == 0 and p1 == panels else 1
         for k0 in range(0, k, DEPTH):
             depth = min(DEPTH, k - k0)
-            w = layer.parameters + i0 * k + k0
-            # Whole vectors where there are that many rows: what lies beyond the block's own is never looked at.
-            transpose(work, pack, PACK_WIDTH, PACK_WIDTH, params, w, k, min(PACK_WIDTH, n + 1 - i0), depth)
+            for j in range(together):
+                i0 = (block + j) * n // blocks
+                # Whole vectors where there are that many rows: what lies beyond the block's own is never looked at.
+                above = min(PACK_WIDTH, n + 1 - i0)
+                w = layer.parameters + i0 * k + k0
+                transpose(work, pack + j * STRIP_SIZE, PACK_WIDTH, PACK_WIDTH, params, w, k, above, depth)
             for p in range(p0, p1):
-                to, d = delta_below + (p * n + i0) * panel, delta + (p * k + k0) * panel
-                vectors = vectors_in(work, rows, p)
-                product(work, to, k0 == 0, work, pack, PACK_WIDTH, work, d, i1 - i0, vectors, depth)
-                if k0 + depth == k and below.activation != 0:
-                    a = layer.x + (p * (n + 1) + i0) * panel
-                    for v in range(0, (i1 - i0) * panel, lanes(work)):
-                        f = slope(below.activation, load(work, a + v))
-                        store(work, to + v, load(work, to + v) * f)
-        item += p1 - p0
+                vectors, d = vectors_in(work, rows, p), delta + (p * k + k0) * panel
+                for j in range(together):
+                    i0, i1 = (block + j) * n // blocks, (block + j + 1) * n // blocks
+                    to, strip = delta_below + (p * n + i0) * panel, pack + j * STRIP_SIZE
+                    product(work, to, k0 == 0, work, strip, PACK_WIDTH, work, d, i1 - i0, vectors, depth)
+                    if k0 + depth == k and below.activation != 0:
+                        a = layer.x + (p * (n + 1) + i0) * panel
+                        for v in range(0, (i1 - i0) * panel, lanes(work)):
+                            f = slope(below.activation, load(work, a + v))
+                            store(work, to + v, load(work, to + v) * f)
+        item += together * (p1 - p0)
 
 
 @section
@@ -121,11 +128,12 @@ def weights(work, layer, turned, turned_rows, rows, tile, params, state, gradien
     panel = VECTORS * lanes(work)
     k = layer.n_in + 1
     blocks, columns = ceil_div(k, ROWS), ceil_div(layer.n_out, panel)
+    most = max(1, GROUP // (ROWS * rows))
     descend = step[RULE] == SGD and step[L2] == 0 and step[ADD] == 0 and step[MORE] == 0
     for item in range(share(blocks * columns, member, members), share(blocks * columns, member + 1, members)):
         # Row blocks in groups whose inputs stay in the second-level cache while the columns of delta pass by.
-        group = item // (GROUP * columns) * GROUP
-        size = min(GROUP, blocks - group)
+        group = item // (most * columns) * most
+        size = min(most, blocks - group)
         q, block = (item - group * columns) // size, group + (item - group * columns) % size
         i0, i1 = block * k // blocks, (block + 1) * k // blocks
         width = min(panel, layer.n_out - q * panel)

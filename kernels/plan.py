@@ -75,6 +75,8 @@ INFER_ROWS = 256  # rows at a time in inference
 STRIP = 256  # features gathered at a time: with the panel's samples they stay in the first-level cache
 CACHE_LINE, HUGE_PAGE = 64, 1 << 21  # bytes
 DEPTH = 512  # of the contraction a packed strip of weights: with its rows it stays in the first-level cache
+STRIP_SIZE = PACK_WIDTH * DEPTH
+TOGETHER = 4  # blocks of rows that use an input panel while it is in the second-level cache
 
 
 def panel_of(dtype):
@@ -131,7 +133,7 @@ class Plan:
         job["turned_rows"] = panels * panel
         job["targets_at"] = self._section(n_out * panels * panel)
         job["labels_at"], job["scale_at"] = self._section(panels * panel), self._section(panels * panel)
-        job["pack_size"] = PACK_WIDTH * DEPTH
+        job["pack_size"] = STRIP_SIZE * TOGETHER
         job["pack_at"] = self._section(job["pack_size"] * members)
         job["tile_size"] = ROWS * panel
         job["tile_at"] = self._section(job["tile_size"] * members)
