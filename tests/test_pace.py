@@ -1,4 +1,4 @@
-"""The choice of the number of threads, against a made-up machine and clock."""
+"""The choice of the number of threads, against a made-up machine."""
 
 import pytest
 
@@ -6,17 +6,15 @@ from fastbp import pace
 
 
 class Machine:
-    """A clock that goes on by what steps cost with each number of threads."""
+    """What steps cost with each number of threads, and the seconds spent with it."""
 
-    def __init__(self, monkeypatch, cost):
-        self.now, self.cost, self.spent = 0.0, cost, dict.fromkeys(cost, 0.0)
-        monkeypatch.setattr(pace.time, "perf_counter", lambda: self.now)
+    def __init__(self, cost):
+        self.cost, self.spent = cost, dict.fromkeys(cost, 0.0)
 
     def train(self, chooser, steps):
         while steps:
             size, made = chooser.next(steps)
             assert 1 <= made <= steps
-            self.now += made * self.cost[size]
             self.spent[size] += made * self.cost[size]
             chooser.took(size, made, made * self.cost[size])
             steps -= made
@@ -24,20 +22,20 @@ class Machine:
 
 @pytest.mark.parametrize("work", [1_000_000, 50_000_000])
 @pytest.mark.parametrize("best", [1, 2, 4])
-def test_the_fastest_is_found_and_kept(monkeypatch, best, work):
-    machine = Machine(monkeypatch, {n: 1e-4 if n == best else 1.3e-4 for n in (4, 2, 1)})
+def test_the_fastest_is_found_and_kept(best, work):
+    machine = Machine({n: 1e-4 if n == best else 1.3e-4 for n in (4, 2, 1)})
     machine.train(pace.Pace([4, 2, 1], work), 100_000)
     assert machine.spent[best] > 0.95 * sum(machine.spent.values())
 
 
-def test_a_team_that_waits_for_a_busy_core_is_hardly_tried(monkeypatch):
-    machine = Machine(monkeypatch, {2: 5e-3, 1: 1e-4})
+def test_a_team_that_waits_for_a_busy_core_is_hardly_tried():
+    machine = Machine({2: 5e-3, 1: 1e-4})
     machine.train(pace.Pace([2, 1], 1_000_000), 20_000)
     assert machine.spent[2] < 0.06 * machine.spent[1]
 
 
-def test_a_change_is_noticed(monkeypatch):
-    machine = Machine(monkeypatch, {2: 1e-4, 1: 2e-4})
+def test_a_change_is_noticed():
+    machine = Machine({2: 1e-4, 1: 2e-4})
     chooser = pace.Pace([2, 1], 50_000_000)
     machine.train(chooser, 20_000)
     assert machine.spent[2] > 0.95 * sum(machine.spent.values())
@@ -61,3 +59,19 @@ def test_no_run_is_long():
     assert chooser.next(1000) == (3, 2)
     chooser.took(3, 1, 7.0)
     assert chooser.next(1000) == (3, 1)
+
+
+def test_long_steps_are_not_lost_to_one_slow_one():
+    """A step of a second: its first meets cold memory, and a trial of a whole step with half the threads is dear."""
+    machine = Machine({2: 1.5, 1: 1.0})
+    chooser = pace.Pace([2, 1], 10**10)
+    machine.train(chooser, 1)
+    machine.cost[2] = 0.5
+    machine.train(chooser, 200)
+    assert machine.spent[1] <= 6.0  # a trial after 4 steps, then after three times as many each time
+
+
+def test_long_steps_on_a_busy_core_are_made_by_one_thread():
+    machine = Machine({2: 1.0, 1: 0.1})
+    machine.train(pace.Pace([2, 1], 10**9), 400)
+    assert machine.spent[2] < 10.0

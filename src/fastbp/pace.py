@@ -5,13 +5,11 @@ late to every barrier, and all wait for it. So the other candidates are timed fo
 often they have lost.
 """
 
-import time
-
-FIRST = 0.02  # seconds of training before another number of threads is tried
+FIRST = 0.02, 4  # seconds of training, and steps, before another number of threads is tried
 TRIAL = 0.0015  # seconds that a trial should take
-PROBE = 4  # steps, of which the first has to wake the threads
+PROBE = 4  # steps, of which the first has to wake the threads; one where a step alone takes longer than a trial
 LOOK = 0.05  # seconds in one go: then signals are heard, and the best so far has to prove itself again
-LONGEST = 8.0  # seconds between two trials of the same candidate, at most
+LONGEST = 8.0, 500  # seconds, or steps if they take longer, between two trials of the same candidate, at most
 LARGE = 20_000_000  # multiply-adds of a step from which the whole team begins
 
 
@@ -29,7 +27,8 @@ class Pace:
     def __init__(self, sizes, work):
         self._best = sizes[0] if work >= LARGE else sizes[-1]
         self._seconds: dict[int, float] = {}  # of a step, by team size
-        self._wait = dict.fromkeys(sizes, FIRST)
+        self._losses = dict.fromkeys(sizes, 0)  # in trials
+        self._now = 0.0  # seconds of training so far: what is not training asks for no trials
         self._due: dict[int, float] = {}
         self._promising = False  # whether a few steps of a trial were made, and not far too slow
 
@@ -37,30 +36,40 @@ class Pace:
         """(threads, steps to make with them) where at most `steps` are left."""
         if self._best not in self._seconds:
             return self._best, 1
-        short = min(steps, max(1, int(LOOK / self._seconds[self._best])))
-        if len(self._wait) == 1:
+        step = self._seconds[self._best]
+        short = min(steps, max(1, int(LOOK / step)))
+        if len(self._losses) == 1:
             return self._best, short
-        now = time.perf_counter()
         if not self._due:
-            self._due = {size: now + wait for size, wait in self._wait.items() if size != self._best}
+            self._due = {size: self._now + self._wait(size) for size in self._losses if size != self._best}
         candidate = min(self._due, key=self._due.__getitem__)
-        until = self._due[candidate] - now
+        until = self._due[candidate] - self._now
         if until > 0:
-            return self._best, min(short, max(1, int(until / self._seconds[self._best])))
+            return self._best, min(short, max(1, int(until / step)))
         # A few steps first: on a busy core a whole trial would be long.
-        return candidate, min(steps, max(1, int(TRIAL / self._seconds[self._best]))) if self._promising else min(steps, PROBE)
+        return candidate, min(steps, max(1, int(TRIAL / step)) if self._promising or step > TRIAL else PROBE)
 
     def took(self, size, steps, seconds):
         """Note that `steps` steps with `size` threads took so long."""
-        now, seconds = time.perf_counter(), seconds / max(1, steps)
-        if size != self._best and not self._promising and seconds < 4 * self._seconds[self._best]:
-            self._promising = True
-            return
+        self._now += seconds
+        seconds /= max(1, steps)
+        if size != self._best and not self._promising:
+            step = self._seconds[self._best]
+            # The threads' waking is a part of short steps; long ones have to win twice, for one noisy step costs many.
+            if seconds < (step if step > TRIAL else 4 * step):
+                self._promising = True
+                return
         self._promising, self._seconds[size] = False, seconds
         best, loser = min(self._seconds, key=self._seconds.__getitem__), size
         if best != self._best:
             del self._due[best]
             self._best, loser = best, self._best
         if loser != best:
-            self._wait[loser] = min(3 * self._wait[loser], LONGEST)
-            self._due[loser] = now + self._wait[loser]
+            self._losses[loser] += 1
+            self._due[loser] = self._now + self._wait(loser)
+
+    def _wait(self, size):
+        """Seconds until `size` threads are tried, three times as many after each loss."""
+        step = self._seconds[self._best]
+        first, longest = (max(seconds, steps * step) for seconds, steps in (FIRST, LONGEST))
+        return min(first * 3 ** min(self._losses[size], 20), longest)
