@@ -6,20 +6,26 @@ nothing crosses lanes. Targets t are rows like the outputs, or labels compared w
     softmax cross-entropy of v   L = sum_k t_k (log sum_j exp v_j - v_k)    dL/dv = p sum_k t_k - t
     binary cross-entropy of z    L = sum_k softplus(z_k) - t_k z_k          dL/dz = sigmoid(z) - t
     squared error of a           L = 1/2 sum_k (a_k - t_k)^2                dL/da = a - t
+    Poisson deviance of exp(z)   L = sum_k t_k log(t_k / a_k) - t_k + a_k   dL/dz = a - t
 
-(Bishop, *Pattern Recognition and Machine Learning*, 2006, section 5.2.) Where the loss is not taken of the logits, the chain
+(Bishop, *Pattern Recognition and Machine Learning*, 2006, section 5.2; McCullagh and Nelder, *Generalized Linear Models*, 1989,
+section 2.3, for half the Poisson deviance.) Three more losses are as scikit-learn reports them: both cross-entropies with
+probabilities clipped to [eps, 1 - eps], eps that of the dtype, and the squared error as a mean over the outputs too. Their
+deltas are those of the plain losses. Where the loss is not taken of the logits, the chain
 rule leads from dL/da to dL/dz: dL/da f'(z), or for a softmax p_k (g_k - sum_j g_j p_j).
 """
 
-from . import functions
+from . import functions, host
 from .activations import activate, slope
 from .jit import kernel
 from .memory import lane_sum, load, store
 from .simd import elementwise, lanes, select, vector
 from .tile import VECTORS
 
-SOFTMAX = 7  # beside the codes of activations.py
+SOFTMAX, EXP = 7, 8  # beside the codes of activations.py
 CROSS_ENTROPY, BINARY_CROSS_ENTROPY, SQUARED_ERROR, SOFTMAX_CROSS_ENTROPY = range(4)
+CLIPPED_CROSS_ENTROPY, CLIPPED_BINARY_CROSS_ENTROPY, MEAN_SQUARED_ERROR, POISSON = range(4, 8)
+SINGLES = host.VECTOR_BYTES // 4  # lanes of a float32 vector
 
 exp = elementwise(functions.exp)
 log = elementwise(functions.log)
@@ -66,20 +72,35 @@ def activate_column(work, z, n, output):
     panel = VECTORS * lanes(work)
     if output == SOFTMAX:
         softmax(work, z, z, n)
+    elif output == EXP:
+        for k in range(n):
+            store(work, z + k * panel, exp(load(work, z + k * panel)))
     else:
         for k in range(n):
             store(work, z + k * panel, activate(output, load(work, z + k * panel)))
 
 
 @kernel
-def _softmax_cross_entropy(work, v, delta, targets, labels, has_labels, n):
+def _clip(work, minus_log_p, clipped):
+    """-log p of a probability clipped to [eps, 1 - eps], where it is to be."""
+    low, high = -float("inf"), float("inf")
+    if clipped:
+        low, high = 1.1920929665620916e-07, 15.942385152878742  # -log(1 - 2**-23) and -log(2**-23)
+        if lanes(work) < SINGLES:
+            low, high = 2.220446049250313e-16, 36.04365338911715  # the same of 2**-52
+    minus_log_p = select(minus_log_p < low, vector(work, low), minus_log_p)
+    return select(minus_log_p > high, vector(work, high), minus_log_p)
+
+
+@kernel
+def _softmax_cross_entropy(work, v, delta, targets, labels, has_labels, n, clipped):
     panel = VECTORS * lanes(work)
     top, total = softmax(work, delta, v, n)
     log_total = log(total)
     loss, weight = vector(work, 0.0), vector(work, 0.0)
     for k in range(n):
         t = _target(work, targets, labels, has_labels, k)
-        loss = loss + t * ((top - load(work, v + k * panel)) + log_total)
+        loss = loss + t * _clip(work, (top - load(work, v + k * panel)) + log_total, clipped)
         weight = weight + t
     for k in range(n):
         t = _target(work, targets, labels, has_labels, k)
@@ -95,6 +116,33 @@ def _binary_cross_entropy(work, z, delta, targets, labels, has_labels, n):
         logit, t = load(work, z + k * panel), _target(work, targets, labels, has_labels, k)
         loss = loss + (softplus(logit) - t * logit)
         store(work, delta + k * panel, sigmoid(logit) - t)
+    return loss
+
+
+@kernel
+def _clipped_binary_cross_entropy(work, z, delta, targets, labels, has_labels, n):
+    panel = VECTORS * lanes(work)
+    loss, nothing = vector(work, 0.0), vector(work, 0.0)
+    for k in range(n):
+        logit, t = load(work, z + k * panel), _target(work, targets, labels, has_labels, k)
+        positive = logit > 0.0
+        rest = softplus(select(positive, nothing - logit, logit))  # log(1 + exp(-|z|))
+        one = _clip(work, select(positive, rest, rest - logit), True)
+        zero = _clip(work, select(positive, rest + logit, rest), True)
+        loss = loss + (t * one + (1.0 - t) * zero)
+        store(work, delta + k * panel, sigmoid(logit) - t)
+    return loss
+
+
+@kernel
+def _poisson(work, a, delta, targets, labels, has_labels, n):
+    panel = VECTORS * lanes(work)
+    loss, nothing = vector(work, 0.0), vector(work, 0.0)
+    for k in range(n):
+        mean, t = load(work, a + k * panel), _target(work, targets, labels, has_labels, k)
+        error = mean - t
+        loss = loss + (select(t == 0.0, nothing, t * log(t / mean)) + error)
+        store(work, delta + k * panel, error)
     return loss
 
 
@@ -131,17 +179,25 @@ def output_column(work, z, delta, targets, labels, scale, n, output, loss, has_l
     `scale` is the samples' share in the mean: 0 in lanes without a sample, which so stay out of everything.
     """
     panel = VECTORS * lanes(work)
-    if loss == CROSS_ENTROPY:
-        value = _softmax_cross_entropy(work, z, delta, targets, labels, has_labels, n)
+    clipped = loss == CLIPPED_CROSS_ENTROPY
+    if clipped or loss == CROSS_ENTROPY:
+        value = _softmax_cross_entropy(work, z, delta, targets, labels, has_labels, n, clipped)
     elif loss == BINARY_CROSS_ENTROPY:
         value = _binary_cross_entropy(work, z, delta, targets, labels, has_labels, n)
+    elif loss == CLIPPED_BINARY_CROSS_ENTROPY:
+        value = _clipped_binary_cross_entropy(work, z, delta, targets, labels, has_labels, n)
     else:
         activate_column(work, z, n, output)
-        if loss == SQUARED_ERROR:
-            value = _squared_error(work, z, delta, targets, labels, has_labels, n)
+        if loss == SOFTMAX_CROSS_ENTROPY:
+            value = _softmax_cross_entropy(work, z, delta, targets, labels, has_labels, n, False)
+        elif loss == POISSON:
+            value = _poisson(work, z, delta, targets, labels, has_labels, n)
         else:
-            value = _softmax_cross_entropy(work, z, delta, targets, labels, has_labels, n)
-        _through_activation(work, z, delta, n, output)
+            value = _squared_error(work, z, delta, targets, labels, has_labels, n)
+        if loss == MEAN_SQUARED_ERROR:
+            value = value / float(n)
+        if loss != POISSON:  # whose delta is dL/dz already
+            _through_activation(work, z, delta, n, output)
     share = load(work, scale)
     for k in range(n):
         store(work, delta + k * panel, load(work, delta + k * panel) * share)

@@ -12,7 +12,7 @@ from .output import output_column
 from .simd import lanes
 from .team import NOT_FINITE, SEEN, STOPPING, UPDATED, barrier, share, stop_asked
 from .tile import VECTORS
-from .update import ADD, BEFORE, L2, MORE, RESUMED, TOTAL, UNFINISHED, begin_step
+from .update import ADD, BEFORE, L2, MORE, REGARDLESS, RESUMED, TOTAL, UNFINISHED, begin_step
 
 
 @section
@@ -72,6 +72,12 @@ def sum_of(sums, n):
     return total
 
 
+@kernel
+def hopeless(loss, step):
+    """Whether the loss is a reason to stop."""
+    return not abs(loss) < float("inf") and step[REGARDLESS] == 0.0
+
+
 @section
 def _downwards(work, params, state, gradient, sums, layers, job, rows, step, sync, member, members, meeting):
     """From the output's delta through every layer: the delta below, then this layer's weights. Returns the barriers met.
@@ -114,17 +120,18 @@ def train(
     layers, jobs : see plan.py
     source, targets : flat arrays of the net's dtype; labels : int64; sample_weight : the net's dtype
     rules : float64 (members, STEP_SIZE), see update.py; `jobs[0].done` steps have been made before
-    sync : see team.py. Stops early, before a step's update, when its loss is not finite, and after a step when asked to.
+    sync : see team.py. Stops early, before a step's update, when its loss is not finite (unless REGARDLESS), and after a step
+    when asked to.
     """
     job, step, meeting = jobs[0], rules[member], 0
     z = layers[layers.size - 1].a
     strip = job.strip_at + member * job.strip_size
     denormals = flush_denormals()
     for s in range(losses.size):
-        begin_step(step, job.done + s + 1)
         first = s * job.batch
         end = min(order.size, first + job.batch)
-        total = step[TOTAL] if step[TOTAL] > 0.0 else weight_of(job, sample_weight, order, first, end - first)
+        total = step[TOTAL] if step[TOTAL] != 0.0 else weight_of(job, sample_weight, order, first, end - first)
+        begin_step(step, job.done + s + 1, total)
         loss, tiles = step[BEFORE], 0
         for start in range(first, end, job.block):
             rows = min(job.block, end - start)
@@ -136,7 +143,7 @@ def train(
             output_panels(work, job, z, job.delta0_at, rows, sums, member, members)
             meeting = barrier(sync, members, meeting)
             loss += sum_of(sums, ceil_div(rows, VECTORS * lanes(work)))
-            if not abs(loss) < float("inf"):
+            if hopeless(loss, step):
                 break
             step[ADD] = start > first or step[RESUMED] != 0.0
             step[MORE] = start + rows < end or step[UNFINISHED] != 0.0
@@ -147,13 +154,13 @@ def train(
             if member == 0 and start + rows == end:
                 sync[STOPPING] = stop_asked(sync)
             meeting = barrier(sync, members, meeting)
-        made = abs(loss) < float("inf") and step[UNFINISHED] == 0.0
+        made = not hopeless(loss, step) and step[UNFINISHED] == 0.0
         if made and step[L2] != 0.0:
             loss += 0.5 * step[L2] * sum_of(sums, tiles)
         if member == 0:
             losses[s] = loss
             sync[SEEN], sync[UPDATED] = s + 1, s + made
-            sync[NOT_FINITE] = not abs(loss) < float("inf")
-        if sync[STOPPING] != 0 or not abs(loss) < float("inf"):
+            sync[NOT_FINITE] = hopeless(loss, step)
+        if sync[STOPPING] != 0 or hopeless(loss, step):
             break
     restore_denormals(denormals)

@@ -16,15 +16,20 @@ GRADIENT, SGD, MOMENTUM, NESTEROV, ADAM = range(5)
 SLOTS = {GRADIENT: 0, SGD: 0, MOMENTUM: 1, NESTEROV: 1, ADAM: 2}
 # Where a step's numbers stand in `step`. MORE: a later block of rows adds to this gradient; ADD: earlier ones have. A step may
 # be made by several calls: RESUMED says that it was begun by an earlier one, which left the loss in BEFORE, UNFINISHED that a
-# later one goes on with it, and TOTAL is then what its mean is over (0: found by the kernel).
-RULE, LR, L2, BETA_1, BETA_2, EPSILON, RATE, MORE, ADD, RESUMED, UNFINISHED, BEFORE, TOTAL, STEP_SIZE = range(14)
+# later one goes on with it, and TOTAL is then what its mean is over (0: found by the kernel). ALPHA, where not 0, is a penalty
+# that a step's samples share, scikit-learn's: L2 is then ALPHA over their number or total weight. REGARDLESS: a loss that is
+# not finite is no reason to stop.
+RULE, LR, L2, BETA_1, BETA_2, EPSILON, RATE, MORE, ADD, RESUMED, UNFINISHED, BEFORE, TOTAL = range(13)
+ALPHA, REGARDLESS, STEP_SIZE = range(13, 16)
 
 sqrt = elementwise(square_root)
 
 
 @kernel
-def begin_step(step, count):
-    """The rate of step number `count` (from 1 on), bias correction included."""
+def begin_step(step, count, total):
+    """The rate of step number `count` (from 1 on), bias correction included, and the penalty of a mean over `total`."""
+    if step[ALPHA] != 0:
+        step[L2] = step[ALPHA] / total
     step[RATE] = step[LR]
     if step[RULE] == ADAM:
         step[RATE] *= (1 - step[BETA_2] ** count) ** 0.5 / (1 - step[BETA_1] ** count)

@@ -49,7 +49,7 @@ class Samples:
 
     Parameters
     ----------
-    x : ndarray (n, n_in)
+    x : ndarray (n, n_in), or a Matrix of them
     targets : ndarray (n, n_out) or None
     labels : ndarray of int64 (n,) or None
     weight : ndarray (n,) or None
@@ -58,11 +58,11 @@ class Samples:
 
     def __init__(self, x, targets, labels, weight, dtype):
         self.dtype = np.dtype(dtype)
-        self.x = Matrix(x, dtype)
+        self.x = x if isinstance(x, Matrix) else Matrix(x, dtype)
         self.targets = None if targets is None else Matrix(targets, dtype)
         self.labels = labels
         self.weight = None if weight is None else np.array(weight, dtype)
-        self.n = len(x)
+        self.n = self.x.array.shape[0]
 
     @property
     def direct(self):

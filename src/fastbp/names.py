@@ -18,19 +18,19 @@ LOSSES = {
 CANONICAL = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}
 
 
-def hidden_names(hidden, n_hidden):
-    """One activation name a hidden layer."""
+def hidden_names(hidden, n_hidden, argument="hidden"):
+    """One activation name a hidden layer, as given in an argument of that name."""
     if not isinstance(hidden, str):
         try:
             names = list(hidden)
         except TypeError:
-            raise TypeError(f"hidden must be a name or a sequence of names, got {hidden!r}") from None
+            raise TypeError(f"{argument} must be a name or a sequence of names, got {hidden!r}") from None
         if len(names) != n_hidden:
-            raise ValueError(f"hidden must be one name, or one for each of the {n_hidden} hidden layers, got {len(names)}")
+            raise ValueError(f"{argument} must be one name, or one for each of the {n_hidden} hidden layers, got {len(names)}")
     else:
-        known("hidden", hidden, HIDDEN)
+        known(argument, hidden, HIDDEN)
         names = [hidden] * n_hidden
-    names = [known("hidden", name, HIDDEN) for name in names]
+    names = [known(argument, name, HIDDEN) for name in names]
     return tuple("sigmoid" if name == "logistic" else name for name in names)
 
 

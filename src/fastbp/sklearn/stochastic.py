@@ -1,0 +1,136 @@
+"""The course of a stochastic fit: scikit-learn's, line for line, except that an epoch is one call of the kernels."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+
+from .. import engine
+from ..team import Team, team_sizes
+from .epochs import Epochs, State, new_optimizer
+from .rows import samples_of
+
+
+class StochasticMixin:
+    """``_fit_stochastic`` of both estimators."""
+
+    def _fit_stochastic(
+        self, X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units, incremental
+    ):  # fmt: skip
+        if not incremental or not hasattr(self, "_optimizer"):
+            self._optimizer = new_optimizer(self)
+        if self.early_stopping and incremental:  # in scikit-learn's words
+            raise ValueError("partial_fit does not support early_stopping=True")
+        validation = self._validation_samples()
+        X, y, sample_weight, held_out = self._hold_out(X, y, sample_weight)
+        packed = self._repacked()
+        samples = samples_of(X, y, self._class_weighted(y, sample_weight, incremental), packed)
+        n_samples = samples.n
+        batch = self._batch_rows(n_samples)
+        if self.__dict__.get("_state") is None or not self._state.serves(self._optimizer, packed):
+            self._state = State(self._optimizer, packed)
+        sizes = team_sizes(self.n_threads, engine.work_of(packed.network, batch))
+        order = np.arange(n_samples)
+        try:
+            with Team(max(sizes)) as team:
+                epochs = Epochs(self._optimizer, self._state, packed, samples, batch, self.alpha, team, sizes)
+                self.n_iter_ = 0
+                for _ in range(self.max_iter):
+                    if self._iterate(epochs, order, validation, held_out) or incremental:
+                        break
+                    if self.n_iter_ == self.max_iter:
+                        warnings.warn(
+                            f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "
+                            "reached and the optimization hasn't converged yet.",
+                            ConvergenceWarning,
+                            stacklevel=2,
+                        )
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=2)
+        if self.early_stopping:
+            self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
+
+    def _iterate(self, epochs, order, validation, held_out):
+        """One epoch and what follows from it. Returns whether to stop."""
+        task = self._begin_epoch()
+        if self.shuffle:
+            self._random_state.shuffle(order)  # the draws, and so the order, of sklearn.utils.shuffle
+        self.loss_ = epochs.run(order)
+        self.n_iter_ += 1
+        self.t_ += len(order)
+        self.loss_curve_.append(self.loss_)
+        if self.verbose:
+            print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+        if validation is not None:
+            packed = self._repacked()
+            self.validation_loss_curve_.append(engine.mean_loss(packed.network, packed.flat, validation, self.n_threads))
+        self._update_no_improvement_count(self.early_stopping, *(held_out or (None, None, None)))
+        self._optimizer.iteration_ends(self.t_)
+        asked_to_stop = self._end_epoch(task)
+        if self._no_improvement_count > self.n_iter_no_change:
+            what = "Validation score" if self.early_stopping else "Training loss"
+            message = f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
+            if self._optimizer.trigger_stopping(message, self.verbose):
+                return True
+            self._no_improvement_count = 0
+        return asked_to_stop
+
+    def _batch_rows(self, n_samples):
+        if self.batch_size == "auto":
+            return min(200, n_samples)
+        if self.batch_size > n_samples:
+            # in scikit-learn's words
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=3
+            )  # fmt: skip
+        return int(np.clip(self.batch_size, 1, n_samples))
+
+    def _hold_out(self, X, y, sample_weight):
+        """What is trained on, and (X, y, sample_weight) of what early stopping scores, or None without it."""
+        if not self.early_stopping:
+            return X, y, sample_weight, None
+        if self._validation_set is not None:
+            return X, y, sample_weight, (*self._validation_set, None)
+        stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
+        arrays = [X, y] if sample_weight is None else [X, y, sample_weight]
+        parts = train_test_split(
+            *arrays, random_state=self._random_state, test_size=self.validation_fraction, stratify=stratify
+        )  # fmt: skip
+        if sample_weight is None:
+            parts += [None, None]
+        X, X_val, y, y_val, sample_weight, sample_weight_val = parts
+        if X_val.shape[0] < 2:  # in scikit-learn's words
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )  # fmt: skip
+        if is_classifier(self):
+            y_val = self._label_binarizer.inverse_transform(y_val)
+        return X, y, sample_weight, (X_val, y_val, sample_weight_val)
+
+    def _validation_samples(self):
+        """The caller's own validation set as samples, or None."""
+        if self._validation_set is None:
+            return None
+        if self.validation_loss_curve_ is None:
+            self.validation_loss_curve_ = []
+        X, y = self._validation_set = self._checked_validation(*self._validation_set)
+        return samples_of(X, self._as_outputs(y), None, self._repacked())
+
+    def _begin_epoch(self):
+        """Tell the callbacks, if there are any, that an epoch begins; returns its context."""
+        if not (self._fit_task and hasattr(self, "_skl_callbacks")):
+            return None
+        context, about = self._fit_task
+        return context.subcontext(task_name="epoch").call_on_fit_task_begin(estimator=self, **about)
+
+    def _end_epoch(self, task):
+        """Tell the callbacks that it has ended; returns whether one of them asks to stop."""
+        if task is None:
+            return False
+
+        def as_if_stopped():
+            return {"coefs_": [c.copy() for c in self.coefs_], "intercepts_": [b.copy() for b in self.intercepts_]}
+
+        return task.call_on_fit_task_end(estimator=self, reconstruction_attributes=as_if_stopped, **self._fit_task[1])
