@@ -3,13 +3,24 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+# The oldest scikit-learn that fastbp.sklearn follows; what `pip install` gets is the newest.
+SKLEARN ?= 1.9.0
+
+.PHONY: demo test test-sklearn lint bench clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits.py
 
 test: $(VENV)/test.stamp lint
 	$(BIN)/python -m pytest
+	$(MAKE) test-sklearn
+
+# fastbp.sklearn against another release of scikit-learn, which is put in front of the installed one on the path.
+test-sklearn: $(VENV)/test.stamp
+	test -d $(VENV)/sklearn-$(SKLEARN) || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --target $(VENV)/sklearn-$(SKLEARN) scikit-learn==$(SKLEARN)
+	PYTHONPATH=$(CURDIR)/$(VENV)/sklearn-$(SKLEARN) $(BIN)/python -c 'import sklearn; assert sklearn.__version__ == "$(SKLEARN)"'
+	PYTHONPATH=$(CURDIR)/$(VENV)/sklearn-$(SKLEARN) $(BIN)/python -m pytest tests/sklearn_dropin
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

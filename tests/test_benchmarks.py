@@ -16,11 +16,12 @@ PREFIXES = ("time_", "track_", "peakmem_")
 
 @pytest.fixture(scope="module", autouse=True)
 def few_samples():
-    """The benchmarks' own modules, with epochs of one batch."""
+    """The benchmarks' own modules, with epochs of one batch and one round."""
     sys.path.insert(0, str(FOLDER))
     cases = importlib.import_module("benchmarks.cases").CASES
     for name, (widths, batch, _) in list(cases.items()):
         cases[name] = widths, batch, batch
+    importlib.import_module("benchmarks.sklearn_dropin").ROUNDS = 1
     yield
     sys.path.remove(str(FOLDER))
 

@@ -64,6 +64,14 @@ def test_one_neuron():
     assert result["accuracy"] >= 0.95
 
 
+def test_switching():
+    import switching
+
+    result = switching.main()
+    assert result["difference"] < 1e-8
+    assert result["same_predictions"]
+
+
 def test_vectorised():
     import vectorised
 

@@ -1,5 +1,6 @@
 """A pytest plugin that puts fastbp's estimators in the place of scikit-learn's, before any test is collected."""
 
+import sklearn
 import sklearn.neural_network
 
 import fastbp.sklearn
@@ -9,4 +10,5 @@ for name in fastbp.sklearn.__all__:
 
 
 def pytest_report_header():
-    return f"MLPClassifier and MLPRegressor are those of {sklearn.neural_network.MLPClassifier.__module__}"
+    ours = sklearn.neural_network.MLPClassifier.__module__
+    return f"MLPClassifier and MLPRegressor of scikit-learn {sklearn.__version__} are those of {ours}"

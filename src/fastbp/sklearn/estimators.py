@@ -106,7 +106,11 @@ class MLPClassifier(PerceptronMixin, base.MLPClassifier):
             return sample_weight
         if incremental and self.class_weight == "balanced":
             raise ValueError("class_weight='balanced' is not for partial_fit, which sees a part of y: give a dict of weights")
-        weight = compute_sample_weight(self.class_weight, self._label_binarizer.inverse_transform(y))
+        labels = self._label_binarizer.inverse_transform(y)
+        if self.class_weight != "balanced":  # which counts; a part of y may lack a class, whose weight is not wrong for that
+            every = self.classes_ if labels.ndim == 1 else np.outer([0, 1], np.ones(labels.shape[1], labels.dtype))
+            labels = np.concatenate([labels, every])
+        weight = compute_sample_weight(self.class_weight, labels)[: len(y)]
         return weight if sample_weight is None else weight * sample_weight
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from .. import engine
 from ..kernels import output
 from ..kernels.plan import aligned_zeros
-from ..names import HIDDEN
+from ..names import HIDDEN, hidden_names
 
 # scikit-learn's name of an output's activation: the kernels' codes of it and of the loss that belongs to it.
 OUTPUTS = {
@@ -40,6 +40,11 @@ class Packed:
     out_activation : str, a name in OUTPUTS
     dtype : optional
         By default float32 where all arrays are, else float64.
+
+    Raises
+    ------
+    ValueError
+        If the arrays, which the caller may have replaced, do not fit each other or the number of activations.
     """
 
     def __init__(self, coefs, intercepts, hidden, out_activation, dtype=None):
@@ -48,8 +53,7 @@ class Packed:
         self.dtype = np.dtype(dtype)
         self.kind = hidden if isinstance(hidden, str) else tuple(hidden), out_activation
         self.widths = (coefs[0].shape[0], *(w.shape[1] for w in coefs))
-        names = [hidden] * (len(coefs) - 1) if isinstance(hidden, str) else hidden
-        codes = [*(HIDDEN[name] for name in names), 0]
+        codes = [*(HIDDEN[name] for name in hidden_names(hidden, len(coefs) - 1, "activation")), 0]
         self.network = engine.Network(self.widths, codes, *OUTPUTS[out_activation], self.dtype)
         self.flat = aligned_zeros(self.network.size, self.dtype)
         self.coefs, self.intercepts = views(self.flat, self.widths)
@@ -58,6 +62,10 @@ class Packed:
     def take(self, coefs, intercepts):
         """Copy these parameters in."""
         for view, values in zip((*self.coefs, *self.intercepts), (*coefs, *intercepts), strict=True):
+            if view.shape != values.shape:
+                raise ValueError(
+                    f"coefs_ and intercepts_ must fit each other: one is of shape {values.shape}, not {view.shape}"
+                )
             view[...] = values
 
     def shows(self, coefs, intercepts):
@@ -72,6 +80,11 @@ class Packed:
     def astype(self, dtype):
         """A copy in another dtype."""
         return Packed(self.coefs, self.intercepts, *self.kind, dtype)
+
+    def check_features(self, X):
+        """Refuse rows of another width: what a fit that failed, or other arrays in `coefs_`, may have left to be asked for."""
+        if X.shape[1] != self.widths[0]:
+            raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {self.widths[0]} rows")
 
     def outputs(self, x, n_threads):
         """The net's outputs (n, n_out) for rows of its dtype, or a Matrix."""

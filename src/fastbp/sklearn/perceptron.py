@@ -125,15 +125,17 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
     def _ready(self, X):
         """The packed parameters and X, in the dtype that NumPy would compute in."""
         packed = self._repacked()
+        packed.check_features(X)
         dtype = np.float32 if np.result_type(X.dtype, packed.dtype) == np.float32 else np.float64
         return packed if packed.dtype == dtype else packed.astype(dtype), rows_of(X, dtype)
 
     def _quick(self, X):
         """The net's outputs where X is a plain array that needs neither conversion nor a message, else None."""
-        packed = self._packed
+        if self._packed is None:
+            return None
+        packed = self._repacked()
         if (
-            packed is None
-            or type(X) is not np.ndarray
+            type(X) is not np.ndarray
             or X.dtype != packed.dtype
             or X.ndim != 2
             or not len(X)
@@ -142,7 +144,7 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
             or not finite(X)
         ):
             return None
-        return self._repacked().outputs(X, self.n_threads)
+        return packed.outputs(X, self.n_threads)
 
     def _forward_pass_fast(self, X, check_input=True):
         if check_input:
@@ -182,18 +184,20 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         """The caller's validation set, checked against the training set."""
         _check_feature_names(self, X, reset=False)
         X = check_array(X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), input_name="X_val")
-        y = check_array(y, ensure_2d=False, dtype=None, input_name="y_val")
+        y = check_array(y, ensure_2d=False, dtype=None if is_classifier(self) else "numeric", input_name="y_val")
         check_consistent_length(X, y)
         if _num_features(X) != self.n_features_in_:
             raise ValueError(f"X_val has {_num_features(X)} features, but X has {self.n_features_in_}")
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y)
+        several = not is_classifier(self) or self._label_binarizer.y_type_.startswith("multilabel")
+        given, wanted = (y.shape[1] if y.ndim == 2 else 1), (self.n_outputs_ if several else 1)
+        if given != wanted:
+            raise ValueError(f"y_val has {given} columns, but y has {wanted}")
         if is_classifier(self):
             unknown = np.setdiff1d(unique_labels(y), self.classes_)
             if len(unknown):
                 raise ValueError(f"y_val has the labels {unknown}, which y has not")
-        if self._as_outputs(y).shape[1] != self.n_outputs_:
-            raise ValueError(f"y_val has {self._as_outputs(y).shape[1]} outputs, but y has {self.n_outputs_}")
         return X, y
 
     def _as_outputs(self, y):

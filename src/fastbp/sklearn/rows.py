@@ -32,6 +32,7 @@ def samples_of(X, y, sample_weight, packed):
     sample_weight : ndarray (n,) or None
     packed : Packed
     """
+    packed.check_features(X)
     if y.shape[1] != packed.widths[-1]:
         raise ValueError(f"y must have the {packed.widths[-1]} outputs of the net that training goes on from, got {y.shape[1]}")
     targets, labels = None, None
