@@ -15,7 +15,7 @@ import fastbp.sklearn
 from .cases import CASES
 
 DTYPES = ["float32", "float64"]
-# name: widths; "digits" is the data set, the others are random numbers. The rest is scikit-learn's default: adam, relu, batch 200.
+# name: widths; "digits" is the data set, the others random numbers. The rest is scikit-learn's default: adam, relu, batch 200.
 NETS = {"digits": (64, 100, 10), "medium": CASES["medium"][0], "large": CASES["large"][0]}
 EPOCHS = {"digits": 200, "medium": 5, "large": 5}
 ROUNDS = 5

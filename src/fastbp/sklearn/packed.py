@@ -89,7 +89,7 @@ class Packed:
     def outputs(self, x, n_threads):
         """The net's outputs (n, n_out) for rows of its dtype, or a Matrix."""
         if isinstance(x, np.ndarray) and len(x) <= self.network.few:
-            return self.network.few_outputs(self.flat, np.require(x, self.dtype, "CA"))
+            return self.network.few_outputs(self.flat, np.require(x, self.dtype, ("C", "A")))
         return engine.activations(self.network, self.flat, x, [len(self.coefs) - 1], n_threads)[0]
 
 

@@ -35,9 +35,6 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
 
     _packed: Packed | None = None
     _gradient: Gradient | None = None
-    _validation_set = None  # (X_val, y_val) while `fit` runs
-    _fit_task = None  # (callback context, what callbacks are told of the data) while `fit` runs
-    validation_loss_curve_ = None
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
@@ -84,7 +81,7 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
     def _fit(self, X, y, sample_weight=None, incremental=False):
         if not isinstance(self.activation, str):
             sizes = self.hidden_layer_sizes
-            hidden_names(self.activation, len(sizes) if np.iterable(sizes) else 1, "activation")
+            hidden_names(self.activation, np.size(sizes), "activation")
         super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
         self._repacked()
         return self

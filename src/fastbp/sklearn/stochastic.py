@@ -1,11 +1,13 @@
 """The course of a stochastic fit: scikit-learn's, line for line, except that an epoch is one call of the kernels."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
+from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
 
 from .. import engine
 from ..team import Team, team_sizes
@@ -13,8 +15,14 @@ from .epochs import Epochs, State, new_optimizer
 from .rows import samples_of
 
 
-class StochasticMixin:
+class StochasticMixin(BaseMultilayerPerceptron):
     """``_fit_stochastic`` of both estimators."""
+
+    _state: State | None = None
+    _validation_set: tuple | None = None  # (X_val, y_val) while `fit` runs
+    _fit_task: Any = None  # (callback context, what callbacks are told of the data) while `fit` runs
+    validation_loss_curve_: Any = None
+    _no_improvement_count: int  # as many epochs in a row
 
     def _fit_stochastic(
         self, X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units, incremental
@@ -29,7 +37,7 @@ class StochasticMixin:
         samples = samples_of(X, y, self._class_weighted(y, sample_weight, incremental), packed)
         n_samples = samples.n
         batch = self._batch_rows(n_samples)
-        if self.__dict__.get("_state") is None or not self._state.serves(self._optimizer, packed):
+        if self._state is None or not self._state.serves(self._optimizer, packed):
             self._state = State(self._optimizer, packed)
         sizes = team_sizes(self.n_threads, engine.work_of(packed.network, batch))
         order = np.arange(n_samples)
