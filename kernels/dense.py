@@ -47,11 +47,14 @@ def product_packing(c_array, c, first, a_array, a, step, b_array, b, rows, vecto
 
 
 @section
-def forward(work, params, layer, rows, pack, member, members):
-    """Activations of one layer for `rows` samples; of the last layer the logits z."""
+def forward(work, params, layer, onto, rows, pack, member, members):
+    """Activations of one layer for `rows` samples; of the last layer the logits z.
+
+    onto : whether z begins with what stands in its place, a bias that is no row of the parameters
+    """
     panel = VECTORS * lanes(work)
     panels, blocks = ceil_div(rows, panel), ceil_div(layer.n_out, ROWS)
-    k, n = layer.n_in + 1, layer.n_out
+    k, n = layer.x_rows, layer.n_out
     item, end = share(blocks * panels, member, members), share(blocks * panels, member + 1, members)
     while item < end:
         block, p0 = item // panels, item % panels
@@ -67,9 +70,9 @@ def forward(work, params, layer, rows, pack, member, members):
                     if p == p0:
                         # The first panel's product packs the weights on its way, for the others to find them in the cache.
                         w = layer.parameters + k0 * n + i0
-                        product_packing(work, to, k0 == 0, params, w, n, work, x, i1 - i0, vectors, depth, strip)
+                        product_packing(work, to, k0 == 0 and not onto, params, w, n, work, x, i1 - i0, vectors, depth, strip)
                     else:
-                        product(work, to, k0 == 0, work, strip, PACK_WIDTH, work, x, i1 - i0, vectors, depth)
+                        product(work, to, k0 == 0 and not onto, work, strip, PACK_WIDTH, work, x, i1 - i0, vectors, depth)
                     if k0 + depth == k and layer.activation != 0:
                         for v in range(to, to + (i1 - i0) * panel, lanes(work)):
                             store(work, v, activate(layer.activation, load(work, v)))
@@ -92,7 +95,7 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, member,
             for j in range(together):
                 i0 = (block + j) * n // blocks
                 # Whole vectors where there are that many rows: what lies beyond the block's own is never looked at.
-                above = min(PACK_WIDTH, n + 1 - i0)
+                above = min(PACK_WIDTH, layer.x_rows - i0)
                 w = layer.parameters + i0 * k + k0
                 transpose(work, pack + j * STRIP_SIZE, PACK_WIDTH, PACK_WIDTH, params, w, k, above, depth)
             for p in range(p0, p1):
@@ -102,7 +105,7 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, member,
                     to, strip = delta_below + (p * n + i0) * panel, pack + j * STRIP_SIZE
                     product(work, to, k0 == 0, work, strip, PACK_WIDTH, work, d, i1 - i0, vectors, depth)
                     if k0 + depth == k and below.activation != 0:
-                        a = layer.x + (p * (n + 1) + i0) * panel
+                        a = layer.x + (p * layer.x_rows + i0) * panel
                         for v in range(0, (i1 - i0) * panel, lanes(work)):
                             f = slope(below.activation, load(work, a + v))
                             store(work, to + v, load(work, to + v) * f)
@@ -122,19 +125,25 @@ def turn(work, layer, delta, turned, turned_rows, rows, member, members):
         transpose(work, to, panel, width, work, d, panel, features, panel)
 
 
+@kernel
+def tile_place(item, blocks, columns, rows):
+    """Column panel and row block of a tile of the weights' product over `rows` samples."""
+    # Row blocks in groups whose inputs stay in the second-level cache while the columns of delta pass by.
+    most = max(1, GROUP // (ROWS * rows))
+    group = item // (most * columns) * most
+    size = min(most, blocks - group)
+    return (item - group * columns) // size, group + (item - group * columns) % size
+
+
 @section
 def weights(work, layer, turned, turned_rows, rows, tile, params, state, gradient, sums, first_sum, step, member, members):
     """dW and db of one layer tile by tile, each handed to the update rule while it is hot. Returns the tiles of the layer."""
     panel = VECTORS * lanes(work)
-    k = layer.n_in + 1
+    k = layer.x_rows
     blocks, columns = ceil_div(k, ROWS), ceil_div(layer.n_out, panel)
-    most = max(1, GROUP // (ROWS * rows))
     descend = step[RULE] == SGD and step[L2] == 0 and step[ADD] == 0 and step[MORE] == 0
     for item in range(share(blocks * columns, member, members), share(blocks * columns, member + 1, members)):
-        # Row blocks in groups whose inputs stay in the second-level cache while the columns of delta pass by.
-        group = item // (most * columns) * most
-        size = min(most, blocks - group)
-        q, block = (item - group * columns) // size, group + (item - group * columns) % size
+        q, block = tile_place(item, blocks, columns, rows)
         i0, i1 = block * k // blocks, (block + 1) * k // blocks
         width = min(panel, layer.n_out - q * panel)
         x, d = layer.x + i0 * panel, turned + q * turned_rows * panel

@@ -151,6 +151,19 @@ def store_first(typingctx, array, i, vector, n):
     return types.void(array, types.int64, vector, types.int64), codegen
 
 
+@intrinsic
+def keep_first(typingctx, vector, n, other):
+    """The first n lanes of vector, the number `other` in those from n on."""
+    if not isinstance(vector, Vector) or not isinstance(other, types.Number):
+        return None
+
+    def codegen(context, builder, signature, args):
+        lanes = Lanes(builder, args[0])
+        return builder.select(first_lanes(builder, lanes.count, args[1]), lanes.value, lanes.like(args[2]).value)
+
+    return vector(vector, types.int64, other), codegen
+
+
 def ask_for(builder, address):
     """Ask for the cache line at `address`, soon to be read; any address is allowed, and nothing else happens."""
     i8p = ir.IntType(8).as_pointer()
@@ -173,3 +186,19 @@ def lane_sum(typingctx, vector):
         return total
 
     return types.float64(vector), codegen
+
+
+@intrinsic
+def lane_max(typingctx, vector):
+    """The largest of the lanes, as a number of the vector's dtype; a NaN is passed over unless it is in the first lane."""
+    if not isinstance(vector, Vector):
+        return None
+
+    def codegen(context, builder, signature, args):
+        top = builder.extract_element(args[0], I32(0))
+        for i in range(1, vector.lanes):
+            lane = builder.extract_element(args[0], I32(i))
+            top = builder.select(builder.fcmp_ordered(">", lane, top), lane, top)
+        return top
+
+    return vector.dtype(vector), codegen

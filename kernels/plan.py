@@ -22,7 +22,8 @@ LAYER = np.dtype(
         ("n_out", "i8"),
         ("activation", "i8"),  # code of f for a hidden layer; the last layer's is done in output.py
         ("parameters", "i8"),  # offset of (n_in + 1, n_out) in `parameters`
-        ("x", "i8"),  # offset of the input panels in `work`, (n_in + 1) rows a panel
+        ("x", "i8"),  # offset of the input panels in `work`
+        ("x_rows", "i8"),  # rows a panel of the input: n_in + 1, or n_in where the bias is not a row of the parameters
         ("a", "i8"),  # offset of the output panels in `work`
         ("a_rows", "i8"),  # rows a panel of the output: n_out + 1 where the output is the input of a layer
         ("out", "i8"),  # offset in `out` where infer writes this layer's activations, or -1
@@ -122,6 +123,7 @@ class Plan:
             last = i == len(self.layers) - 1
             layer["n_in"], layer["n_out"], layer["activation"] = widths[i], widths[i + 1], activations[i]
             layer["parameters"], layer["x"], layer["out"] = parameters, x, -1
+            layer["x_rows"] = widths[i] + 1
             layer["a_rows"] = widths[i + 1] + (not last)
             self.ones += [x + (p * (widths[i] + 1) + widths[i]) * panel for p in range(panels)]
             parameters += (widths[i] + 1) * widths[i + 1]

@@ -104,7 +104,7 @@ def _downwards(work, params, state, gradient, sums, layers, job, rows, step, syn
 @section
 def _upwards(work, params, layers, job, rows, sync, member, members, meeting):
     for i in range(layers.size):
-        forward(work, params, layers[i], rows, job.pack_at + member * job.pack_size, member, members)
+        forward(work, params, layers[i], False, rows, job.pack_at + member * job.pack_size, member, members)
         meeting = barrier(sync, members, meeting)
     return meeting
 

@@ -32,16 +32,36 @@ def begin_step(step, count, total):
         step[L2] = step[ALPHA] / total
     step[RATE] = step[LR]
     if step[RULE] == ADAM:
-        step[RATE] *= (1 - step[BETA_2] ** count) ** 0.5 / (1 - step[BETA_1] ** count)
+        step[RATE] = adam_rate(step[LR], step[BETA_1], step[BETA_2], count)
 
 
 @kernel
-def _get(array, i, n):
+def adam_rate(lr, beta_1, beta_2, count):
+    return lr * ((1 - beta_2**count) ** 0.5 / (1 - beta_1**count))
+
+
+@kernel
+def momentum_rule(w, v, g, rate, mu, nesterov):
+    """The parameters and their velocity after a step, as vectors."""
+    v = v * mu - g * rate
+    return w + (v * mu - g * rate if nesterov else v), v
+
+
+@kernel
+def adam_rule(w, m, v, g, rate, beta_1, beta_2, epsilon):
+    """The parameters and both means after a step, as vectors."""
+    m = m * beta_1 + g * (1 - beta_1)
+    v = v * beta_2 + g * g * (1 - beta_2)
+    return w - m * rate / (sqrt(v) + epsilon), m, v
+
+
+@kernel
+def get(array, i, n):
     return load(array, i) if n >= lanes(array) else load_first(array, i, n)
 
 
 @kernel
-def _put(array, i, x, n):
+def put(array, i, x, n):
     if n >= lanes(array):
         store(array, i, x)
     else:
@@ -56,12 +76,12 @@ def update_tile(params, state, gradient, at, stride, work, tile, rows, penalised
     """
     squares = vector(params, 0.0)
     if step[ADD] != 0:
-        _add_earlier(gradient, at, stride, work, tile, rows, width)
+        add_earlier(gradient, at, stride, work, tile, rows, width)
     if step[MORE] == 0 and step[L2] != 0:
         squares = _penalise(params, at, stride, work, tile, penalised, width, step[L2])
     sums[sum_at] = lane_sum(squares)
     if step[MORE] != 0 or step[RULE] == GRADIENT:
-        _keep(gradient, at, stride, work, tile, rows, width)
+        keep(gradient, at, stride, work, tile, rows, width)
     elif step[RULE] == SGD:
         _descend(params, at, stride, work, tile, rows, width, step[RATE])
     elif step[RULE] == ADAM:
@@ -71,11 +91,11 @@ def update_tile(params, state, gradient, at, stride, work, tile, rows, penalised
 
 
 @section
-def _add_earlier(gradient, at, stride, work, tile, rows, width):
+def add_earlier(gradient, at, stride, work, tile, rows, width):
     for i in range(rows):
         for j in range(0, width, lanes(work)):
             here = tile + i * VECTORS * lanes(work) + j
-            store(work, here, load(work, here) + _get(gradient, at + i * stride + j, width - j))
+            store(work, here, load(work, here) + get(gradient, at + i * stride + j, width - j))
 
 
 @section
@@ -84,17 +104,17 @@ def _penalise(params, at, stride, work, tile, rows, width, l2):
     squares = vector(params, 0.0)
     for i in range(rows):
         for j in range(0, width, lanes(work)):
-            here, w = tile + i * VECTORS * lanes(work) + j, _get(params, at + i * stride + j, width - j)
+            here, w = tile + i * VECTORS * lanes(work) + j, get(params, at + i * stride + j, width - j)
             store(work, here, load(work, here) + w * l2)
             squares = squares + w * w
     return squares
 
 
 @section
-def _keep(gradient, at, stride, work, tile, rows, width):
+def keep(gradient, at, stride, work, tile, rows, width):
     for i in range(rows):
         for j in range(0, width, lanes(work)):
-            _put(gradient, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j), width - j)
+            put(gradient, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j), width - j)
 
 
 @section
@@ -102,7 +122,7 @@ def _descend(params, at, stride, work, tile, rows, width, rate):
     for i in range(rows):
         for j in range(0, width, lanes(work)):
             n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
-            _put(params, p, _get(params, p, n) - g * rate, n)
+            put(params, p, get(params, p, n) - g * rate, n)
 
 
 @section
@@ -110,11 +130,9 @@ def _momentum(params, state, at, stride, work, tile, rows, width, rate, mu, nest
     for i in range(rows):
         for j in range(0, width, lanes(work)):
             n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
-            v = _get(state, p, n) * mu - g * rate
-            _put(state, p, v, n)
-            if nesterov:
-                v = v * mu - g * rate
-            _put(params, p, _get(params, p, n) + v, n)
+            w, v = momentum_rule(get(params, p, n), get(state, p, n), g, rate, mu, nesterov)
+            put(state, p, v, n)
+            put(params, p, w, n)
 
 
 @section
@@ -123,8 +141,8 @@ def _adam(params, state, at, stride, work, tile, rows, width, rate, beta_1, beta
     for i in range(rows):
         for j in range(0, width, lanes(work)):
             n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
-            m = _get(state, p, n) * beta_1 + g * (1 - beta_1)
-            v = _get(state, second + p, n) * beta_2 + g * g * (1 - beta_2)
-            _put(state, p, m, n)
-            _put(state, second + p, v, n)
-            _put(params, p, _get(params, p, n) - m * rate / (sqrt(v) + epsilon), n)
+            w, m, v = get(params, p, n), get(state, p, n), get(state, second + p, n)
+            w, m, v = adam_rule(w, m, v, g, rate, beta_1, beta_2, epsilon)
+            put(state, p, m, n)
+            put(state, second + p, v, n)
+            put(params, p, w, n)

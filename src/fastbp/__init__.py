@@ -1,5 +1,6 @@
 """fastbp: dense multi-layer networks trained by back-propagation on CPUs, from NumPy arrays, by compiled kernels."""
 
+from importlib import import_module as _import_module
 from importlib import metadata as _metadata
 
 from . import graph
@@ -11,4 +12,11 @@ from .warmup import warmup
 
 __version__ = _metadata.version("fastbp")
 
-__all__ = ["MLP", "SGD", "Adam", "DivergenceError", "GradientCheck", "History", "check_gradients", "graph", "warmup"]
+__all__ = ["MLP", "SGD", "Adam", "DivergenceError", "GradientCheck", "History", "check_gradients", "functional", "graph", "warmup"]
+
+
+def __getattr__(name):
+    """`fastbp.functional` on its first use, so that importing fastbp does not wait for what a net does not need."""
+    if name == "functional":
+        return _import_module("fastbp.functional")
+    raise AttributeError(f"module 'fastbp' has no attribute {name!r}")

@@ -132,7 +132,7 @@ def check_targets(name, y, n, n_out, loss, dtype):
     if y.ndim == 1 and n_out == 1 and loss in ("binary_cross_entropy", "squared_error"):
         y = y[:, None]
     elif y.ndim == 1:
-        return None, _labels(name, y, n_out, loss)
+        return None, check_labels(name, y, n_out, loss)
     if y.shape[1] != n_out:
         raise ValueError(f"{name} must be of shape ({n}, {n_out}) or integer labels of shape ({n},), got {y.shape}")
     if loss == "squared_error":
@@ -145,7 +145,8 @@ def check_targets(name, y, n, n_out, loss, dtype):
     return y.astype(dtype) if n_out == 1 else y, None
 
 
-def _labels(name, y, n_out, loss):
+def check_labels(name, y, n_out, loss):
+    """`y` (n,) as int64 labels 0..n_out - 1."""
     if loss == "squared_error" and y.dtype.kind == "f":
         raise ValueError(f"{name} must be of shape ({len(y)}, {n_out}) for {n_out} outputs, or integer labels, got {y.shape}")
     if y.dtype.kind == "f":

@@ -1,0 +1,218 @@
+"""Compiled entry points of single layer calls on the caller's row-major arrays.
+
+The samples pass through panels like those of a net (see plan.py), a block of rows at a time: transposed into lanes on the way
+in and back on the way out, which is O(rows x width) beside products of O(rows x width x width). Between them stand the sweeps
+of dense.py and the formulas of output.py. Here the bias is an array of its own and no row of W: z begins with it, and db is
+a sum of its own. `work` is the calling thread's; its sections follow one another as the `*_size` functions count them.
+"""
+
+from typing import NamedTuple
+
+from .denormals import flush_denormals, restore_denormals
+from .dense import backward, ceil_div, forward, tile_place
+from .gather import scatter_panel
+from .jit import entry, kernel, section
+from .memory import load, store
+from .output import output_column
+from .plan import STRIP_SIZE, TOGETHER, panel_of
+from .simd import lanes, vector
+from .team import barrier, share
+from .tile import ROWS, VECTORS, tile_panels
+from .transpose import transpose
+from .update import add_earlier, get, keep, put
+
+BLOCK = 512  # rows at a time: bounds `work`
+WIDEST = panel_of("float32")  # a panel of float64 is half as wide
+PACK, TILE = STRIP_SIZE * TOGETHER, ROWS * WIDEST  # each member's own
+
+
+class Layer(NamedTuple):
+    """What the sweeps read of a layer: plan.py's LAYER."""
+
+    n_in: int
+    n_out: int
+    activation: int
+    parameters: int
+    x: int
+    x_rows: int
+    a: int
+    a_rows: int
+
+
+def forward_size(n, n_in, n_out, members):
+    """Elements of `work` that `dense_forward` needs, at most."""
+    return (min(n, BLOCK) + WIDEST) * (n_in + n_out) + members * PACK
+
+
+def backward_size(n, n_in, n_out, members):
+    """Elements of `work` that `dense_backward` needs, at most."""
+    return (min(n, BLOCK) + WIDEST) * (2 * n_in + 2 * n_out + WIDEST) + members * (PACK + TILE)
+
+
+def output_size(k):
+    """Elements of `work` that `output_delta` needs, at most."""
+    return WIDEST * (3 * k + 2)
+
+
+@kernel
+def _block_rows(work, n):
+    """Rows that a block's panels have room for."""
+    panel = VECTORS * lanes(work)
+    return ceil_div(min(n, BLOCK), panel) * panel
+
+
+@section
+def _gather(work, to, source, first, rows, n, member, members):
+    """Rows first to first + rows of `source`, n features each, into panels."""
+    panel = VECTORS * lanes(work)
+    panels = ceil_div(rows, panel)
+    for p in range(share(panels, member, members), share(panels, member + 1, members)):
+        here = min(panel, rows - p * panel)
+        transpose(work, to + p * n * panel, panel, panel, source, (first + p * panel) * n, n, here, n)
+
+
+@section
+def _scatter(out, work, a, first, rows, n, member, members):
+    """The same back."""
+    panel = VECTORS * lanes(work)
+    panels = ceil_div(rows, panel)
+    for p in range(share(panels, member, members), share(panels, member + 1, members)):
+        scatter_panel(out, (first + p * panel) * n, work, a + p * n * panel, min(panel, rows - p * panel), n)
+
+
+@section
+def _begin_with_bias(work, z, b, rows, member, members):
+    """The bias into every sample of z."""
+    panel, n = VECTORS * lanes(work), b.size
+    panels = ceil_div(rows, panel)
+    for i in range(share(panels, member, members) * n, share(panels, member + 1, members) * n):
+        bias = vector(work, b[i % n])
+        for v in range(0, panel, lanes(work)):
+            store(work, z + i * panel + v, bias)
+
+
+@entry
+def dense_forward(out, x, W, b, work, activation, sync, member, members):
+    """out = f(x @ W + b)."""
+    n, n_in, n_out, meeting = x.shape[0], W.shape[0], W.shape[1], 0
+    z = _block_rows(work, n) * n_in
+    pack = z + _block_rows(work, n) * n_out + member * PACK
+    layer = Layer(n_in, n_out, activation, 0, 0, n_in, z, n_out)
+    to, source, params = out.reshape(out.size), x.reshape(x.size), W.reshape(W.size)
+    denormals = flush_denormals()
+    for first in range(0, n, BLOCK):
+        rows = min(BLOCK, n - first)
+        _gather(work, 0, source, first, rows, n_in, member, members)
+        _begin_with_bias(work, z, b, rows, member, members)
+        meeting = barrier(sync, members, meeting)
+        forward(work, params, layer, True, rows, pack, member, members)
+        meeting = barrier(sync, members, meeting)
+        _scatter(to, work, z, first, rows, n_out, member, members)
+        meeting = barrier(sync, members, meeting)
+    restore_denormals(denormals)
+
+
+@section
+def _in_column_panels(work, to, height, source, first, rows, n, member, members):
+    """Rows of `source` in panels of columns, `height` rows each: what the weights' product wants of delta."""
+    panel = VECTORS * lanes(work)
+    for r in range(share(rows, member, members), share(rows, member + 1, members)):
+        for j in range(0, n, lanes(work)):
+            here = to + (j // panel * height + r) * panel + j % panel
+            store(work, here, get(source, (first + r) * n + j, n - j))
+
+
+@section
+def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, member, members):
+    """dW and db of a block of rows, added to those of earlier blocks where this is a later one."""
+    panel = VECTORS * lanes(work)
+    blocks, columns = ceil_div(n_in, ROWS), ceil_div(n_out, panel)
+    for item in range(share(blocks * columns, member, members), share(blocks * columns, member + 1, members)):
+        q, block = tile_place(item, blocks, columns, rows)
+        i0, i1 = block * n_in // blocks, (block + 1) * n_in // blocks
+        width, at = min(panel, n_out - q * panel), i0 * n_out + q * panel
+        tile_panels(
+            work, tile, work, x + i0 * panel, n_in * panel, work, d + q * height * panel, i1 - i0, width, rows, dW, dW, at, n_out,
+            0.0, False, False,
+        )  # fmt: skip
+        if later:
+            add_earlier(dW, at, n_out, work, tile, i1 - i0, width)
+        keep(dW, at, n_out, work, tile, i1 - i0, width)
+    vectors = ceil_div(n_out, lanes(work))
+    for v in range(share(vectors, member, members), share(vectors, member + 1, members)):
+        j = v * lanes(work)
+        at, total = d + j // panel * height * panel + j % panel, vector(work, 0.0)
+        for r in range(rows):
+            total = total + load(work, at + r * panel)
+        if later:
+            total = total + get(db, j, n_out - j)
+        put(db, j, total, n_out - j)
+
+
+@entry
+def dense_backward(dW, db, below, delta, x, W, work, activation, sync, member, members):
+    """dW = x.T @ delta, db = sum(delta), and unless `activation` is negative below = (delta @ W.T) * f'(x).
+
+    `below` is not touched where it is not wanted.
+    """
+    panel = VECTORS * lanes(work)
+    n, n_in, n_out, room, meeting = x.shape[0], W.shape[0], W.shape[1], _block_rows(work, x.shape[0]), 0
+    # In `work`: panels of x, of delta, of the delta below, and delta in column panels; each member's pack and tile.
+    d, d_below = room * n_in, room * (n_in + n_out)
+    turned = d_below + room * n_in
+    own = turned + room * ceil_div(n_out, panel) * panel + member * (PACK + TILE)
+    layer, layer_below = Layer(n_in, n_out, 0, 0, 0, n_in, 0, 0), Layer(0, n_in, activation, 0, 0, 0, 0, 0)
+    to, source, params, to_below = dW.reshape(dW.size), x.reshape(x.size), W.reshape(W.size), below.reshape(below.size)
+    above = delta.reshape(delta.size)
+    denormals = flush_denormals()
+    for first in range(0, n, BLOCK):
+        rows = min(BLOCK, n - first)
+        _gather(work, 0, source, first, rows, n_in, member, members)
+        _in_column_panels(work, turned, room, above, first, rows, n_out, member, members)
+        if activation >= 0:
+            _gather(work, d, above, first, rows, n_out, member, members)
+        meeting = barrier(sync, members, meeting)
+        if activation >= 0:
+            backward(work, params, layer, layer_below, d, d_below, rows, own, member, members)
+        _weights(work, to, db, 0, turned, room, rows, n_in, n_out, first > 0, own + PACK, member, members)
+        meeting = barrier(sync, members, meeting)
+        if activation >= 0:
+            _scatter(to_below, work, d_below, first, rows, n_in, member, members)
+            meeting = barrier(sync, members, meeting)
+    restore_denormals(denormals)
+
+
+@entry
+def output_delta(delta, z, targets, labels, work, output, loss, has_labels):
+    """The mean loss of the rows of z, and its gradient with respect to z into `delta`, which may be z itself.
+
+    targets : the shape of z, or anything where there are labels; labels : int64 (n,), or empty
+    """
+    panel, n, k = VECTORS * lanes(work), z.shape[0], z.shape[1]
+    d, t = k * panel, 2 * k * panel
+    number, scale, value = t + k * panel, t + (k + 1) * panel, 0.0
+    to, source, wanted = delta.reshape(delta.size), z.reshape(z.size), targets.reshape(targets.size)
+    denormals = flush_denormals()
+    for first in range(0, n, panel):
+        rows = min(panel, n - first)
+        transpose(work, 0, panel, panel, source, first * k, k, rows, k)
+        if not has_labels:
+            transpose(work, t, panel, panel, wanted, first * k, k, rows, k)
+        for r in range(panel):
+            if has_labels:
+                work[number + r] = labels[first + r] if r < rows else 0
+            work[scale + r] = 1.0 / n if r < rows else 0.0
+        for v in range(0, ceil_div(rows, lanes(work)) * lanes(work), lanes(work)):
+            value += output_column(work, v, d + v, t + v, number + v, scale + v, k, output, loss, has_labels)
+        scatter_panel(to, first * k, work, d, rows, k)
+    restore_denormals(denormals)
+    return value
+
+
+@entry
+def first_outside(labels, k):
+    """The first place of a label that is none of 0..k-1, or -1."""
+    for i in range(labels.size):
+        if labels[i] < 0 or labels[i] >= k:
+            return i
+    return -1

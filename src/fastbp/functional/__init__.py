@@ -1,0 +1,45 @@
+"""Functions on NumPy arrays for training loops written by hand: a textbook's lines, sooner.
+
+Rows are samples: x (n, n_in), W (n_in, n_out), b (n_out,). Arrays may be float32 or float64 of any memory layout; other real
+dtypes, and float32 beside float64, become float64. Results are new arrays, or are written into `out`, which has the result's
+shape and dtype, may be non-contiguous, and may share memory with any input. Values equal those of the NumPy lines that
+they replace to rounding, a NaN goes through, and nothing overflows where those would. `dense_forward`, `dense_backward` and
+`output_delta` take numbers below 1e-38 (float64: 2e-308) for zero.
+
+Arrays in C order of one dtype are read where they lie; any other is copied first. The functions may be called from
+several threads at once and after a fork; large products use further threads, whose number never changes a bit of the result.
+"""
+
+from .dense import dense_backward, dense_forward
+from .elementwise import (
+    leaky_relu,
+    leaky_relu_slope,
+    log_softmax,
+    relu,
+    relu_slope,
+    sigmoid,
+    sigmoid_slope,
+    softmax,
+    tanh,
+    tanh_slope,
+)
+from .output import output_delta
+from .steps import adam_step, sgd_step
+
+__all__ = [
+    "adam_step",
+    "dense_backward",
+    "dense_forward",
+    "leaky_relu",
+    "leaky_relu_slope",
+    "log_softmax",
+    "output_delta",
+    "relu",
+    "relu_slope",
+    "sgd_step",
+    "sigmoid",
+    "sigmoid_slope",
+    "softmax",
+    "tanh",
+    "tanh_slope",
+]

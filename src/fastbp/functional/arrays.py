@@ -1,0 +1,92 @@
+"""The caller's arrays as the compiled calls take them, and room to work in.
+
+A kernel is compiled for writeable C-contiguous float32 and float64 arrays only. Each function first asks `plain` whether it has
+just that, in well under a microsecond, because a call on a small layer takes no more than a few; everything else is brought
+into that form here.
+"""
+
+import threading
+
+import numpy as np
+
+from ..kernels.plan import aligned_zeros
+from ..validation import check_real_array
+
+F4, F8 = np.dtype(np.float32), np.dtype(np.float64)
+ndarray = np.ndarray
+
+
+def plain(array):
+    """Whether a kernel can take the array as it is."""
+    return type(array) is ndarray and ((dtype := array.dtype) is F4 or dtype is F8) and array.flags.carray
+
+
+def common_dtype(*arrays):
+    """float32 where that holds every floating-point array and there is one, else float64."""
+    dtype = np.result_type(*(array.dtype for array in arrays))
+    return F4 if dtype.kind == "f" and dtype.itemsize <= F4.itemsize else F8
+
+
+def ready(array, dtype):
+    """`array`, or where no kernel can take it a copy."""
+    return np.require(array, dtype, ["C", "A", "W"])
+
+
+def all_ready(**arrays):
+    """The named arrays, each given with the number of its dimensions, in a form and a dtype that a kernel can take."""
+    checked = [check_real_array(name, array, (ndim,)) for name, (array, ndim) in arrays.items()]
+    dtype = common_dtype(*checked)
+    return [ready(array, dtype) for array in checked]
+
+
+def check_out(name, out, shape, dtype):
+    """Refuse an `out` that the result does not fit."""
+    if not isinstance(out, ndarray):
+        raise TypeError(f"{name} must be an array of shape {shape} and dtype {dtype}, got {out!r}")
+    if out.shape != shape or out.dtype != dtype:
+        raise ValueError(f"{name} must be of shape {shape} and dtype {dtype}, got {out.shape} and {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError(f"{name} must be writeable, got a read-only array")
+
+
+def target(name, out, shape, dtype, *inputs):
+    """The array for a kernel to write into: `out` itself, or one whose values are then to be copied into it.
+
+    `inputs` are the arrays that the kernel still reads when it has begun to write.
+    """
+    if out is None:
+        return np.empty(shape, dtype)
+    check_out(name, out, shape, dtype)
+    if plain(out) and not any(np.may_share_memory(out, array) for array in inputs):
+        return out
+    return np.empty(shape, dtype)
+
+
+def delivered(result, out):
+    """What the caller gets: `out` with the result in it, where there is one."""
+    if out is None or out is result:
+        return result
+    out[...] = result
+    return out
+
+
+class _Rooms(threading.local):
+    """A thread's own buffers, which grow to what its largest call has needed. Nothing in them outlives a call."""
+
+    def __init__(self):
+        self.single, self.double = aligned_zeros(0, F4), aligned_zeros(0, F8)
+
+
+_rooms = _Rooms()
+
+
+def room(size, dtype):
+    """A buffer of at least `size` elements, this thread's until its next call."""
+    buffer = _rooms.single if dtype is F4 else _rooms.double
+    if buffer.size < size:
+        buffer = aligned_zeros(size, dtype)
+        if dtype is F4:
+            _rooms.single = buffer
+        else:
+            _rooms.double = buffer
+    return buffer

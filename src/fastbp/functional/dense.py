@@ -1,0 +1,182 @@
+"""A layer forward and backward."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..kernels import functional as kernels
+from ..kernels.team import SIZE
+from ..names import HIDDEN
+from ..team import Team, team_size
+from ..validation import known
+from .arrays import all_ready, check_out, delivered, plain, room, target
+
+_ALONE = np.zeros(SIZE, np.int64)  # what a team would meet at: one thread by itself touches nothing of it
+# Multiply-adds from which another thread is asked for: starting it takes 0.1 ms, in which one makes some millions.
+_LARGE = 8_000_000
+_PER_THREAD_OF_TEAM = 16  # team_size counts in units of half a million
+
+
+def _code(activation):
+    try:
+        return HIDDEN[activation]
+    except (KeyError, TypeError):
+        return HIDDEN[known("activation", activation, HIDDEN)]
+
+
+def _run(kernel, size, sizes, dtype, n_threads, *arrays):
+    """The kernel by as many threads as pay; `size` tells the room that it needs."""
+    members = team_size(n_threads, sizes[0] * sizes[1] * sizes[2] // _PER_THREAD_OF_TEAM)
+    work = room(size(*sizes, members), dtype)
+    with Team(members) as team:
+        team.run(lambda member, members: kernel(*arrays[:-1], work, arrays[-1], team.sync, member, members))
+
+
+def _sizes_fit(**shapes):
+    """Refuse arrays of a layer that do not go together."""
+    x, W = shapes["x"], shapes["W"]
+    if 0 in W:
+        raise ValueError(f"W must have at least one row and one column, got shape {W}")
+    if x[1] != W[0]:
+        raise ValueError(f"x must have one column for each of the {W[0]} rows of W, got shape {x} for W of shape {W}")
+    if shapes.get("b", W[1:]) != W[1:]:
+        raise ValueError(f"b must have one number for each of the {W[1]} columns of W, got {shapes['b'][0]}")
+    if shapes.get("delta", (x[0], W[1])) != (x[0], W[1]):
+        raise ValueError(f"delta must be of shape {(x[0], W[1])}, the rows of x by the columns of W, got {shapes['delta']}")
+
+
+def dense_forward(
+    x: ArrayLike,
+    W: ArrayLike,
+    b: ArrayLike,
+    activation: str = "identity",
+    *,
+    out: np.ndarray | None = None,
+    n_threads: int | None = None,
+) -> np.ndarray:
+    """The outputs of a layer, a = f(x @ W + b).
+
+    Parameters
+    ----------
+    x : array_like (n, n_in)
+    W : array_like (n_in, n_out)
+    b : array_like (n_out,)
+    activation : str, default "identity"
+        One of ``identity, sigmoid`` (or ``logistic``)``, tanh, relu, leaky_relu, elu, softplus``.
+    out : ndarray (n, n_out), optional
+        Where the result goes; of the result's dtype.
+    n_threads : int, optional
+        By default one, and more for a large product.
+
+    Returns
+    -------
+    ndarray (n, n_out)
+        float32 where all three arrays are, otherwise float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not an array of real numbers, the shapes do not go together, `out` does not fit, or the activation is
+        not known. Nothing has been written then.
+    """
+    code = _code(activation)
+    if not (plain(x) and plain(W) and plain(b) and x.dtype is W.dtype is b.dtype and x.ndim == W.ndim == 2 and b.ndim == 1):
+        x, W, b = all_ready(x=(x, 2), W=(W, 2), b=(b, 1))
+    n, n_in = x.shape
+    k, n_out = W.shape
+    if k != n_in or n_out != b.size or not k or not n_out:
+        _sizes_fit(x=x.shape, W=W.shape, b=b.shape)
+    a = target("out", out, (n, n_out), x.dtype, x, W, b)
+    if n_threads is None and n * n_in * n_out < _LARGE:
+        work = room(kernels.forward_size(n, n_in, n_out, 1), x.dtype)
+        kernels.dense_forward(a, x, W, b, work, code, _ALONE, 0, 1)
+    else:
+        _run(kernels.dense_forward, kernels.forward_size, (n, n_in, n_out), x.dtype, n_threads, a, x, W, b, code)
+    return delivered(a, out)
+
+
+def dense_backward(
+    delta: ArrayLike,
+    x: ArrayLike,
+    W: ArrayLike,
+    activation: str | None = None,
+    *,
+    out: tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None] | None = None,
+    n_threads: int | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Back through a layer: from its delta to its gradient and the delta of the layer below.
+
+    dW = x.T @ delta; db = delta.sum(axis=0); delta_below = (delta @ W.T) * f'(x), where f'(x) is the slope of the activation
+    below, from its output x (Bishop, *Pattern Recognition and Machine Learning*, 2006, section 5.3).
+
+    Parameters
+    ----------
+    delta : array_like (n, n_out)
+        dL/dz of this layer, z being ``x @ W + b``.
+    x : array_like (n, n_in)
+        The layer's input, that is, the output of the layer below.
+    W : array_like (n_in, n_out)
+    activation : str, optional
+        Of the layer below, by the names of `dense_forward`. None, the default, is for the first layer: nothing lies
+        below, and no delta is computed. For dL/dx itself say ``"identity"``.
+    out : tuple of (dW, db, delta_below), optional
+        Arrays where the results go, of their shapes and dtype; None for each that is to be a new one.
+    n_threads : int, optional
+        By default one, and more for a large product.
+
+    Returns
+    -------
+    dW : ndarray (n_in, n_out)
+    db : ndarray (n_out,)
+    delta_below : ndarray (n, n_in), or None where nothing lies below
+        float32 where all three arrays are, otherwise float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not an array of real numbers, the shapes do not go together, an array of `out` does not fit, or the
+        activation is not known. Nothing has been written then.
+    """
+    code = -1 if activation is None else _code(activation)
+    if not (plain(delta) and plain(x) and plain(W) and delta.dtype is x.dtype is W.dtype and delta.ndim == x.ndim == W.ndim == 2):
+        delta, x, W = all_ready(delta=(delta, 2), x=(x, 2), W=(W, 2))
+    n, n_in = x.shape
+    k, n_out = W.shape
+    if k != n_in or delta.shape != (n, n_out) or not k or not n_out:
+        _sizes_fit(x=x.shape, W=W.shape, delta=delta.shape)
+    dtype = x.dtype
+    if out is None:
+        out = None, None, None
+        dW, db = np.empty((n_in, n_out), dtype), np.empty(n_out, dtype)
+        below = dW if code < 0 else np.empty((n, n_in), dtype)
+    else:
+        dW, db, below = _targets(out, code >= 0, n, delta, x, W)
+    if n_threads is None and n * n_in * n_out < _LARGE:
+        work = room(kernels.backward_size(n, n_in, n_out, 1), dtype)
+        kernels.dense_backward(dW, db, below, delta, x, W, work, code, _ALONE, 0, 1)
+    elif n:
+        size = kernels.backward_size
+        _run(kernels.dense_backward, size, (n, n_in, n_out), dtype, n_threads, dW, db, below, delta, x, W, code)
+    if not n:
+        dW[...], db[...] = 0, 0
+    return delivered(dW, out[0]), delivered(db, out[1]), None if code < 0 else delivered(below, out[2])
+
+
+def _targets(out, wanted, n, delta, x, W):
+    """Where dW, db and, if it is wanted, delta_below go."""
+    if not isinstance(out, tuple) or len(out) != 3:
+        raise TypeError(f"out must be a tuple of three: arrays for dW, db and delta_below, or None, got {out!r}")
+    if out[2] is not None and not wanted:
+        raise ValueError("out[2] must be None where activation is None: there is no delta of a layer below")
+    shapes = W.shape, W.shape[1:], x.shape
+    given = [array for array in out if array is not None]
+    for i, (array, shape) in enumerate(zip(out, shapes, strict=True)):
+        if array is not None:
+            check_out(f"out[{i}]", array, shape, x.dtype)
+            if any(other is not array and np.may_share_memory(array, other) for other in given):
+                raise ValueError("out must be arrays that share no memory with each other")
+    if len(set(map(id, given))) < len(given):
+        raise ValueError("out must be arrays that share no memory with each other")
+    dW, db, below = (
+        target(f"out[{i}]", array, shape, x.dtype, delta, x, W) for i, (array, shape) in enumerate(zip(out, shapes, strict=True))
+    )
+    return dW, db, below if wanted else dW
