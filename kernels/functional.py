@@ -132,8 +132,8 @@ def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, member,
         i0, i1 = block * n_in // blocks, (block + 1) * n_in // blocks
         width, at = min(panel, n_out - q * panel), i0 * n_out + q * panel
         tile_panels(
-            work, tile, work, x + i0 * panel, n_in * panel, work, d + q * height * panel, i1 - i0, width, rows, dW, dW, at, n_out,
-            0.0, False, False,
+            work, tile, work, x + i0 * panel, n_in * panel, work, d + q * height * panel, i1 - i0, width, rows, dW, dW, at,
+            n_out, 0.0, False, False,
         )  # fmt: skip
         if later:
             add_earlier(dW, at, n_out, work, tile, i1 - i0, width)

@@ -12,7 +12,18 @@ from .warmup import warmup
 
 __version__ = _metadata.version("fastbp")
 
-__all__ = ["MLP", "SGD", "Adam", "DivergenceError", "GradientCheck", "History", "check_gradients", "functional", "graph", "warmup"]
+__all__ = [
+    "MLP",
+    "SGD",
+    "Adam",
+    "DivergenceError",
+    "GradientCheck",
+    "History",
+    "check_gradients",
+    "functional",
+    "graph",
+    "warmup",
+]
 
 
 def __getattr__(name):

@@ -21,6 +21,14 @@ def plain(array):
     return type(array) is ndarray and ((dtype := array.dtype) is F4 or dtype is F8) and array.flags.carray
 
 
+def fits(out, array):
+    """Whether a kernel that reads `array` element by element, itself plain, can write into `out`."""
+    if out is array:
+        return True
+    alike = plain(out) and out.dtype is array.dtype and out.shape == array.shape
+    return alike and not np.may_share_memory(out, array)
+
+
 def common_dtype(*arrays):
     """float32 where that holds every floating-point array and there is one, else float64."""
     dtype = np.result_type(*(array.dtype for array in arrays))
@@ -28,8 +36,8 @@ def common_dtype(*arrays):
 
 
 def ready(array, dtype):
-    """`array`, or where no kernel can take it a copy."""
-    return np.require(array, dtype, ["C", "A", "W"])
+    """`array`, or where no kernel can take it a copy. `dtype` is F4 or F8 itself."""
+    return array if plain(array) and array.dtype is dtype else np.array(array, dtype, order="C")
 
 
 def all_ready(**arrays):
@@ -82,11 +90,10 @@ _rooms = _Rooms()
 
 def room(size, dtype):
     """A buffer of at least `size` elements, this thread's until its next call."""
-    buffer = _rooms.single if dtype is F4 else _rooms.double
-    if buffer.size < size:
-        buffer = aligned_zeros(size, dtype)
-        if dtype is F4:
-            _rooms.single = buffer
-        else:
-            _rooms.double = buffer
-    return buffer
+    if dtype is F4:
+        if _rooms.single.size < size:
+            _rooms.single = aligned_zeros(size, F4)
+        return _rooms.single
+    if _rooms.double.size < size:
+        _rooms.double = aligned_zeros(size, F8)
+    return _rooms.double

@@ -1,5 +1,7 @@
 """A layer forward and backward."""
 
+from itertools import combinations
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -137,7 +139,9 @@ def dense_backward(
         activation is not known. Nothing has been written then.
     """
     code = -1 if activation is None else _code(activation)
-    if not (plain(delta) and plain(x) and plain(W) and delta.dtype is x.dtype is W.dtype and delta.ndim == x.ndim == W.ndim == 2):
+    if not (
+        plain(delta) and plain(x) and plain(W) and delta.dtype is x.dtype is W.dtype and delta.ndim == x.ndim == W.ndim == 2
+    ):
         delta, x, W = all_ready(delta=(delta, 2), x=(x, 2), W=(W, 2))
     n, n_in = x.shape
     k, n_out = W.shape
@@ -168,15 +172,10 @@ def _targets(out, wanted, n, delta, x, W):
     if out[2] is not None and not wanted:
         raise ValueError("out[2] must be None where activation is None: there is no delta of a layer below")
     shapes = W.shape, W.shape[1:], x.shape
-    given = [array for array in out if array is not None]
     for i, (array, shape) in enumerate(zip(out, shapes, strict=True)):
         if array is not None:
             check_out(f"out[{i}]", array, shape, x.dtype)
-            if any(other is not array and np.may_share_memory(array, other) for other in given):
-                raise ValueError("out must be arrays that share no memory with each other")
-    if len(set(map(id, given))) < len(given):
+    if any(np.shares_memory(a, b) for a, b in combinations([array for array in out if array is not None], 2)):
         raise ValueError("out must be arrays that share no memory with each other")
-    dW, db, below = (
-        target(f"out[{i}]", array, shape, x.dtype, delta, x, W) for i, (array, shape) in enumerate(zip(out, shapes, strict=True))
-    )
-    return dW, db, below if wanted else dW
+    dW, db = (target(f"out[{i}]", out[i], shapes[i], x.dtype, delta, x, W) for i in (0, 1))
+    return dW, db, target("out[2]", out[2], x.shape, x.dtype, delta, x, W) if wanted else dW

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 from ..kernels import elementwise as kernels
 from ..names import HIDDEN
 from ..validation import check_real_array
-from .arrays import common_dtype, delivered, plain, ready, target
+from .arrays import common_dtype, delivered, fits, plain, ready, target
 
 _ANY = tuple(range(65))
 _SIGMOID, _TANH, _RELU, _LEAKY_RELU = (HIDDEN[name] for name in ("sigmoid", "tanh", "relu", "leaky_relu"))
@@ -14,8 +14,8 @@ _SIGMOID, _TANH, _RELU, _LEAKY_RELU = (HIDDEN[name] for name in ("sigmoid", "tan
 
 def _each(kernel, name, z, code, out):
     """The kernel over the elements of an array of any shape."""
-    if out is None and plain(z) and z.ndim == 2:
-        out = np.empty(z.shape, z.dtype)
+    if plain(z) and z.ndim == 2 and (out is None or fits(out, z)):
+        out = np.empty(z.shape, z.dtype) if out is None else out
         kernel(out, z, code)
         return out
     z = check_real_array(name, z, _ANY)
@@ -110,8 +110,8 @@ def leaky_relu_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
 
 
 def _rows(z, logarithm, out):
-    if out is None and plain(z) and z.ndim == 2:
-        out = np.empty(z.shape, z.dtype)
+    if plain(z) and z.ndim == 2 and (out is None or fits(out, z)):
+        out = np.empty(z.shape, z.dtype) if out is None else out
         kernels.softmax(out, z, logarithm)
         return out
     z = check_real_array("z", z, _ANY[1:])

@@ -29,8 +29,8 @@ def output_delta(
 
     For softmax with cross-entropy, sigmoid with binary cross-entropy and identity with squared error delta is (a - t) / n,
     a being the outputs and t the targets; for every other pair the chain rule is followed through the output's activation
-    (Bishop, *Pattern Recognition and Machine Learning*, 2006, section 5.2). The loss is computed from z and is finite wherever
-    z is.
+    (Bishop, *Pattern Recognition and Machine Learning*, 2006, section 5.2). The cross-entropies are computed from z, by
+    formulas that take exp of nothing above 0.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def output_delta(
     if out is None:
         delta = np.empty((n, k), z.dtype)
     else:
-        inputs = [array for array in (z, targets) if array is not None and array is not out]
+        inputs = [array for array in (z, targets, labels) if array is not None and array is not out]
         delta = target("out", out, z.shape, z.dtype, *inputs)
     work = room(kernels.output_size(k), z.dtype)
     if targets is None:

@@ -1,0 +1,197 @@
+"""Three training loops from the tutorials, before and after `fastbp.functional`, and what each saves.
+
+Run it with ``python examples/numpy_loops.py [--seconds 1]``.
+
+The loops are those that many people have in a notebook: two moons by three tanh units and whole-batch
+descent, the 8x8 digits in minibatches by two hidden layers, and the 2-2-2 network that textbooks work
+by hand, one sample at a time. "Before" is NumPy as the tutorials write it; "after" has the same loop
+with its lines replaced by calls, the rest untouched. Both start from the same weights, their losses
+are compared step by step, and both are timed by turns on this machine.
+"""
+
+import argparse
+import time
+
+import numpy as np
+from sklearn.datasets import load_digits, make_moons
+
+from fastbp.functional import dense_backward, dense_forward, output_delta, sgd_step
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+# ---- two moons: 2-3-2, tanh, softmax, the whole batch in each step
+
+
+def moons():
+    X, y = make_moons(200, noise=0.20, random_state=0)
+    rng = np.random.RandomState(0)
+    W1, W2 = rng.randn(2, 3) / np.sqrt(2), rng.randn(3, 2) / np.sqrt(3)
+    return X, y, W1, np.zeros(3), W2, np.zeros(2)
+
+
+def moons_before(X, y, W1, b1, W2, b2, steps, lr=0.4):
+    losses, n = [], len(X)
+    for _ in range(steps):
+        a1 = np.tanh(X @ W1 + b1)
+        p = softmax(a1 @ W2 + b2)
+        losses.append(-np.log(p[np.arange(n), y]).mean())
+        delta2 = p
+        delta2[np.arange(n), y] -= 1
+        delta2 /= n
+        dW2, db2 = a1.T @ delta2, delta2.sum(axis=0)
+        delta1 = (delta2 @ W2.T) * (1 - a1**2)
+        dW1, db1 = X.T @ delta1, delta1.sum(axis=0)
+        W1 -= lr * dW1
+        b1 -= lr * db1
+        W2 -= lr * dW2
+        b2 -= lr * db2
+    return losses
+
+
+def moons_after(X, y, W1, b1, W2, b2, steps, lr=0.4):
+    losses = []
+    for _ in range(steps):
+        a1 = dense_forward(X, W1, b1, "tanh")
+        loss, delta2 = output_delta(dense_forward(a1, W2, b2), y)
+        losses.append(loss)
+        dW2, db2, delta1 = dense_backward(delta2, a1, W2, "tanh")
+        dW1, db1, _ = dense_backward(delta1, X, W1)
+        sgd_step((W1, b1, W2, b2), (dW1, db1, dW2, db2), lr)
+    return losses
+
+
+# ---- digits: 64-20-20-10, sigmoid, softmax, minibatches of 25
+
+
+def digits():
+    X, y = load_digits(return_X_y=True)
+    rng = np.random.default_rng(0)
+    pairs = ((64, 20), (20, 20), (20, 10))
+    weights = [rng.normal(0, n_in**-0.5, (n_in, n_out)).astype("float32") for n_in, n_out in pairs]
+    return (X / 16).astype("float32"), y, weights, [np.zeros(n_out, "float32") for _, n_out in pairs]
+
+
+def digits_before(X, y, weights, biases, steps, lr=0.5):
+    losses = []
+    for step in range(steps):
+        first = step * 25 % (len(X) - 25)
+        x, labels = X[first : first + 25], y[first : first + 25]
+        activations = [x]
+        for W, b in zip(weights[:-1], biases[:-1], strict=True):
+            activations.append(sigmoid(activations[-1] @ W + b))
+        p = softmax(activations[-1] @ weights[-1] + biases[-1])
+        losses.append(-np.log(p[np.arange(25), labels]).mean())
+        delta = p
+        delta[np.arange(25), labels] -= 1
+        delta /= 25
+        for i in (2, 1, 0):
+            a, W = activations[i], weights[i]
+            dW, db = a.T @ delta, delta.sum(axis=0)
+            if i > 0:
+                delta = (delta @ W.T) * a * (1 - a)
+            W -= lr * dW
+            biases[i] -= lr * db
+    return losses
+
+
+def digits_after(X, y, weights, biases, steps, lr=0.5):
+    losses = []
+    for step in range(steps):
+        first = step * 25 % (len(X) - 25)
+        x, labels = X[first : first + 25], y[first : first + 25]
+        activations = [x]
+        for W, b in zip(weights[:-1], biases[:-1], strict=True):
+            activations.append(dense_forward(activations[-1], W, b, "sigmoid"))
+        loss, delta = output_delta(dense_forward(activations[-1], weights[-1], biases[-1]), labels)
+        losses.append(loss)
+        for i in (2, 1, 0):
+            dW, db, delta = dense_backward(delta, activations[i], weights[i], "sigmoid" if i > 0 else None)
+            sgd_step((weights[i], biases[i]), (dW, db), lr)
+    return losses
+
+
+# ---- 2-2-2: one sample, sigmoid, squared error, the biases held fixed
+
+
+def two_two_two():
+    W1, W2 = np.array([[0.15, 0.25], [0.20, 0.30]]), np.array([[0.40, 0.50], [0.45, 0.55]])
+    return np.array([[0.05, 0.10]]), np.array([[0.01, 0.99]]), W1, np.full(2, 0.35), W2, np.full(2, 0.60)
+
+
+def two_two_two_before(x, target, W1, b1, W2, b2, steps, lr=0.5):
+    losses = []
+    for _ in range(steps):
+        hidden = sigmoid(x @ W1 + b1)
+        out = sigmoid(hidden @ W2 + b2)
+        losses.append(0.5 * ((target - out) ** 2).sum())
+        delta2 = (out - target) * out * (1 - out)
+        delta1 = (delta2 @ W2.T) * hidden * (1 - hidden)
+        W2 -= lr * (hidden.T @ delta2)
+        W1 -= lr * (x.T @ delta1)
+    return losses
+
+
+def two_two_two_after(x, target, W1, b1, W2, b2, steps, lr=0.5):
+    losses = []
+    for _ in range(steps):
+        hidden = dense_forward(x, W1, b1, "sigmoid")
+        loss, delta2 = output_delta(dense_forward(hidden, W2, b2), target, "sigmoid", "squared_error")
+        losses.append(loss)
+        dW2, _, delta1 = dense_backward(delta2, hidden, W2, "sigmoid")
+        dW1, _, _ = dense_backward(delta1, x, W1)
+        sgd_step((W1, W2), (dW1, dW2), lr)
+    return losses
+
+
+LOOPS = {
+    "moons": ("2-3-2, batch 200, float64", moons, moons_before, moons_after, 1e-9),
+    "digits": ("64-20-20-10, batch 25, float32", digits, digits_before, digits_after, 1e-3),
+    "2-2-2": ("2-2-2, batch 1, float64", two_two_two, two_two_two_before, two_two_two_after, 1e-12),
+}
+
+
+def microseconds(loop, start, steps):
+    """Of one step, from fresh weights."""
+    arguments = start()
+    began = time.perf_counter()
+    loop(*arguments, steps)
+    return (time.perf_counter() - began) / steps * 1e6
+
+
+def compare(start, before, after, seconds):
+    """Largest difference of the losses, relative, and the times of a step: medians of as many turns as the time allows."""
+    old, new = np.array(before(*start(), 500)), np.array(after(*start(), 500))
+    times = [(microseconds(before, start, 100), microseconds(after, start, 100)) for _ in range(3)]
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        times.append((microseconds(before, start, 100), microseconds(after, start, 100)))
+    return float((abs(new - old) / old).max()), *np.median(times, axis=0)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description="hand-written NumPy loops before and after fastbp.functional")
+    parser.add_argument("--seconds", type=float, default=1.0, help="how long to time each pair of loops")
+    args = parser.parse_args(argv)
+
+    result = {}
+    print("| loop | net | NumPy, a step | fastbp.functional | sooner | losses differ by |")
+    print("|---|---|---|---|---|---|")
+    for name, (net, start, before, after, most) in LOOPS.items():
+        difference, old, new = compare(start, before, after, args.seconds)
+        if not difference < most:
+            raise AssertionError(f"{name}: the two loops' losses differ by {difference:.1e}")
+        result[name] = {"difference": difference, "before": old, "after": new}
+        print(f"| {name} | {net} | {old:.1f} µs | {new:.1f} µs | {old / new:.1f} x | {difference:.0e} |", flush=True)
+    return result
+
+
+if __name__ == "__main__":
+    main()
