@@ -165,7 +165,7 @@ class Step:
         for threads in (1, None):
             with threadpool_limits(threads):
                 self.loop.numpy()
-                pairs = [(seconds(self.loop.numpy), seconds(self.loop.functional)) for _ in range(7)]
+                pairs = [(seconds(self.loop.numpy, 1), seconds(self.loop.functional, 1)) for _ in range(7)]
                 best.append(float(np.median([theirs / ours for theirs, ours in pairs])))
         return min(best)
 

@@ -6,6 +6,7 @@ into that form here.
 """
 
 import threading
+from typing import TypeGuard
 
 import numpy as np
 
@@ -16,17 +17,29 @@ F4, F8 = np.dtype(np.float32), np.dtype(np.float64)
 ndarray = np.ndarray
 
 
-def plain(array):
+def plain(array: object) -> TypeGuard[np.ndarray]:
     """Whether a kernel can take the array as it is."""
     return type(array) is ndarray and ((dtype := array.dtype) is F4 or dtype is F8) and array.flags.carray
 
 
+def apart(a, b):
+    """Whether nothing written into the one array can change the other; quick for arrays that own their memory."""
+    return a is not b and ((a.base is None and b.base is None) or not np.may_share_memory(a, b))
+
+
 def fits(out, array):
     """Whether a kernel that reads `array` element by element, itself plain, can write into `out`."""
-    if out is array:
-        return True
-    alike = plain(out) and out.dtype is array.dtype and out.shape == array.shape
-    return alike and not np.may_share_memory(out, array)
+    return out is array or direct(out, array.shape, array.dtype, (array,))
+
+
+def direct(out, shape, dtype, inputs):
+    """Whether a kernel can write a result of that shape and dtype into `out` while it reads `inputs`."""
+    if type(out) is not ndarray or out.dtype is not dtype or out.shape != shape or not out.flags.carray:
+        return False
+    for array in inputs:  # noqa: SIM110, all() of a generator takes three times as long
+        if not apart(out, array):
+            return False
+    return True
 
 
 def common_dtype(*arrays):
@@ -35,12 +48,12 @@ def common_dtype(*arrays):
     return F4 if dtype.kind == "f" and dtype.itemsize <= F4.itemsize else F8
 
 
-def ready(array, dtype):
+def ready(array, dtype) -> np.ndarray:
     """`array`, or where no kernel can take it a copy. `dtype` is F4 or F8 itself."""
     return array if plain(array) and array.dtype is dtype else np.array(array, dtype, order="C")
 
 
-def all_ready(**arrays):
+def all_ready(**arrays) -> list[np.ndarray]:
     """The named arrays, each given with the number of its dimensions, in a form and a dtype that a kernel can take."""
     checked = [check_real_array(name, array, (ndim,)) for name, (array, ndim) in arrays.items()]
     dtype = common_dtype(*checked)
@@ -64,9 +77,9 @@ def target(name, out, shape, dtype, *inputs):
     """
     if out is None:
         return np.empty(shape, dtype)
-    check_out(name, out, shape, dtype)
-    if plain(out) and not any(np.may_share_memory(out, array) for array in inputs):
+    if direct(out, shape, dtype, inputs):
         return out
+    check_out(name, out, shape, dtype)
     return np.empty(shape, dtype)
 
 

@@ -10,7 +10,7 @@ from ..kernels.team import SIZE
 from ..names import HIDDEN
 from ..team import Team, team_size
 from ..validation import known
-from .arrays import all_ready, check_out, delivered, plain, room, target
+from .arrays import all_ready, apart, delivered, plain, room, target
 
 _ALONE = np.zeros(SIZE, np.int64)  # what a team would meet at: one thread by itself touches nothing of it
 # Multiply-adds from which another thread is asked for: starting it takes 0.1 ms, in which one makes some millions.
@@ -171,11 +171,10 @@ def _targets(out, wanted, n, delta, x, W):
         raise TypeError(f"out must be a tuple of three: arrays for dW, db and delta_below, or None, got {out!r}")
     if out[2] is not None and not wanted:
         raise ValueError("out[2] must be None where activation is None: there is no delta of a layer below")
-    shapes = W.shape, W.shape[1:], x.shape
-    for i, (array, shape) in enumerate(zip(out, shapes, strict=True)):
-        if array is not None:
-            check_out(f"out[{i}]", array, shape, x.dtype)
-    if any(np.shares_memory(a, b) for a, b in combinations([array for array in out if array is not None], 2)):
-        raise ValueError("out must be arrays that share no memory with each other")
-    dW, db = (target(f"out[{i}]", out[i], shapes[i], x.dtype, delta, x, W) for i in (0, 1))
-    return dW, db, target("out[2]", out[2], x.shape, x.dtype, delta, x, W) if wanted else dW
+    dW = target("out[0]", out[0], W.shape, x.dtype, delta, x, W)
+    db = target("out[1]", out[1], W.shape[1:], x.dtype, delta, x, W)
+    below = target("out[2]", out[2], x.shape, x.dtype, delta, x, W) if wanted else dW
+    for a, b in combinations(out, 2):
+        if a is not None and b is not None and not apart(a, b) and np.shares_memory(a, b):
+            raise ValueError("out must be arrays that share no memory with each other")
+    return dW, db, below
