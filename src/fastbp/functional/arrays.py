@@ -60,6 +60,24 @@ def all_ready(**arrays) -> list[np.ndarray]:
     return [ready(array, dtype) for array in checked]
 
 
+def layer_arrays(x, W, third, name, ndim) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, W and the array called `name`, of that many dimensions, in a form and a dtype that a kernel can take."""
+    # Written out in one expression: where all is well it takes a third of the time of three calls of `plain`.
+    if (
+        type(x) is type(W) is type(third) is ndarray
+        and (dtype := x.dtype) is W.dtype is third.dtype
+        and (dtype is F4 or dtype is F8)
+        and x.ndim == W.ndim == 2
+        and third.ndim == ndim
+        and x.flags.carray
+        and W.flags.carray
+        and third.flags.carray
+    ):
+        return x, W, third
+    first, second, last = all_ready(x=(x, 2), W=(W, 2), **{name: (third, ndim)})
+    return first, second, last
+
+
 def check_out(name, out, shape, dtype):
     """Refuse an `out` that the result does not fit."""
     if not isinstance(out, ndarray):

@@ -10,7 +10,7 @@ from ..kernels.team import SIZE
 from ..names import HIDDEN
 from ..team import Team, team_size
 from ..validation import known
-from .arrays import all_ready, apart, delivered, plain, room, target
+from .arrays import apart, delivered, layer_arrays, room, target
 
 _ALONE = np.zeros(SIZE, np.int64)  # what a team would meet at: one thread by itself touches nothing of it
 # Multiply-adds from which another thread is asked for: starting it takes 0.1 ms, in which one makes some millions.
@@ -81,8 +81,7 @@ def dense_forward(
         not known. Nothing has been written then.
     """
     code = _code(activation)
-    if not (plain(x) and plain(W) and plain(b) and x.dtype is W.dtype is b.dtype and x.ndim == W.ndim == 2 and b.ndim == 1):
-        x, W, b = all_ready(x=(x, 2), W=(W, 2), b=(b, 1))
+    x, W, b = layer_arrays(x, W, b, "b", 1)
     n, n_in = x.shape
     k, n_out = W.shape
     if k != n_in or n_out != b.size or not k or not n_out:
@@ -139,10 +138,7 @@ def dense_backward(
         activation is not known. Nothing has been written then.
     """
     code = -1 if activation is None else _code(activation)
-    if not (
-        plain(delta) and plain(x) and plain(W) and delta.dtype is x.dtype is W.dtype and delta.ndim == x.ndim == W.ndim == 2
-    ):
-        delta, x, W = all_ready(delta=(delta, 2), x=(x, 2), W=(W, 2))
+    x, W, delta = layer_arrays(x, W, delta, "delta", 2)
     n, n_in = x.shape
     k, n_out = W.shape
     if k != n_in or delta.shape != (n, n_out) or not k or not n_out:

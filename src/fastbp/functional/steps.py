@@ -21,8 +21,13 @@ def _rate(lr):
 
 def _step(kernel, names, arrays, numbers):
     """Call the kernel on a parameter, its state and its gradient, or on each of several; all are checked before the first."""
-    rows = (arrays,) if isinstance(arrays[0], np.ndarray) else _rows(names, arrays)
-    rows = [(row, True) if _as_they_are(row) else (_checked(names, row), False) for row in rows]
+    if isinstance(arrays[0], np.ndarray):
+        if _as_they_are(arrays):
+            kernel(*arrays, *numbers)
+        else:
+            _in_copies(kernel, _checked(names, arrays), numbers)
+        return
+    rows = [(row, True) if _as_they_are(row) else (_checked(names, row), False) for row in _rows(names, arrays)]
     for row, usable in rows:
         if usable:
             kernel(*row, *numbers)
