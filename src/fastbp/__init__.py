@@ -4,10 +4,14 @@ from importlib import import_module as _import_module
 from importlib import metadata as _metadata
 
 from . import graph
+from .conversion import from_sklearn
 from .gradcheck import GradientCheck, check_gradients
 from .history import DivergenceError, History
 from .mlp import MLP
 from .optimizers import SGD, Adam
+from .patching import load_ipython_extension as load_ipython_extension
+from .patching import patch_sklearn, unpatch_sklearn
+from .patching import unload_ipython_extension as unload_ipython_extension
 from .warmup import warmup
 
 __version__ = _metadata.version("fastbp")
@@ -20,8 +24,11 @@ __all__ = [
     "GradientCheck",
     "History",
     "check_gradients",
+    "from_sklearn",
     "functional",
     "graph",
+    "patch_sklearn",
+    "unpatch_sklearn",
     "warmup",
 ]
 

@@ -248,3 +248,31 @@ class MLP(Inference):
         like = copy.copy(self)
         like._restore(flat)
         return loss, list(like.weights), list(like.biases)
+
+    def to_sklearn(self, classes: ArrayLike | None = None):
+        """scikit-learn's estimator with these weights and equal predictions; `fastbp.from_sklearn` is the way back.
+
+        Parameters
+        ----------
+        classes : array_like (n_classes,), optional
+            What the labels 0..n_classes - 1 of a classifier stand for, sorted; by default themselves. None for a net with
+            several sigmoid outputs (multilabel) and for a regression.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            scikit-learn's own class, with copies of the weights and default settings otherwise. As it has not trained itself,
+            ``n_iter_`` and ``t_`` are 0 and ``loss_curve_`` is empty; ``partial_fit`` goes on from the weights. A softmax over
+            two classes becomes the logistic function of the difference, as scikit-learn has it: 1 / (1 + exp(z0 - z1)).
+
+        Raises
+        ------
+        ImportError
+            If scikit-learn is not installed.
+        ValueError
+            If scikit-learn lacks a hidden activation of the net, different ones in its layers, or its output with its
+            loss; or if `classes` do not fit the outputs.
+        """
+        from .conversion import to_sklearn  # which needs this module
+
+        return to_sklearn(self, classes)

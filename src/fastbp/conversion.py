@@ -1,0 +1,120 @@
+"""Trained nets from scikit-learn's MLP estimators, and back, with equal predictions."""
+
+import numpy as np
+
+from .mlp import MLP
+from .names import HIDDEN
+from .patching import sklearns_own
+from .validation import known
+
+# scikit-learn's name of the output activation -> the net's, whose own loss is then the estimator's too.
+OUTPUTS = {"softmax": "softmax", "logistic": "sigmoid", "identity": "identity"}
+# The net's output and loss -> scikit-learn's output activation.
+OUT_ACTIVATIONS = {
+    ("softmax", "cross_entropy"): "softmax",
+    ("identity", "softmax_cross_entropy"): "softmax",
+    ("sigmoid", "binary_cross_entropy"): "logistic",
+    ("identity", "squared_error"): "identity",
+}
+ACTIVATIONS = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
+
+
+def from_sklearn(fitted: object) -> MLP:
+    """A net with the weights of a fitted scikit-learn estimator, and equal predictions.
+
+    Parameters
+    ----------
+    fitted : MLPClassifier or MLPRegressor
+        scikit-learn's or `fastbp.sklearn`'s.
+
+    Returns
+    -------
+    MLP
+        Of the weights' dtype; the weights are copied, the optimizer's state is not. ``predict_proba``, or ``predict`` of a
+        regression, gives the same numbers to rounding. A classifier's labels become 0..n_classes - 1, so that
+        ``fitted.classes_[net.predict(X)]`` equals ``fitted.predict(X)``; those of a multilabel one are equal as they are.
+
+    Raises
+    ------
+    ImportError
+        If scikit-learn is not installed.
+    TypeError
+        If `fitted` is anything else.
+    ValueError
+        If it is not fitted, or has an activation that fastbp lacks (as the exponential output of ``loss="poisson"``).
+
+    Examples
+    --------
+    >>> import fastbp
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neural_network import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> fitted = MLPClassifier(solver="lbfgs", random_state=0).fit(X, y)
+    >>> bool((fastbp.from_sklearn(fitted).predict(X) == fitted.predict(X)).all())
+    True
+    """
+    theirs = sklearns_own("from_sklearn")
+    kind = type(fitted).__name__
+    if not isinstance(fitted, theirs.MLPClassifier | theirs.MLPRegressor):
+        raise TypeError(f"fitted must be a fitted MLPClassifier or MLPRegressor, got an object of type {kind}")
+    if not hasattr(fitted, "coefs_"):
+        raise ValueError(f"fitted must be fitted, got {fitted!r} before its fit")
+    activation = fitted.activation
+    for name in [activation] if isinstance(activation, str) else activation:
+        known("the activation of fitted", name, HIDDEN)
+    output = OUTPUTS[known("the output activation of fitted", fitted.out_activation_, OUTPUTS)]
+    widths = [len(fitted.coefs_[0]), *(len(b) for b in fitted.intercepts_)]
+    net = MLP(widths, activation, output, dtype=np.result_type(*fitted.coefs_))
+    net.weights, net.biases = fitted.coefs_, fitted.intercepts_
+    return net
+
+
+def to_sklearn(net, classes):
+    """See `MLP.to_sklearn`."""
+    theirs = sklearns_own("to_sklearn")
+    out_activation = OUT_ACTIVATIONS.get((net.output, net.loss_name))
+    if out_activation is None:
+        raise ValueError(
+            "scikit-learn has softmax with cross_entropy, sigmoid with binary_cross_entropy and identity with squared_error, "
+            f"but no output={net.output!r} with loss={net.loss_name!r}"
+        )
+    for name in net.hidden:
+        if name not in ACTIVATIONS:
+            raise ValueError(f"scikit-learn has the hidden activations {', '.join(ACTIVATIONS)}, but no {name!r}")
+    if len(set(net.hidden)) > 1:
+        raise ValueError(f"scikit-learn has one activation for all hidden layers, but no hidden={net.hidden!r}")
+    weights, biases, n_out = [w.copy() for w in net.weights], [b.copy() for b in net.biases], net.widths[-1]
+    settings = {"hidden_layer_sizes": net.widths[1:-1], "activation": ACTIVATIONS[net.hidden[0]] if net.hidden else "identity"}
+    if out_activation == "identity":
+        if classes is not None:
+            raise ValueError(f"classes must be None for a regression, got {classes!r}")
+        estimator = theirs.MLPRegressor(**settings)
+    else:
+        binarizer = _label_binarizer(classes, n_out, out_activation)
+        estimator = theirs.MLPClassifier(**settings)
+        estimator._label_binarizer, estimator.classes_ = binarizer, binarizer.classes_
+        if out_activation == "softmax" and n_out == 2:
+            weights[-1], biases[-1] = np.diff(weights[-1]), np.diff(biases[-1])
+    # scikit-learn makes here all that its partial_fit goes on from; its weights are then exchanged for the net's.
+    estimator._random_state = np.random.RandomState(0)
+    estimator._initialize(np.empty((0, len(biases[-1]))), [net.widths[0], *map(len, biases)], net.dtype)
+    estimator.coefs_, estimator.intercepts_ = weights, biases
+    estimator.n_features_in_ = net.widths[0]
+    return estimator
+
+
+def _label_binarizer(classes, n_out, out_activation):
+    """scikit-learn's translator between labels and output columns, fitted."""
+    from sklearn.preprocessing import LabelBinarizer  # not before it is needed: importing fastbp does not import scikit-learn
+
+    if out_activation == "logistic" and n_out > 1:
+        if classes is not None:
+            raise ValueError(f"classes must be None for {n_out} sigmoid outputs (multilabel), got {classes!r}")
+        return LabelBinarizer().fit(np.eye(n_out, dtype=int))
+    n_classes = 2 if out_activation == "logistic" else n_out
+    if n_classes == 1:
+        raise ValueError("scikit-learn has no softmax over a single class")
+    labels = np.arange(n_classes) if classes is None else np.asarray(classes)
+    if labels.shape != (n_classes,) or not np.array_equal(np.unique(labels), labels):
+        raise ValueError(f"classes must be {n_classes} different labels, sorted, got {classes!r}")
+    return LabelBinarizer().fit(labels)
