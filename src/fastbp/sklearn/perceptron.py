@@ -13,6 +13,7 @@ from .. import engine
 from ..names import HIDDEN, hidden_names
 from ..team import Team, team_size
 from .gradient import Gradient
+from .handover import HandoverMixin, unless_handed_over
 from .packed import Packed
 from .rows import rows_of
 from .stochastic import StochasticMixin
@@ -30,7 +31,7 @@ def finite(X):
         return math.isfinite(X.sum())
 
 
-class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
+class PerceptronMixin(CallbackSupportMixin, StochasticMixin, HandoverMixin):
     """Goes before scikit-learn's own class among the bases."""
 
     _packed: Packed | None = None
@@ -82,8 +83,10 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         if not isinstance(self.activation, str):
             sizes = self.hidden_layer_sizes
             hidden_names(self.activation, np.size(sizes), "activation")
+        self._announce("partial_fit" if incremental else "fit")
         super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
-        self._repacked()
+        if self._handed_over is None:
+            self._repacked()
         return self
 
     def _initialize(self, y, layer_units, dtype):
@@ -128,7 +131,7 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
 
     def _quick(self, X):
         """The net's outputs where X is a plain array that needs neither conversion nor a message, else None."""
-        if self._packed is None:
+        if self._packed is None or self._handed_over is not None:
             return None
         packed = self._repacked()
         if (
@@ -143,18 +146,21 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
             return None
         return packed.outputs(X, self.n_threads)
 
+    @unless_handed_over
     def _forward_pass_fast(self, X, check_input=True):
         if check_input:
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         packed, x = self._ready(X)
         return packed.outputs(x, self.n_threads)
 
+    @unless_handed_over
     def _forward_pass(self, activations):
         packed, x = self._ready(activations[0])
         layers = range(len(packed.coefs))
         activations[1:] = engine.activations(packed.network, packed.flat, x, layers, self.n_threads)
         return activations
 
+    @unless_handed_over
     def _backprop(self, X, y, sample_weight, activations, deltas, coef_grads, intercept_grads):
         gradient = self._gradient
         if gradient is not None:
@@ -162,6 +168,7 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         with Team(team_size(self.n_threads, engine.work_of(self._repacked().network, X.shape[0]))) as team:
             return Gradient(self._repacked(), X, y, sample_weight, self.alpha, team).at(self.coefs_, self.intercepts_)
 
+    @unless_handed_over
     def _fit_lbfgs(self, X, y, sample_weight, *buffers):
         sample_weight = self._class_weighted(y, sample_weight)
         # scipy's parameters are float64, and so is all arithmetic with them.

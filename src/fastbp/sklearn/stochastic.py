@@ -12,6 +12,7 @@ from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptr
 from .. import engine
 from ..team import Team, team_sizes
 from .epochs import Epochs, State, new_optimizer
+from .handover import unless_handed_over
 from .rows import samples_of
 
 
@@ -24,6 +25,7 @@ class StochasticMixin(BaseMultilayerPerceptron):
     validation_loss_curve_: Any = None
     _no_improvement_count: int  # as many epochs in a row
 
+    @unless_handed_over
     def _fit_stochastic(
         self, X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units, incremental
     ):  # fmt: skip
