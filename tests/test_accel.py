@@ -13,6 +13,7 @@ pytest.importorskip("sklearn", reason="it is scikit-learn that is patched")
 ABOUT_ITSELF = """
 import os, sys
 print(sys.argv, __name__, __file__, __spec__, __package__, sys.path[0], sys.modules["__main__"].__dict__ is globals())
+print(sorted((name, type(value).__name__) for name, value in list(globals().items())))
 """
 CHAINED = """
 def inner():

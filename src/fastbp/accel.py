@@ -1,6 +1,7 @@
 """``python -m fastbp.accel script.py args...``: a script or module run as by Python itself, with scikit-learn patched."""
 
 import argparse
+import builtins
 import importlib.machinery
 import logging
 import os
@@ -40,8 +41,12 @@ def run(command: list[str], module: bool) -> None:
     _first_on_path(os.path.dirname(os.path.realpath(path)))
     with open(path, "rb") as file:
         code = compile(file.read(), path, "exec", dont_inherit=True)
-    script = sys.modules["__main__"] = types.ModuleType("__main__")
+    started, script = sys.modules["__main__"], types.ModuleType("__main__")
     script.__file__, script.__loader__ = path, importlib.machinery.SourceFileLoader("__main__", path)
+    vars(script).update(__builtins__=builtins, __cached__=None)
+    if "__annotations__" in vars(started):  # up to Python 3.13
+        script.__annotations__ = {}
+    sys.modules["__main__"] = script
     exec(code, vars(script))
 
 
