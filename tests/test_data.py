@@ -244,3 +244,14 @@ def test_own_dtype_is_read_where_it_lies():
     finally:
         tracemalloc.stop()
     assert peak < x.nbytes, f"{peak:,} bytes at the peak; X has {x.nbytes:,}"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_whose_squares_overflow_are_no_matter(dtype):
+    """They are looked at with care, and without a warning."""
+    x = np.array([[1e-3, -1, 1, 2, 3]], dtype) * (np.finfo(dtype).max / 100)
+    net = fastbp.MLP([5, 3], dtype=dtype)
+    assert np.isfinite(net.predict_proba(x)).all()
+    net.weights[0] = np.full((5, 3), np.finfo(dtype).max / 2, dtype)
+    with pytest.raises(ValueError, match=r"X must be finite .* got inf in row 0"):
+        net.predict(np.append(x[:, :4], [[np.inf]], axis=1).astype(dtype))

@@ -82,8 +82,9 @@ def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
     """Refuse values that are NaN, too large for `dtype` or outside [low, high]; the error says which row."""
     if array.size <= SMALL and array.dtype == dtype and low == -np.inf and high == np.inf:
         flat = array.ravel()
-        if np.dot(flat, flat) < np.inf:  # one quick pass that a NaN or an infinity would show in, and a large square too
-            return
+        with np.errstate(over="ignore"):
+            if np.dot(flat, flat) < np.inf:  # one quick pass that a NaN or an infinity would show in, and a large square too
+                return
     largest = LARGEST[np.dtype(dtype)]
     low, high = max(low, -largest), min(high, largest)
     if array.size == 0:

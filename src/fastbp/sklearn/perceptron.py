@@ -24,10 +24,10 @@ ACTIVATIONS = {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "sof
 
 def finite(X):
     """Whether a sum of all elements is finite: False also where it overflows, so then it takes a closer look."""
-    if X.size <= SMALL:
-        flat = X.ravel()
-        return math.isfinite(np.dot(flat, flat))
     with np.errstate(all="ignore"):
+        if X.size <= SMALL:
+            flat = X.ravel()
+            return math.isfinite(np.dot(flat, flat))
         return math.isfinite(X.sum())
 
 
