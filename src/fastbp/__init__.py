@@ -12,6 +12,7 @@ from .optimizers import SGD, Adam
 from .patching import load_ipython_extension as load_ipython_extension
 from .patching import patch_sklearn, unpatch_sklearn
 from .patching import unload_ipython_extension as unload_ipython_extension
+from .saving import load
 from .warmup import warmup
 
 __version__ = _metadata.version("fastbp")
@@ -27,6 +28,7 @@ __all__ = [
     "from_sklearn",
     "functional",
     "graph",
+    "load",
     "patch_sklearn",
     "unpatch_sklearn",
     "warmup",

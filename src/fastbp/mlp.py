@@ -1,6 +1,7 @@
 """The model: a dense multi-layer network, its training and its use."""
 
 import copy
+import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -52,6 +53,8 @@ class MLP(Inference):
         As given, names filled in.
     history_ : History or None
         Of the last fit.
+    optimizer_ : SGD, Adam or None
+        That of the last fit: ``net.fit(X, y, optimizer=net.optimizer_)`` goes on with it.
 
     Raises
     ------
@@ -83,7 +86,7 @@ class MLP(Inference):
         for view in self.weights:
             view[...] = initial_weights(init, self._rng, view.shape, self.dtype)
         self._steps_done = 0
-        self._optimizer_type: tuple[str, int] | None = None
+        self.optimizer_: SGD | Adam | None = None
         self.history_: History | None = None
 
     def fit(
@@ -183,11 +186,10 @@ class MLP(Inference):
 
     def _prepare(self, optimizer):
         """Make the optimizer's state, unless the last fit left it."""
-        kind = type(optimizer).__name__, optimizer.rule
-        if self._optimizer_type != kind:
+        last, self.optimizer_ = self.optimizer_, optimizer
+        if last is None or (type(last), last.rule) != (type(optimizer), optimizer.rule):
             slots = engine.update.SLOTS[optimizer.rule]
-            self._state = aligned_zeros(slots * self._parameters.size, self.dtype)
-            self._optimizer_type, self._steps_done = kind, 0
+            self._state, self._steps_done = aligned_zeros(slots * self._parameters.size, self.dtype), 0
 
     def _samples(self, X, y, sample_weight, x_name="X", y_name="y"):
         X = check_inputs(x_name, X, self.widths[0], self.dtype)
@@ -248,6 +250,27 @@ class MLP(Inference):
         like = copy.copy(self)
         like._restore(flat)
         return loss, list(like.weights), list(like.biases)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Put all that the net is into a file, from which `fastbp.load` makes it again: safetensors with a header of our own.
+
+        The file is written as a whole or not at all: killed at any moment, or with the disk full, it holds what it held before.
+
+        Parameters
+        ----------
+        path : str or path-like
+            An existing file is replaced, and keeps its permissions.
+
+        Raises
+        ------
+        OSError
+            If the folder is not there or may not be written to, or the disk is full.
+        ValueError
+            If a weight is NaN or infinite, which fastbp could not load.
+        """
+        from .saving import save  # which needs this module
+
+        save(self, path)
 
     def to_sklearn(self, classes: ArrayLike | None = None):
         """scikit-learn's estimator with these weights and equal predictions; `fastbp.from_sklearn` is the way back.

@@ -1,0 +1,144 @@
+"""The bytes of a saved model: safetensors (https://github.com/huggingface/safetensors) with a JSON document in its metadata.
+
+The document begins with a checksum of the whole file, taken with zeros in its own place. Whatever is read is refused unless it
+is exactly what would have been written: the library itself accepts keys that come twice, and looks at no values.
+"""
+
+import hashlib
+import json
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+KEY = "fastbp"
+MAX_HEADER = 1 << 20  # bytes; some 4,000 layers
+DTYPES: dict[str, np.dtype] = {"F32": np.dtype(np.float32), "F64": np.dtype(np.float64)}
+_BLANK = "0" * 64
+_BEFORE = json.dumps('{"sha256": "')[1:-1].encode()  # as it stands in the header, where the document is a string
+
+
+def packed(document, arrays):
+    """A file of these.
+
+    Parameters
+    ----------
+    document : dict of what JSON has
+    arrays : dict of str to ndarray, float32 or float64
+
+    Returns
+    -------
+    list of bytes
+        Parts of the file, in order.
+    """
+    text = json.dumps({"sha256": _BLANK} | document, allow_nan=False)
+    content = safetensors.numpy.save(arrays, {KEY: text})
+    size = int.from_bytes(content[:8], "little")
+    if size > MAX_HEADER:
+        raise ValueError(f"the net has too many layers to be saved: its description takes {size} bytes of {MAX_HEADER}")
+    at = _checksum_at(content[: 8 + size])
+    view = memoryview(content)
+    return [view[:at], _checksum(view, at), view[at + len(_BLANK) :]]
+
+
+def document_of(content):
+    """The document of a file, and what its header says of each array: {name: (dtype, shape)}.
+
+    Raises
+    ------
+    ValueError
+        If anything about the file is not as it was written.
+    """
+    size = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or size > min(MAX_HEADER, len(content) - 8):
+        raise ValueError("it is not a safetensors file, or not all of it is there")
+    at = _checksum_at(content[: 8 + size])
+    if bytes(content[at : at + len(_BLANK)]) != _checksum(memoryview(content), at):
+        raise ValueError("it is damaged: its checksum is not that of its content")
+    header = parsed(content[8 : 8 + size].decode("utf-8"))
+    metadata = exactly("the header's metadata", header.pop("__metadata__", None), [KEY])
+    if not isinstance(metadata[KEY], str):
+        raise ValueError(f"the header's metadata must be text, got {metadata[KEY]!r}")
+    entries, end = {}, 0
+    for name, entry in header.items():
+        exactly(f"the entry of {name}", entry, ["dtype", "shape", "data_offsets"])
+        dtype, shape = entry["dtype"], whole_numbers(f"the shape of {name}", entry["shape"])
+        if not isinstance(dtype, str) or dtype not in DTYPES:
+            raise ValueError(f"the dtype of {name} must be one of {', '.join(DTYPES)}, got {dtype!r}")
+        count = 1
+        for n in shape:
+            count = min(count * n, len(content))  # so that no product grows without bound
+        begin, end = end, end + count * DTYPES[dtype].itemsize
+        if whole_numbers(f"the offsets of {name}", entry["data_offsets"]) != (begin, end):
+            raise ValueError(f"the offsets of {name} must be [{begin}, {end}], got {entry['data_offsets']}")
+        entries[name] = DTYPES[dtype], shape
+    if end != len(content) - 8 - size:
+        raise ValueError(f"its arrays must take {end} bytes, but {len(content) - 8 - size} are there")
+    document = parsed(metadata[KEY])
+    del document["sha256"]
+    return document, entries
+
+
+def arrays_of(content):
+    """The arrays of a file that `document_of` has accepted."""
+    try:
+        return safetensors.numpy.load(content)
+    except safetensors.SafetensorError as error:
+        raise ValueError(str(error)) from error
+
+
+def parsed(text):
+    """A JSON object in which no key comes twice and no number is infinite or NaN.
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refused)
+    except RecursionError:
+        raise ValueError("its header is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"its header must be an object of JSON, got {type(value).__name__}")
+    return value
+
+
+def exactly(what, value, keys):
+    """`value` if it is an object with these keys, no more and no less."""
+    if not isinstance(value, dict) or set(value) != set(keys):
+        got = sorted(value) if isinstance(value, dict) else value
+        raise ValueError(f"{what} must have the keys {sorted(keys)}, got {got!r}")
+    return value
+
+
+def whole_numbers(what, value):
+    """A list of whole numbers, none negative, as a tuple."""
+    if not isinstance(value, list) or not all(type(n) is int and n >= 0 for n in value):
+        raise ValueError(f"{what} must be a list of whole numbers, got {value!r}")
+    return tuple(value)
+
+
+def _unique(pairs):
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key comes twice in its header")
+    return value
+
+
+def _refused(name):
+    raise ValueError(f"its header must hold finite numbers, got {name}")
+
+
+def _checksum_at(head):
+    """Where in the file the checksum stands, given the file up to its header's end."""
+    at = head.find(_BEFORE) + len(_BEFORE)
+    if at < len(_BEFORE) or at + len(_BLANK) > len(head):
+        raise ValueError("it is not a file that fastbp has saved")
+    return at
+
+
+def _checksum(view, at):
+    digest = hashlib.sha256(view[:at])
+    digest.update(_BLANK.encode())
+    digest.update(view[at + len(_BLANK) :])
+    return digest.hexdigest().encode()
