@@ -27,6 +27,11 @@ def float_dtype(dtype):
         raise TypeError(f"dtype must be one of 'float32', 'float64', got {dtype!r}") from None
 
 
+def own(array):
+    """`array`, or a copy if it is a view of a file or may not be written to: so joblib passes large arrays to its workers."""
+    return array if type(array) is np.ndarray and array.flags.writeable else np.array(array)
+
+
 class Structure:
     """Widths, activations, loss, dtype and parameters of a dense network; see `MLP`, which trains and uses one."""
 
@@ -63,7 +68,8 @@ class Structure:
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        self._restore(self._parameters)
+        self._state = own(self._state)
+        self._restore(own(self._parameters))
 
     @property
     def weights(self) -> Parameters:
