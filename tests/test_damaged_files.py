@@ -184,7 +184,7 @@ WRONG = {
     "stopped by": (put("document", "history", "stopped_by", value=[]), "stopped_by must be text"),
     "metadata": (put("header", "__metadata__", value=None), "not a file that fastbp has saved"),
     "more metadata": (put("header", "__metadata__", "more", value=""), "metadata must have the keys"),
-    "one array more": (put("header", "x", value={"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}), "offsets of x must"),
+    "one array more": (put("header", "x", value={"dtype": "F64", "shape": [0], "data_offsets": [0, 0]}), "offsets of x must"),
     "array renamed": (lambda h, d: h.update(w=h.pop("biases.1")), "offsets of"),
     "no array": (drop("header", "biases.1"), "offsets of|must take"),
     "an entry": (put("header", "weights.0", value=[]), "the entry of weights.0 must have the keys"),
@@ -219,6 +219,7 @@ def test_numbers_that_are_not_finite_are_refused(name, value, content, tmp_path)
         loading(sealed(bytes(wrong)), tmp_path / "net")
 
 
+EMPTY = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
 HEADERS = {
     "a key twice": (b'"widths', b'"hidden', "comes twice"),
     "an array twice": (b'"weights.1"', b'"weights.0"', "comes twice"),
@@ -240,7 +241,18 @@ def test_headers_that_the_library_would_take(old, new, message, content, tmp_pat
 def test_other_files(tmp_path):
     net, _ = trained()
     header = b'{"fastbp":"{\\"sha256\\": \\"' + b"0" * 64 + b'\\"}"' + b"[" * 100_000
-    others = [pickle.dumps(net), b"", b"\0" * 8, b"\xff" * 100, safetensors.numpy.save({"weights.0": np.zeros((2, 2))})]
+    elsewhere = json.dumps({'{"sha256": "' + "0" * 64: EMPTY, "__metadata__": {"fastbp": "{}"}}).encode()
+    elsewhere = sealed(len(elsewhere).to_bytes(8, "little") + elsewhere)
+    assert b"0" * 64 not in elsewhere
+    others = [
+        pickle.dumps(net),
+        b"",
+        b"\0" * 8,
+        b"\xff" * 100,
+        safetensors.numpy.save({"weights.0": np.zeros((2, 2))}),
+    ]
+    with pytest.raises(ValueError, match="its checksum is not where fastbp puts it"):
+        loading(elsewhere, tmp_path / "net")
     for other in [*others, sealed(len(header).to_bytes(8, "little") + header)]:
         with pytest.raises(ValueError, match="path must be a model saved by fastbp"):
             loading(other, tmp_path / "net")

@@ -58,7 +58,7 @@ def document_of(content):
     header = parsed(content[8 : 8 + size].decode("utf-8"))
     metadata = exactly("the header's metadata", header.pop("__metadata__", None), [KEY])
     if not isinstance(metadata[KEY], str):
-        raise ValueError(f"the header's metadata must be text, got {metadata[KEY]!r}")
+        raise ValueError(f"the header's metadata must be text, got {metadata[KEY]!r:.200}")
     entries, end = {}, 0
     for name, entry in header.items():
         exactly(f"the entry of {name}", entry, ["dtype", "shape", "data_offsets"])
@@ -75,7 +75,8 @@ def document_of(content):
     if end != len(content) - 8 - size:
         raise ValueError(f"its arrays must take {end} bytes, but {len(content) - 8 - size} are there")
     document = parsed(metadata[KEY])
-    del document["sha256"]
+    if document.pop("sha256", None) is None:
+        raise ValueError("its checksum is not where fastbp puts it")
     return document, entries
 
 
@@ -107,14 +108,14 @@ def exactly(what, value, keys):
     """`value` if it is an object with these keys, no more and no less."""
     if not isinstance(value, dict) or set(value) != set(keys):
         got = sorted(value) if isinstance(value, dict) else value
-        raise ValueError(f"{what} must have the keys {sorted(keys)}, got {got!r}")
+        raise ValueError(f"{what} must have the keys {sorted(keys)}, got {got!r:.200}")
     return value
 
 
 def whole_numbers(what, value):
     """A list of whole numbers, none negative, as a tuple."""
     if not isinstance(value, list) or not all(type(n) is int and n >= 0 for n in value):
-        raise ValueError(f"{what} must be a list of whole numbers, got {value!r}")
+        raise ValueError(f"{what} must be a list of whole numbers, got {value!r:.200}")
     return tuple(value)
 
 
