@@ -6,16 +6,22 @@ nothing crosses lanes. Targets t are rows like the outputs, or labels compared w
     softmax cross-entropy of v   L = sum_k t_k (log sum_j exp v_j - v_k)    dL/dv = p sum_k t_k - t
     binary cross-entropy of z    L = sum_k softplus(z_k) - t_k z_k          dL/dz = sigmoid(z) - t
     squared error of a           L = 1/2 sum_k (a_k - t_k)^2                dL/da = a - t
-    Poisson deviance of exp(z)   L = sum_k t_k log(t_k / a_k) - t_k + a_k   dL/dz = a - t
+    Poisson deviance of exp(z)   L = sum_k t_k (log t_k - z_k) - t_k + a_k  dL/dz = a - t
+    Huber's loss of a            L = sum_k h(a_k - t_k)                     dL/da = a - t within [-1, 1]
+    absolute error of a          L = sum_k |a_k - t_k|                      dL/da = sign(a - t), 0 at 0
+    hinge of a, with label y     L = sum_{k != y} max(0, m_k)               dL/da_k = (m_k > 0), dL/da_y = -sum of those
 
-(Bishop, *Pattern Recognition and Machine Learning*, 2006, section 5.2; McCullagh and Nelder, *Generalized Linear Models*, 1989,
-section 2.3, for half the Poisson deviance.) Three more losses are as scikit-learn reports them: both cross-entropies with
-probabilities clipped to [eps, 1 - eps], eps that of the dtype, and the squared error as a mean over the outputs too. Their
-deltas are those of the plain losses. Where the loss is not taken of the logits, the chain
-rule leads from dL/da to dL/dz: dL/da f'(z), or for a softmax p_k (g_k - sum_j g_j p_j).
+with h(e) = 1/2 e^2 up to |e| = 1, from there |e| - 1/2, and m_k = a_k - a_y + 1 (Bishop, *Pattern Recognition and Machine
+Learning*, 2006, section 5.2; McCullagh and Nelder, *Generalized Linear Models*, 1989, section 2.3, for half the Poisson
+deviance; Huber, *Robust Estimation of a Location Parameter*, 1964; Weston and Watkins, *Multi-class Support Vector Machines*,
+1998).
+Three more losses are as scikit-learn reports them: both cross-entropies with probabilities clipped to [eps, 1 - eps], eps that
+of the dtype, and the squared error as a mean over the outputs too. Their deltas are those of the plain losses. GIVEN is a loss
+that somebody else has computed: its targets are dL/da. Where the loss is not taken of the logits, the chain rule leads from
+dL/da to dL/dz: dL/da f'(z), or for a softmax p_k (g_k - sum_j g_j p_j).
 """
 
-from . import functions, host
+from . import functions, host, simd
 from .activations import activate, slope
 from .jit import kernel
 from .memory import lane_sum, load, store
@@ -25,12 +31,14 @@ from .tile import VECTORS
 SOFTMAX, EXP = 7, 8  # beside the codes of activations.py
 CROSS_ENTROPY, BINARY_CROSS_ENTROPY, SQUARED_ERROR, SOFTMAX_CROSS_ENTROPY = range(4)
 CLIPPED_CROSS_ENTROPY, CLIPPED_BINARY_CROSS_ENTROPY, MEAN_SQUARED_ERROR, POISSON = range(4, 8)
+HUBER, ABSOLUTE_ERROR, HINGE, GIVEN = range(8, 12)
 SINGLES = host.VECTOR_BYTES // 4  # lanes of a float32 vector
 
 exp = elementwise(functions.exp)
 log = elementwise(functions.log)
 sigmoid = elementwise(functions.sigmoid)
 softplus = elementwise(functions.softplus)
+absolute = elementwise(simd.absolute)
 
 
 @kernel
@@ -39,6 +47,16 @@ def _target(work, targets, labels, has_labels, k):
     if has_labels:
         return select(load(work, labels) == float(k), vector(work, 1.0), vector(work, 0.0))
     return load(work, targets + k * VECTORS * lanes(work))
+
+
+@kernel
+def smooth(work, targets, labels, n, has_labels, keep, spread):
+    """The targets of a panel, or those that its labels stand for, as keep t + spread: label smoothing."""
+    panel = VECTORS * lanes(work)
+    for k in range(n):
+        for v in range(0, panel, lanes(work)):
+            t = _target(work, targets + v, labels + v, has_labels, k)
+            store(work, targets + k * panel + v, t * keep + spread)
 
 
 @kernel
@@ -135,13 +153,14 @@ def _clipped_binary_cross_entropy(work, z, delta, targets, labels, has_labels, n
 
 
 @kernel
-def _poisson(work, a, delta, targets, labels, has_labels, n):
+def _poisson(work, z, delta, targets, labels, has_labels, n):
+    """From z, not from exp(z), of which a large one would be infinite and make inf - inf."""
     panel = VECTORS * lanes(work)
     loss, nothing = vector(work, 0.0), vector(work, 0.0)
     for k in range(n):
-        mean, t = load(work, a + k * panel), _target(work, targets, labels, has_labels, k)
-        error = mean - t
-        loss = loss + (select(t == 0.0, nothing, t * log(t / mean)) + error)
+        logit, t = load(work, z + k * panel), _target(work, targets, labels, has_labels, k)
+        error = exp(logit) - t
+        loss = loss + (select(t == 0.0, nothing, t * (log(t) - logit)) + error)
         store(work, delta + k * panel, error)
     return loss
 
@@ -158,6 +177,58 @@ def _squared_error(work, a, delta, targets, labels, has_labels, n):
 
 
 @kernel
+def _huber(work, a, delta, targets, labels, has_labels, n):
+    panel = VECTORS * lanes(work)
+    loss = vector(work, 0.0)
+    for k in range(n):
+        error = load(work, a + k * panel) - _target(work, targets, labels, has_labels, k)
+        size = absolute(error)
+        loss = loss + select(size > 1.0, size - 0.5, error * error * 0.5)
+        error = select(error > 1.0, vector(work, 1.0), error)
+        store(work, delta + k * panel, select(error < -1.0, vector(work, -1.0), error))
+    return loss
+
+
+@kernel
+def _absolute_error(work, a, delta, targets, labels, has_labels, n):
+    panel = VECTORS * lanes(work)
+    loss = vector(work, 0.0)
+    for k in range(n):
+        error = load(work, a + k * panel) - _target(work, targets, labels, has_labels, k)
+        loss = loss + absolute(error)
+        error = select(error > 0.0, vector(work, 1.0), error)
+        store(work, delta + k * panel, select(error < 0.0, vector(work, -1.0), error))
+    return loss
+
+
+@kernel
+def _hinge(work, a, delta, labels, n):
+    """Of labels alone: the margin is to the one right output."""
+    panel, y = VECTORS * lanes(work), load(work, labels)
+    right, nothing, one = vector(work, 0.0), vector(work, 0.0), vector(work, 1.0)
+    for k in range(n):
+        right = select(y == float(k), load(work, a + k * panel), right)
+    loss, violations = nothing, nothing
+    for k in range(n):
+        margin = select(y == float(k), nothing, load(work, a + k * panel) - right + 1.0)
+        loss = loss + select(margin <= 0.0, nothing, margin)
+        violated = select(margin > 0.0, one, nothing)
+        violations = violations + violated
+        store(work, delta + k * panel, violated)
+    for k in range(n):
+        store(work, delta + k * panel, select(y == float(k), nothing - violations, load(work, delta + k * panel)))
+    return loss
+
+
+@kernel
+def _given(work, delta, targets, n):
+    panel = VECTORS * lanes(work)
+    for k in range(n):
+        store(work, delta + k * panel, load(work, targets + k * panel))
+    return vector(work, 0.0)
+
+
+@kernel
 def _through_activation(work, a, delta, n, output):
     """dL/da into dL/dz, in place."""
     panel = VECTORS * lanes(work)
@@ -167,6 +238,9 @@ def _through_activation(work, a, delta, n, output):
             mean = mean + load(work, delta + k * panel) * load(work, a + k * panel)
         for k in range(n):
             store(work, delta + k * panel, (load(work, delta + k * panel) - mean) * load(work, a + k * panel))
+    elif output == EXP:
+        for k in range(n):
+            store(work, delta + k * panel, load(work, delta + k * panel) * load(work, a + k * panel))
     else:
         for k in range(n):
             store(work, delta + k * panel, load(work, delta + k * panel) * slope(output, load(work, a + k * panel)))
@@ -186,18 +260,25 @@ def output_column(work, z, delta, targets, labels, scale, n, output, loss, has_l
         value = _binary_cross_entropy(work, z, delta, targets, labels, has_labels, n)
     elif loss == CLIPPED_BINARY_CROSS_ENTROPY:
         value = _clipped_binary_cross_entropy(work, z, delta, targets, labels, has_labels, n)
+    elif loss == POISSON:
+        value = _poisson(work, z, delta, targets, labels, has_labels, n)
     else:
         activate_column(work, z, n, output)
         if loss == SOFTMAX_CROSS_ENTROPY:
             value = _softmax_cross_entropy(work, z, delta, targets, labels, has_labels, n, False)
-        elif loss == POISSON:
-            value = _poisson(work, z, delta, targets, labels, has_labels, n)
+        elif loss == HUBER:
+            value = _huber(work, z, delta, targets, labels, has_labels, n)
+        elif loss == ABSOLUTE_ERROR:
+            value = _absolute_error(work, z, delta, targets, labels, has_labels, n)
+        elif loss == HINGE:
+            value = _hinge(work, z, delta, labels, n)
+        elif loss == GIVEN:
+            value = _given(work, delta, targets, n)
         else:
             value = _squared_error(work, z, delta, targets, labels, has_labels, n)
         if loss == MEAN_SQUARED_ERROR:
             value = value / float(n)
-        if loss != POISSON:  # whose delta is dL/dz already
-            _through_activation(work, z, delta, n, output)
+        _through_activation(work, z, delta, n, output)
     share = load(work, scale)
     for k in range(n):
         store(work, delta + k * panel, load(work, delta + k * panel) * share)

@@ -67,7 +67,9 @@ JOB = np.dtype(
             "strip_at",
             "strip_size",
         ]
-    ],
+    ]
+    # Targets t of a smoothed loss become keep t + spread; with a spread of 0 they are left alone.
+    + [("keep", "f8"), ("spread", "f8")],
     align=True,
 )
 

@@ -8,7 +8,7 @@ from .denormals import flush_denormals, restore_denormals
 from .dense import backward, ceil_div, forward, turn, vectors_in, weights
 from .gather import gather_lanes, gather_panel
 from .jit import entry, kernel, section
-from .output import output_column
+from .output import output_column, smooth
 from .simd import lanes
 from .team import NOT_FINITE, SEEN, STOPPING, UPDATED, barrier, share, stop_asked
 from .tile import VECTORS
@@ -29,6 +29,9 @@ def gather_block(work, job, source, targets, labels, sample_weight, order, first
             gather_panel(work, to, strip, targets, job.t_base, job.t_row, job.t_column, order, at, here, n)
         if job.has_labels:
             gather_lanes(work, job.labels_at + p * panel, labels, order, at, here, 1.0)
+        if job.spread != 0.0 and job.has_targets + job.has_labels > 0:
+            to, n = job.targets_at + p * job.n_out * panel, job.n_out
+            smooth(work, to, job.labels_at + p * panel, n, job.has_labels != 0, job.keep, job.spread)
         scale = 1.0 / total if total != 0.0 else 0.0
         if job.has_weights:
             gather_lanes(work, job.scale_at + p * panel, sample_weight, order, at, here, scale)
@@ -59,7 +62,7 @@ def output_panels(work, job, z, delta, rows, sums, member, members):
             at = p * n * panel + v
             loss += output_column(
                 work, z + at, delta + at, job.targets_at + at, job.labels_at + p * panel + v, job.scale_at + p * panel + v,
-                n, job.output, job.loss, job.has_labels,
+                n, job.output, job.loss, job.has_labels != 0 and job.spread == 0.0,
             )  # fmt: skip
         sums[p] = loss
 

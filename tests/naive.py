@@ -21,6 +21,7 @@ VALUE = {
     "leaky_relu": lambda z: z if z > 0 else LEAK * z,
     "elu": lambda z: z if z > 0 else math.expm1(z),
     "softplus": softplus,
+    "exp": math.exp,
 }
 # Derivatives with respect to z, from z: the kernels take them from a.
 SLOPE = {
@@ -31,6 +32,7 @@ SLOPE = {
     "leaky_relu": lambda z: 1.0 if z > 0 else LEAK,
     "elu": lambda z: 1.0 if z > 0 else math.exp(z),
     "softplus": sigmoid,
+    "exp": math.exp,
 }
 
 
@@ -70,6 +72,15 @@ def sample_loss(z, a, t, loss):
         return sum(softplus(z[k]) - t[k] * z[k] for k in range(len(z)))
     if loss == "squared_error":
         return 0.5 * sum((a[k] - t[k]) ** 2 for k in range(len(a)))
+    if loss == "huber":
+        return sum(0.5 * (x - y) ** 2 if abs(x - y) <= 1 else abs(x - y) - 0.5 for x, y in zip(a, t, strict=True))
+    if loss == "absolute_error":
+        return sum(abs(x - y) for x, y in zip(a, t, strict=True))
+    if loss == "poisson":
+        return sum((y * math.log(y / x) if y else 0.0) - y + x for x, y in zip(a, t, strict=True))
+    if loss == "hinge":
+        right = t.index(1.0)
+        return sum(max(0.0, a[k] - a[right] + 1) for k in range(len(a)) if k != right)
     return sum(t[k] * (log_sum_exp(a) - a[k]) for k in range(len(a)))
 
 
@@ -83,6 +94,16 @@ def output_delta(z, a, t, output, loss):
         return [sigmoid(z[k]) - t[k] for k in range(n)]
     if loss == "squared_error":
         g = [a[k] - t[k] for k in range(n)]
+    elif loss == "huber":
+        g = [min(1.0, max(-1.0, a[k] - t[k])) for k in range(n)]
+    elif loss == "absolute_error":
+        g = [float(a[k] > t[k]) - float(a[k] < t[k]) for k in range(n)]
+    elif loss == "poisson":
+        g = [1 - t[k] / a[k] for k in range(n)]
+    elif loss == "hinge":
+        right = t.index(1.0)
+        g = [float(a[k] - a[right] + 1 > 0) for k in range(n)]
+        g[right] -= sum(g)
     else:
         p = softmax(a)
         g = [p[k] * sum(t) - t[k] for k in range(n)]

@@ -20,6 +20,14 @@ for dtype in ("float32", "float64"):
             net.loss_and_gradients(X, Y)
             net.forward(X)
             net.loss(X, rng.integers(0, widths[-1], n) if widths[-1] > 1 else Y)
+    for widths in ([3, 2], [13, 14, 15, 16], [3, 65]):
+        for n in (1, 16, 17, 33):
+            X, labels = rng.normal(size=(n, widths[0])).astype(dtype), rng.integers(0, widths[-1], n)
+            for loss, output in (("huber", "tanh"), ("absolute_error", "exp"), ("poisson", "exp"), ("hinge", "identity")):
+                fastbp.MLP(widths, output=output, loss=loss, dtype=dtype).fit(X, labels, epochs=1, class_weight="balanced")
+            net = fastbp.MLP(widths, dtype=dtype, label_smoothing=0.1)
+            net.fit(X, labels, epochs=1, X_val=X, y_val=np.eye(widths[-1])[labels])
+            fastbp.MLP(widths, loss=lambda a, y: (a.sum(), np.ones_like(a)), dtype=dtype).fit(X, labels, epochs=1, batch_size=7)
     X = rng.normal(size=(2050, 20)).astype(dtype)
     net = fastbp.MLP([20, 30, 3], dtype=dtype)
     net.fit(X, rng.integers(0, 3, 2050), epochs=1, batch_size=None)

@@ -19,6 +19,7 @@ NUMPY = {
     "elu": lambda z: np.where(z > 0, z, np.exp(z) - 1),
     "softplus": lambda z: np.log(1 + np.exp(z)),
     "softmax": lambda z: np.exp(z) / np.exp(z).sum(),
+    "exp": np.exp,
 }
 
 
@@ -33,6 +34,8 @@ def numpy_loss(weights, biases, x, t, hidden, output, loss, l2):
         value = -(t * np.log(a)).sum()
     elif loss == "binary_cross_entropy":
         value = -(t * np.log(a) + (1 - t) * np.log(1 - a)).sum()
+    elif loss == "poisson":
+        value = (t * np.log(t / a) - t + a).sum()
     elif loss == "softmax_cross_entropy":
         value = -(t * np.log(NUMPY["softmax"](a))).sum()
     else:
@@ -107,10 +110,11 @@ def test_network_against_central_differences(output, loss, hidden):
     assert [node.grad for node in graph.x] == pytest.approx(central_difference(reference, x), rel=1e-7, abs=1e-9)
 
 
-@pytest.mark.parametrize("output", ["softmax", "sigmoid", "identity", "tanh", "relu", "softplus"])
+@pytest.mark.parametrize("output", ["softmax", "sigmoid", "identity", "tanh", "relu", "softplus", "exp"])
 def test_default_loss_follows_the_output(output):
     weights, biases, x = parameters(3, 2)
-    loss = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}.get(output, "squared_error")
+    own = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy", "exp": "poisson"}
+    loss = own.get(output, "squared_error")
     wanted, _ = numpy_loss(weights, biases, x, np.array([0.2, 0.8]), (), output, loss, 0.0)
     assert network(weights, biases, x, [0.2, 0.8], output=output).loss.value == pytest.approx(wanted)
 
@@ -159,7 +163,13 @@ W, B, X = parameters(3, 4, 2)
         (ValueError, "hidden must be one of identity, .*softplus; got 3", {"hidden": [3]}),
         (ValueError, "hidden must be .* each of 1 hidden layers, got 2", {"hidden": ["relu"] * 2}),
         (ValueError, "output must be one of softmax, .*; got 'step'", {"output": "step"}),
-        (ValueError, "loss must be one of cross_entropy, .*; got 'hinge'", {"loss": "hinge"}),
+        (ValueError, "loss must be one of cross_entropy, .*; got 'mse'", {"loss": "mse"}),
+        (ValueError, "'hinge' needs .* 'identity', got 'softmax'", {"loss": "hinge"}),
+        (ValueError, "'poisson' needs .* 'exp', got 'softmax'", {"loss": "poisson"}),
+        (ValueError, r"y must be .* one-hot .* got \[0.5, 0.5\]", {"output": "identity", "loss": "hinge", "y": [0.5, 0.5]}),
+        (ValueError, "label_smoothing must be in 0..1, got 2", {"label_smoothing": 2}),
+        (TypeError, "label_smoothing must be a real number, got str", {"label_smoothing": "1"}),
+        (ValueError, "label_smoothing needs .*'squared_error'", {"label_smoothing": 0.1, "loss": "squared_error"}),
         (ValueError, "'cross_entropy' needs .* 'softmax', got 'tanh'", {"output": "tanh", "loss": "cross_entropy"}),
         (ValueError, "'binary_cross_entropy' needs .* 'sigmoid', got 'softmax'", {"loss": "binary_cross_entropy"}),
         (ValueError, "y must be a class label in 0..1, got 2", {"y": 2}),

@@ -25,11 +25,13 @@ class Network:
     activations : list of int, one code a layer
     output, loss : int, codes of kernels/output.py
     dtype : ndarray dtype
+    smoothing : (float, float)
+        The job's ``keep`` and ``spread``: by default targets are left alone.
     """
 
-    def __init__(self, widths, activations, output, loss, dtype):
+    def __init__(self, widths, activations, output, loss, dtype, smoothing=(1.0, 0.0)):
         self.widths, self.activations, self.output, self.loss, self.dtype = widths, activations, output, loss, dtype
-        self.few = panel_of(dtype)
+        self.smoothing, self.few = smoothing, panel_of(dtype)
         self._spare: list[_Few] = []
         self._paces: dict[tuple, Pace] = {}
         self.size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
@@ -38,6 +40,7 @@ class Network:
         plan = Plan(self.widths, self.activations, self.dtype, rows, members)
         job = plan.job[0]
         job["output"], job["loss"] = self.output, self.loss
+        job["keep"], job["spread"] = self.smoothing
         return plan
 
     def pace(self, sizes, work):
@@ -96,7 +99,14 @@ class Steps:
     team : Team
     sizes : sequence of int
         Numbers of threads to try, at most the team's.
+
+    Attributes
+    ----------
+    failure : Exception or None
+        Raised by a loss of the caller's own in the last run, which then stopped.
     """
+
+    failure: Exception | None = None
 
     def __init__(self, network, params, state, samples, batch, numbers, team, sizes):
         self.params, self.state, self.samples, self.batch, self.team = params, state, samples, batch, team
@@ -171,14 +181,16 @@ def work_of(network, rows):
     return 3 * rows * network.size
 
 
-def loss_and_gradient(network, params, samples, l2, n_threads=None):
+def loss_and_gradient(network, params, samples, l2, n_threads=None, make_steps=Steps):
     """The loss, penalty included, and its gradient, flat like the parameters."""
     numbers = np.zeros(update.STEP_SIZE)
     numbers[update.RULE], numbers[update.L2] = update.GRADIENT, l2
     with Team(team_size(n_threads, work_of(network, samples.n))) as team:
         nothing = np.zeros(0, network.dtype)
-        steps = Steps(network, params, nothing, samples, samples.n, numbers, team, [team.members])
+        steps = make_steps(network, params, nothing, samples, samples.n, numbers, team, [team.members])
         losses, _, _ = steps.run(np.arange(samples.n), 0)
+    if steps.failure is not None:
+        raise steps.failure
     return float(losses[0]), steps.gradient
 
 
@@ -200,24 +212,45 @@ def activations(network, params, x, layers, n_threads=None):
     return [out[at : at + samples.n * n_out].reshape(samples.n, n_out) for at, n_out in zip(ends[:-1], widths, strict=True)]
 
 
-def _infer(network, params, samples, out, places, losses, n_threads):
-    """Pass all samples through the net: layer i's activations go to out[places[i]:], or each block's loss to `losses`."""
-    blocks = -(-samples.n // INFER_ROWS)
-    size = min(blocks, team_size(n_threads, samples.n * network.size))
-    plan, total, done = network.plan(min(samples.n, INFER_ROWS)), samples.total, 0
-    buffers = [(plan.work(network.dtype), np.zeros(plan.sums_size)) for _ in range(size)]
-    with Team(size, short=samples.n * network.size < WORK_PER_THREAD) as team:
-        for piece, part, _ in samples.pieces(np.arange(samples.n), INFER_ROWS):
+class Forward:
+    """Forward passes of one net: plan and buffers, kept from pass to pass.
+
+    Parameters
+    ----------
+    network : Network
+    rows : int
+        A block's, each of which one member works on.
+    members : int
+        At most.
+    """
+
+    def __init__(self, network, rows, members):
+        self.widths, self.rows, self.plan = network.widths, rows, network.plan(rows)
+        self.buffers = [(self.plan.work(network.dtype), np.zeros(self.plan.sums_size)) for _ in range(members)]
+
+    def run(self, params, samples, order, total, out, places, losses, team):
+        """The samples `order`: layer i's activations go to out[places[i]:], or each block's share of the loss to `losses`."""
+        plan, done = self.plan, 0
+        for piece, part, _ in samples.pieces(order, self.rows):
             arrays = piece.describe(plan.job[0])
             for i, place in places.items():
-                plan.layers[i]["out"] = place + done * network.widths[i + 1]
-            here = losses[done // INFER_ROWS :]
+                plan.layers[i]["out"] = place + done * self.widths[i + 1]
+            here = losses[done // self.rows :]
 
             def call(member, size, arrays=arrays, part=part, here=here):
-                work, sums = buffers[member]
+                work, sums = self.buffers[member]
                 infer_kernel.infer(
                     params, work, sums, out, here, plan.layers, plan.job, *arrays, part, total, team.sync, member, size
                 )  # fmt: skip
 
-            team.run(call)
+            team.run(call, min(len(self.buffers), -(-len(part) // self.rows)))
             done += len(part)
+
+
+def _infer(network, params, samples, out, places, losses, n_threads):
+    """Pass all samples through the net, see `Forward`."""
+    blocks = -(-samples.n // INFER_ROWS)
+    size = min(blocks, team_size(n_threads, samples.n * network.size))
+    forward = Forward(network, min(samples.n, INFER_ROWS), size)
+    with Team(size, short=samples.n * network.size < WORK_PER_THREAD) as team:
+        forward.run(params, samples, np.arange(samples.n), samples.total, out, places, losses, team)

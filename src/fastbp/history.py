@@ -20,7 +20,8 @@ class History:
     best_epoch : int or None
         Epoch (from 0) of the lowest monitored loss, where `patience` was given.
     stopped_by : str or None
-        "epochs" (all done), "patience", "callback", "interrupt" (Ctrl-C) or "divergence"; None while running.
+        "epochs" (all done), "patience", "callback", "interrupt" (Ctrl-C), "divergence" or "loss" (a callable that raised); None
+        while running.
     """
 
     loss: list[float] = field(default_factory=list)

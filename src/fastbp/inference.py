@@ -47,8 +47,8 @@ class Inference(Structure):
         Returns
         -------
         ndarray
-            Softmax output or softmax cross-entropy: the label of the largest output, int64 (n_samples,). Sigmoid outputs with
-            their own loss: 0 or 1, int64 (n_samples,), or (n_samples, n_out) for several. Otherwise the outputs,
+            Softmax output, softmax cross-entropy or hinge: the label of the largest output, int64 (n_samples,). Sigmoid outputs
+            with their own loss: 0 or 1, int64 (n_samples,), or (n_samples, n_out) for several. Otherwise the outputs,
             (n_samples,) for one, else (n_samples, n_out).
 
         Raises
@@ -57,7 +57,7 @@ class Inference(Structure):
             As for ``forward``.
         """
         a = self._outputs(X)
-        if "softmax" in (self.output, self.loss_name.split("_")[0]):
+        if self.output == "softmax" or self.loss_name in ("softmax_cross_entropy", "hinge"):
             return a.argmax(axis=1)
         if self.loss_name == "binary_cross_entropy":
             a = (a > 0.5).astype(np.int64)
@@ -78,10 +78,11 @@ class Inference(Structure):
         Raises
         ------
         ValueError, TypeError
-            As for ``forward``; also if the net is a regression.
+            As for ``forward``; also if the net is a regression, or its loss is "hinge", whose outputs are no probabilities.
         """
-        if self.loss_name == "squared_error" and self.output not in ("softmax", "sigmoid"):
-            raise ValueError(f"predict_proba needs a classifier, got output={self.output!r} with loss={self.loss_name!r}")
+        if self.output not in ("softmax", "sigmoid") and self.loss_name != "softmax_cross_entropy":
+            what = f"output={self.output!r} with loss={self.loss_name!r}"
+            raise ValueError(f"predict_proba needs a classifier whose outputs are probabilities, got {what}")
         a = self._outputs(X)
         if self.loss_name == "softmax_cross_entropy":
             a = np.exp(a - a.max(axis=1, keepdims=True))

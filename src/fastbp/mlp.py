@@ -2,12 +2,14 @@
 
 import copy
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import engine
+from . import custom, engine
+from .class_weight import weigh_classes
 from .data import Samples
 from .history import History
 from .inference import Inference
@@ -19,6 +21,7 @@ from .training import Course
 from .validation import check_count, check_flag, check_inputs, check_number, check_targets, check_weight
 
 Callback = Callable[["MLP", History], object]
+LossFunction = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
 
 
 class MLP(Inference):
@@ -32,11 +35,22 @@ class MLP(Inference):
         Activation of the hidden layers, one name or one a layer: "identity", "sigmoid" (or "logistic"), "tanh", "relu",
         "leaky_relu" (slope 0.01), "elu" (alpha 1), "softplus".
     output : str, default "softmax"
-        "softmax", "sigmoid", "identity", "tanh", "relu" or "softplus".
-    loss : str, optional
-        "cross_entropy" (softmax output only, its default), "binary_cross_entropy" (sigmoid output only, its default),
-        "squared_error" (half the sum over outputs; the default of all others) or "softmax_cross_entropy" (softmax taken of
-        whatever the outputs are). A loss is a mean over rows, and its gradient is the gradient of exactly that.
+        "softmax", "sigmoid", "identity", "tanh", "relu", "softplus" or "exp".
+    loss : str or callable, optional
+        A mean over rows; its gradient is the gradient of exactly that. With targets t, outputs a = f(z), sums over outputs:
+
+        - "cross_entropy" (softmax output only, its default), "binary_cross_entropy" (sigmoid output only, its default);
+        - "softmax_cross_entropy": the softmax taken of whatever the outputs are, those of "exp" excepted;
+        - "squared_error": 1/2 sum (a - t)**2, the default of all other outputs;
+        - "huber": sum of 1/2 (a - t)**2 where that error is within 1, else abs(a - t) - 1/2; "absolute_error": sum abs(a - t);
+        - "poisson" (exp output only, its default): half the Poisson deviance sum t log(t / a) - t + a of counts t. The outputs
+          a = exp(z) are rates; z, which the last layer's weights make, are their logarithms;
+        - "hinge" (identity output only): the multi-class SVM's sum over j != y of max(0, a_j - a_y + 1) for label y;
+        - a callable ``(a, y) -> (loss, dloss_da)``: of a batch's outputs a (n, n_out), in the net's dtype, and its targets y,
+          real numbers (n,) or (n, k) in the caller's, the loss as one number, a mean or not, and its derivative, shaped as a.
+          It must depend on a and y only. `fit` compares the derivative with central differences on its first batch (of that
+          at most 1024 rows). A step costs one forward pass more, and the call. Where it raises, training stops with the
+          weights of the last whole step. There is no `sample_weight` or `class_weight` with it.
     init : str or callable, default "glorot_uniform"
         Also "glorot_normal", "he_uniform", "he_normal", or a callable (rng, shape) -> array, called once a layer. Biases
         start at 0.
@@ -44,13 +58,20 @@ class MLP(Inference):
         Of the parameters and of all arithmetic.
     seed : int or None, default 0
         Of the initial weights and the shuffles. The same seed gives the same net, shuffles and bits; None draws a fresh one.
+    label_smoothing : float, default 0
+        In [0, 1], for the cross-entropies: targets t are taken as (1 - s) t + s / k, with k classes, two for each output of
+        "binary_cross_entropy" (Szegedy et al., *Rethinking the Inception Architecture for Computer Vision*, 2016; as in
+        PyTorch, whose class weights however weigh the smoothed targets of every class, ours the sample). Part of the loss
+        wherever one is reported.
 
     Attributes
     ----------
     weights, biases : sequences of ndarray (n_in, n_out) and (n_out,), one a layer
         The net's own memory: writing into an array changes the net.
-    widths, hidden, output, loss_name, dtype
-        As given, names filled in.
+    widths, hidden, output, loss_name, dtype, label_smoothing
+        As given, names filled in; ``loss_name`` is "custom" for a callable.
+    loss_function : callable or None
+        The loss, if it is a callable.
     history_ : History or None
         Of the last fit.
     optimizer_ : SGD, Adam or None
@@ -76,12 +97,13 @@ class MLP(Inference):
         widths: Sequence[int],
         hidden: str | Sequence[str] = "sigmoid",
         output: str = "softmax",
-        loss: str | None = None,
+        loss: str | LossFunction | None = None,
         init: str | Callable[[np.random.Generator, tuple[int, int]], ArrayLike] = "glorot_uniform",
         dtype: DTypeLike = "float32",
         seed: int | None = 0,
+        label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(widths, hidden, output, loss, dtype)
+        super().__init__(widths, hidden, output, loss, dtype, label_smoothing)
         self._rng = np.random.default_rng(seed if seed is None else check_count("seed", seed, least=0))
         for view in self.weights:
             view[...] = initial_weights(init, self._rng, view.shape, self.dtype)
@@ -106,6 +128,7 @@ class MLP(Inference):
         callbacks: Callback | Sequence[Callback] = (),
         progress: bool = False,
         n_threads: int | None = None,
+        class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
     ) -> History:
         """Train by minibatch descent, going on from the present weights and optimizer state.
 
@@ -115,7 +138,7 @@ class MLP(Inference):
             Any real dtype and memory layout; converted a batch at a time, never copied whole.
         y : array_like
             Integer labels (n_samples,), one-hot or probabilities (n_samples, n_out), 0 or 1 (n_samples,) for one sigmoid
-            output, real (n_samples,) or (n_samples, n_out) for regression.
+            output, real (n_samples,) or (n_samples, n_out) for regression, none below 0 for "poisson".
         epochs : int, default 300
             Passes over the samples, at most.
         batch_size : int or None, default 25
@@ -133,13 +156,18 @@ class MLP(Inference):
         restore_best : bool, default True
             With patience, end with the weights of the best epoch.
         sample_weight : array_like (n_samples,), optional
-            Not negative. Means become weighted means.
+            Not negative. Means become weighted means: a batch's loss is sum(w * loss) / sum(w) over its own samples, its
+            gradient exactly that one's; an epoch's loss weighs its batches by their sum(w).
         callbacks : callable or sequence of callables, default ()
             Each called as ``callback(net, history)`` after every epoch; True stops.
         progress : bool, default False
             Show a progress bar with loss, validation loss and samples a second.
         n_threads : int, optional
             Threads; by default as many as pay. The result has the same bits for any number.
+        class_weight : "balanced" or mapping {label: weight}, optional
+            For one class a sample: each sample's weight is multiplied by its class's. "balanced" gives every class that is
+            there the same total weight, n / (k n_c) a sample; labels that a mapping leaves out weigh 1. Of the training samples
+            only: the validation loss is unweighted.
 
         Returns
         -------
@@ -152,13 +180,15 @@ class MLP(Inference):
             For bad input, before anything is changed.
         DivergenceError
             A ValueError: a loss was NaN or infinite. The net keeps its last finite weights.
+        Exception
+            What a callable as loss raises, with a note of where. The net keeps the weights of the last whole step.
 
         Warns
         -----
         UserWarning
             On Ctrl-C, which stops within one step and leaves a usable net and history.
         """
-        samples = self._samples(X, y, sample_weight)
+        samples = self._samples(X, y, sample_weight, class_weight=class_weight)
         if (X_val is None) != (y_val is None):
             raise ValueError(f"X_val and y_val go together, got only {'X_val' if y_val is None else 'y_val'}")
         validation = None if X_val is None else self._samples(X_val, y_val, None, "X_val", "y_val")
@@ -177,6 +207,9 @@ class MLP(Inference):
         numbers = optimizer.numbers()
         numbers[engine.update.L2] = check_number("l2", l2, least=0)
         sizes = team_sizes(n_threads, engine.work_of(self._network, batch))
+        if self.loss_function is not None:
+            rows = min(batch, custom.CHECKED_ROWS)
+            custom.check_function(self.loss_function, self._outputs(samples.x.array[:rows]), samples.y[:rows], self.output)
         self._prepare(optimizer)
         self.history_ = history = History()
         course = Course(self, samples, validation, history, patience, restore_best, each, n_threads)
@@ -191,12 +224,21 @@ class MLP(Inference):
             slots = engine.update.SLOTS[optimizer.rule]
             self._state, self._steps_done = aligned_zeros(slots * self._parameters.size, self.dtype), 0
 
-    def _samples(self, X, y, sample_weight, x_name="X", y_name="y"):
+    def _samples(self, X, y, sample_weight, x_name="X", y_name="y", class_weight=None):
         X = check_inputs(x_name, X, self.widths[0], self.dtype)
         if len(X) == 0:
             raise ValueError(f"{x_name} must have at least one row, got shape {X.shape}")
-        targets, labels = check_targets(y_name, y, len(X), self.widths[-1], self.loss_name, self.dtype)
-        return Samples(X, targets, labels, check_weight(sample_weight, len(X), self.dtype), self.dtype)
+        n_out = self.widths[-1]
+        if self.loss_function is not None:
+            for name, weight in (("sample_weight", sample_weight), ("class_weight", class_weight)):
+                if weight is not None:
+                    raise ValueError(f"{name} cannot be used with a callable as loss, which makes one number of all samples")
+            return custom.CustomSamples(X, y_name, y, n_out, self.dtype)
+        targets, labels = check_targets(y_name, y, len(X), n_out, self.loss_name, self.dtype)
+        weight = check_weight(sample_weight, len(X), self.dtype)
+        if class_weight is not None:
+            weight = weigh_classes(class_weight, labels, targets, weight, max(2, n_out), self.dtype)
+        return Samples(X, targets, labels, weight, self.dtype)
 
     def loss(self, X: ArrayLike, y: ArrayLike, l2: float = 0.0, sample_weight: ArrayLike | None = None) -> float:
         """The mean loss over the samples, penalty included.
@@ -217,7 +259,7 @@ class MLP(Inference):
         """
         samples, l2 = self._samples(X, y, sample_weight), check_number("l2", l2, least=0)
         penalty = l2 and l2 / 2 * sum(float(np.sum(np.square(w, dtype=np.float64))) for w in self.weights)
-        return engine.mean_loss(self._network, self._parameters, samples) + penalty
+        return custom.mean_loss(self.loss_function, self._network, self._parameters, samples) + penalty
 
     def loss_and_gradients(
         self,
@@ -246,7 +288,8 @@ class MLP(Inference):
             As for ``fit``.
         """
         samples, l2 = self._samples(X, y, sample_weight), check_number("l2", l2, least=0)
-        loss, flat = engine.loss_and_gradient(self._network, self._parameters, samples, l2, n_threads)
+        make_steps = custom.steps_of(self.loss_function)
+        loss, flat = engine.loss_and_gradient(self._network, self._parameters, samples, l2, n_threads, make_steps)
         like = copy.copy(self)
         like._restore(flat)
         return loss, list(like.weights), list(like.biases)

@@ -2,20 +2,29 @@
 
 from .kernels import output as output_codes
 from .kernels.activations import ACTIVATIONS
-from .validation import known
+from .validation import check_number, known
 
 HIDDEN = {name: activation.code for name, activation in ACTIVATIONS.items()}
 HIDDEN["logistic"] = HIDDEN["sigmoid"]
 OUTPUTS = {name: HIDDEN[name] for name in ("sigmoid", "identity", "tanh", "relu", "softplus")}
-OUTPUTS = {"softmax": output_codes.SOFTMAX} | OUTPUTS
+OUTPUTS = {"softmax": output_codes.SOFTMAX} | OUTPUTS | {"exp": output_codes.EXP}
 LOSSES = {
     "cross_entropy": output_codes.CROSS_ENTROPY,
     "binary_cross_entropy": output_codes.BINARY_CROSS_ENTROPY,
     "squared_error": output_codes.SQUARED_ERROR,
     "softmax_cross_entropy": output_codes.SOFTMAX_CROSS_ENTROPY,
+    "huber": output_codes.HUBER,
+    "absolute_error": output_codes.ABSOLUTE_ERROR,
+    "poisson": output_codes.POISSON,
+    "hinge": output_codes.HINGE,
 }
+CUSTOM = "custom"  # stands for a callable where a name is wanted
 # The loss that belongs to an output, with which delta = a - t.
-CANONICAL = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}
+CANONICAL = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy", "exp": "poisson"}
+# The output that a loss is tied to: hinge takes margins between the outputs as they are.
+NEEDS = {loss: output for output, loss in CANONICAL.items()} | {"hinge": "identity"}
+# Losses with label smoothing, and what the smoothed share of a target is spread over: all classes, or each output's own two.
+SMOOTHED = {"cross_entropy": None, "softmax_cross_entropy": None, "binary_cross_entropy": 2}
 
 
 def hidden_names(hidden, n_hidden, argument="hidden"):
@@ -34,12 +43,27 @@ def hidden_names(hidden, n_hidden, argument="hidden"):
     return tuple("sigmoid" if name == "logistic" else name for name in names)
 
 
-def loss_name(loss, output):
+def loss_name(loss, output, n_out):
     """The loss asked for, if it goes with the output; by default the one that belongs to it."""
     if loss is None:
         return CANONICAL.get(output, "squared_error")
+    if callable(loss):
+        return CUSTOM
     known("loss", loss, LOSSES)
-    for owner, canonical in CANONICAL.items():
-        if loss == canonical and output != owner:
-            raise ValueError(f"loss={loss!r} needs output={owner!r}, got output={output!r}")
+    if NEEDS.get(loss, output) != output:
+        raise ValueError(f"loss={loss!r} needs output={NEEDS[loss]!r}, got output={output!r}")
+    if loss == "softmax_cross_entropy" and output == "exp":  # exp(z) may be infinite, and inf - inf is no number
+        raise ValueError(f"loss={loss!r} goes with any output but 'exp', got output={output!r}")
+    if loss == "hinge" and n_out < 2:
+        raise ValueError(f"loss={loss!r} needs at least 2 outputs, one a class, got {n_out}")
     return loss
+
+
+def smoothing(label_smoothing, loss, n_out):
+    """(keep, spread): targets t of a smoothed loss are taken as keep t + spread."""
+    label_smoothing = check_number("label_smoothing", label_smoothing, least=0)
+    if label_smoothing > 1:
+        raise ValueError(f"label_smoothing must be at most 1, got {label_smoothing}")
+    if label_smoothing and loss not in SMOOTHED:
+        raise ValueError(f"label_smoothing needs one of the losses {', '.join(map(repr, SMOOTHED))}, got loss={loss!r}")
+    return 1 - label_smoothing, label_smoothing / (SMOOTHED.get(loss) or n_out)

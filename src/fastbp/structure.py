@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .engine import Network
+from .kernels.output import GIVEN
 from .kernels.plan import aligned_zeros
-from .names import HIDDEN, LOSSES, OUTPUTS, hidden_names, loss_name
+from .names import CUSTOM, HIDDEN, LOSSES, OUTPUTS, hidden_names, loss_name, smoothing
 from .parameters import Parameters
 from .validation import check_count, known
 
@@ -35,7 +36,7 @@ def own(array):
 class Structure:
     """Widths, activations, loss, dtype and parameters of a dense network; see `MLP`, which trains and uses one."""
 
-    def __init__(self, widths, hidden, output, loss, dtype):
+    def __init__(self, widths, hidden, output, loss, dtype, label_smoothing):
         if isinstance(widths, str | bytes) or not isinstance(widths, Sequence | np.ndarray):
             raise TypeError(f"widths must be a sequence of whole numbers, got {widths!r}")
         self.widths = tuple(check_count(f"widths[{i}]", w) for i, w in enumerate(widths))
@@ -43,7 +44,9 @@ class Structure:
             raise ValueError(f"widths must be at least [n_in, n_out], got {list(self.widths)}")
         self.hidden = hidden_names(hidden, len(self.widths) - 2)
         self.output = known("output", output, OUTPUTS)
-        self.loss_name = loss_name(loss, output)
+        self.loss_name = loss_name(loss, output, self.widths[-1])
+        self.loss_function = loss if self.loss_name == CUSTOM else None
+        self.label_smoothing = label_smoothing
         self.dtype = float_dtype(dtype)
         size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.widths))
         if size > MAX_PARAMETERS:
@@ -61,7 +64,9 @@ class Structure:
             at += n_out
         self._weights, self._biases = Parameters("weights", weights), Parameters("biases", biases)
         codes = [HIDDEN[name] for name in self.hidden] + [0]
-        self._network = Network(self.widths, codes, OUTPUTS[self.output], LOSSES[self.loss_name], self.dtype)
+        loss = GIVEN if self.loss_function else LOSSES[self.loss_name]
+        smoothed = smoothing(self.label_smoothing, self.loss_name, self.widths[-1])
+        self._network = Network(self.widths, codes, OUTPUTS[self.output], loss, self.dtype, smoothed)
 
     def __getstate__(self):
         return {k: v for k, v in self.__dict__.items() if k not in ("_weights", "_biases", "_network")}
@@ -120,4 +125,6 @@ class Structure:
 
     def __repr__(self):
         hidden = f"hidden={self.hidden!r}, " * bool(self.hidden)
-        return f"MLP({list(self.widths)}, {hidden}output={self.output!r}, loss={self.loss_name!r}, dtype={self.dtype.name!r})"
+        loss = f"loss={self.loss_function or self.loss_name!r}, "
+        smoothed = f", label_smoothing={self.label_smoothing!r}" * bool(self.label_smoothing)
+        return f"MLP({list(self.widths)}, {hidden}output={self.output!r}, {loss}dtype={self.dtype.name!r}{smoothed})"

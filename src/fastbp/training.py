@@ -6,7 +6,7 @@ from contextlib import closing
 
 import numpy as np
 
-from .engine import Steps, mean_loss
+from .custom import mean_loss, steps_of
 from .history import DivergenceError
 from .interrupts import Deferred
 from .progress import Progress
@@ -36,7 +36,8 @@ class Course:
     def run(self, team, sizes, numbers, batch, epochs, shuffle, progress):
         """Train for at most `epochs` epochs; fills in the history."""
         net, history = self.net, self.history
-        steps = Steps(net._network, net._parameters, net._state, self.samples, batch, numbers, team, sizes)
+        make_steps = steps_of(net.loss_function)
+        steps = make_steps(net._network, net._parameters, net._state, self.samples, batch, numbers, team, sizes)
         try:
             with closing(Progress(epochs, progress)) as bar:
                 while history.stopped_by is None:
@@ -71,6 +72,9 @@ class Course:
             history.stopped_by = "divergence"
             raise DivergenceError(history.n_epochs, len(losses) - 1, history)
         net._steps_done += made
+        if steps.failure is not None:
+            history.stopped_by = "loss"
+            raise steps.failure
         if stopped and made * batch < len(order):
             return
         history.loss.append(self._mean(losses, order, batch))
@@ -114,7 +118,8 @@ class Course:
         """Monitor the validation loss, or without a validation set the training loss."""
         net, history = self.net, self.history
         if self.validation is not None:
-            history.val_loss.append(mean_loss(net._network, net._parameters, self.validation, self.n_threads))
+            loss = mean_loss(net.loss_function, net._network, net._parameters, self.validation, self.n_threads)
+            history.val_loss.append(loss)
         if self.patience is None:
             return
         loss = history.loss[-1] if self.validation is None else history.val_loss[-1]

@@ -8,6 +8,7 @@ import operator
 import numpy as np
 
 LARGEST = {np.dtype(t): float(np.finfo(t).max) for t in ("f4", "f8")}
+REGRESSIONS = ("squared_error", "huber", "absolute_error", "poisson")  # losses of targets that are no probabilities
 SMALL = 1 << 12
 CHECK_BYTES = 1 << 22  # looked at together: an array on disk is never in memory whole
 
@@ -100,6 +101,7 @@ def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
         row = first + int(np.argmin(good.reshape(len(part), -1).all(axis=1)))
         bad = array[row][~good[row - first]].ravel()[0] if array.ndim > 1 else array[row]
         limits = f"finite in {np.dtype(dtype)}" if high == largest else f"between {low:g} and {high:g}"
+        limits += f" and at least {low:g}" * (-largest < low and high == largest)
         raise ValueError(f"{name} must be {limits}, got {bad} in row {row}")
 
 
@@ -130,25 +132,27 @@ def check_targets(name, y, n, n_out, loss, dtype):
     y = check_real_array(name, y, (1, 2))
     if len(y) != n:
         raise ValueError(f"{name} must have one row for each of the {n} rows of X, got {len(y)}")
-    if y.ndim == 1 and n_out == 1 and loss in ("binary_cross_entropy", "squared_error"):
+    if y.ndim == 1 and n_out == 1 and loss in ("binary_cross_entropy", *REGRESSIONS):
         y = y[:, None]
     elif y.ndim == 1:
         return None, check_labels(name, y, n_out, loss)
     if y.shape[1] != n_out:
         raise ValueError(f"{name} must be of shape ({n}, {n_out}) or integer labels of shape ({n},), got {y.shape}")
-    if loss == "squared_error":
-        check_finite(name, y, dtype)
+    if loss in REGRESSIONS:
+        check_finite(name, y, dtype, 0.0 if loss == "poisson" else -np.inf)
     else:
         check_finite(name, y, dtype, 0.0, 1.0)
     if loss in ("cross_entropy", "softmax_cross_entropy"):
         _check_sums(name, y)
+    if loss == "hinge":
+        return None, one_hot_labels(name, y)
     # One column is small beside X, so it is converted at once; more are converted a batch at a time.
     return y.astype(dtype) if n_out == 1 else y, None
 
 
 def check_labels(name, y, n_out, loss):
     """`y` (n,) as int64 labels 0..n_out - 1."""
-    if loss == "squared_error" and y.dtype.kind == "f":
+    if loss in REGRESSIONS and y.dtype.kind == "f":
         raise ValueError(f"{name} must be of shape ({len(y)}, {n_out}) for {n_out} outputs, or integer labels, got {y.shape}")
     if y.dtype.kind == "f":
         check_finite(name, y, np.float64)
@@ -159,6 +163,21 @@ def check_labels(name, y, n_out, loss):
         outside = np.flatnonzero((y < 0) | (y >= n_out))
         raise ValueError(f"{name} must hold labels 0..{n_out - 1}, got {y[outside[0]]} in row {outside[0]}")
     return y.astype(np.int64)
+
+
+def one_hot_labels(name, y):
+    """The int64 labels (n,) of one-hot rows (n, k), or where k is 1 of zeros and ones."""
+    labels = np.empty(len(y), np.int64)
+    rows = max(1, CHECK_BYTES // max(1, y[:1].nbytes))
+    for first in range(0, len(y), rows):
+        part = y[first : first + rows]
+        one = part == 1
+        wrong = np.flatnonzero(~((part == 0) | one).all(axis=1) | (one.sum(axis=1) != 1) & (y.shape[1] > 1))
+        if len(wrong):
+            row = part[wrong[0]].tolist()
+            raise ValueError(f"{name} must hold integer labels or one-hot rows, got {row} in row {first + wrong[0]}")
+        labels[first : first + rows] = one.argmax(axis=1) if y.shape[1] > 1 else one[:, 0]
+    return labels
 
 
 def _check_sums(name, y):

@@ -11,16 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .scalar import ACTIVATIONS, Value, log_sum_exp, softmax, softplus, total
+from .losses import DEFAULT_LOSS, LOSSES, OUTPUT_OF_LOSS, sample_loss
+from .scalar import ACTIVATIONS, Value, exp, softmax, total
 
 Array = NDArray[np.float64]
 
-OUTPUTS = ("softmax", "sigmoid", "identity", "tanh", "relu", "softplus")
-LOSSES = ("cross_entropy", "binary_cross_entropy", "squared_error", "softmax_cross_entropy")
-
-# Losses computed from the output layer's z, hence valid with one output activation only, and its default.
-_OUTPUT_OF_LOSS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
-_DEFAULT_LOSS = {output: loss for loss, output in _OUTPUT_OF_LOSS.items()}
+OUTPUTS = ("softmax", "sigmoid", "identity", "tanh", "relu", "softplus", "exp")
+_FUNCTIONS = {**ACTIVATIONS, "exp": exp}
+SMOOTHED = ("cross_entropy", "binary_cross_entropy", "softmax_cross_entropy")
 
 
 @dataclass(frozen=True)
@@ -80,6 +78,7 @@ def network(
     output: str = "softmax",
     loss: str | None = None,
     l2: float = 0.0,
+    label_smoothing: float = 0.0,
 ) -> NetworkGraph:
     """Build the graph of a dense network's loss on one sample.
 
@@ -89,7 +88,11 @@ def network(
     - ``binary_cross_entropy`` (sigmoid output only): ``-sum_k (t_k log a_k + (1 - t_k) log(1 - a_k))``, as
       ``sum_k (softplus(z_k) - t_k z_k)``;
     - ``squared_error``: ``1/2 sum_k (a_k - t_k)**2``;
-    - ``softmax_cross_entropy``: ``sum_k t_k (log_sum_exp(a) - a_k)``, a softmax taken of the outputs themselves.
+    - ``softmax_cross_entropy``: ``sum_k t_k (log_sum_exp(a) - a_k)``, a softmax taken of the outputs themselves;
+    - ``huber``: ``sum_k 1/2 (a_k - t_k)**2`` where the error is within 1, else ``abs(a_k - t_k) - 1/2``;
+    - ``absolute_error``: ``sum_k abs(a_k - t_k)``;
+    - ``poisson`` (exp output only): ``sum_k t_k log(t_k / a_k) - t_k + a_k``, with ``log a_k = z_k``;
+    - ``hinge`` (identity output and one-hot targets only): ``sum_(k != y) max(0, a_k - a_y + 1)`` for the label y.
 
     See Bishop, *Pattern Recognition and Machine Learning*, 2006, section 5.2.
 
@@ -107,9 +110,12 @@ def network(
     output : str
         Activation of the last layer: one of ``OUTPUTS`` or "logistic".
     loss : str, optional
-        By default cross_entropy for softmax, binary_cross_entropy for sigmoid, else squared_error.
+        By default cross_entropy for softmax, binary_cross_entropy for sigmoid, poisson for exp, else squared_error.
     l2 : float
         Adds ``1/2 l2 sum W**2`` over all weights, not biases.
+    label_smoothing : float
+        In [0, 1], for the cross-entropies: targets become ``(1 - s) t + s / k`` with k classes, two for each output of
+        binary_cross_entropy.
 
     Returns
     -------
@@ -125,9 +131,12 @@ def network(
     """
     Ws, bs = _parameters(weights, biases)
     inputs = _nodes(_array("x", x, len(Ws[0])), "x")
-    targets = _nodes(_targets(y, len(bs[-1])), "t")
+    numbers = _targets(y, len(bs[-1]))
     activations = _activations(hidden, output, len(Ws))
     loss = _loss_name(loss, activations[-1])
+    if loss == "hinge" and not (np.isin(numbers, (0, 1)).all() and numbers.sum() == 1):
+        raise ValueError(f"y must be a class label or one-hot for the loss 'hinge', got {numbers.tolist()}")
+    targets = _nodes(_smoothed(numbers, loss, label_smoothing), "t")
     if not isinstance(l2, Real):
         raise TypeError(f"l2 must be a real number, got {type(l2).__name__}: {l2!r}")
     if not 0.0 <= l2 < float("inf"):
@@ -139,11 +148,11 @@ def network(
     for layer, (W, b, activation) in enumerate(zip(Ws, bs, activations, strict=True)):
         columns = zip(*W, strict=True)
         z = [total([*map(mul, column, below), b_j]) for column, b_j in zip(columns, b, strict=True)]
-        below = softmax(z) if activation == "softmax" else [ACTIVATIONS[activation](z_j) for z_j in z]
+        below = softmax(z) if activation == "softmax" else [_FUNCTIONS[activation](z_j) for z_j in z]
         zs.append(_named(z, f"z{layer}"))
         as_.append(_named(below, f"a{layer}"))
 
-    result = _loss(loss, zs[-1], as_[-1], targets)
+    result = sample_loss(loss, zs[-1], as_[-1], targets)
     if l2:
         result = result + 0.5 * l2 * total(w**2 for W in Ws for row in W for w in row)
     result.name = "loss"
@@ -156,7 +165,8 @@ def from_net(net: Any, x: ArrayLike, y: int | ArrayLike, l2: float = 0.0) -> Net
     Parameters
     ----------
     net : fastbp.MLP
-        Or anything with its ``weights``, ``biases``, ``hidden``, ``output`` and ``loss_name``.
+        Or anything with its ``weights``, ``biases``, ``hidden``, ``output``, ``loss_name`` and, if it has one,
+        ``label_smoothing``. Its loss must have a name: of a callable there is no graph.
     x, y, l2
         As for :func:`network`, which also describes the result and the errors.
 
@@ -164,17 +174,21 @@ def from_net(net: Any, x: ArrayLike, y: int | ArrayLike, l2: float = 0.0) -> Net
     -------
     NetworkGraph
     """
-    return network(net.weights, net.biases, x, y, hidden=net.hidden, output=net.output, loss=net.loss_name, l2=l2)
+    if getattr(net, "loss_function", None) is not None:
+        raise ValueError(f"net must have a loss with a name, one of {', '.join(LOSSES)}; got {net.loss_function!r}")
+    options = {"hidden": net.hidden, "output": net.output, "loss": net.loss_name}
+    return network(net.weights, net.biases, x, y, l2=l2, label_smoothing=getattr(net, "label_smoothing", 0.0), **options)
 
 
-def _loss(loss: str, z: list[Value], a: list[Value], targets: list[Value]) -> Value:
-    if loss == "squared_error":
-        return 0.5 * total((a_k - t_k) ** 2 for a_k, t_k in zip(a, targets, strict=True))
-    if loss == "binary_cross_entropy":
-        return total(softplus(z_k) - t_k * z_k for z_k, t_k in zip(z, targets, strict=True))
-    logits = z if loss == "cross_entropy" else a
-    normaliser = log_sum_exp(logits)
-    return total(t_k * (normaliser - logit) for logit, t_k in zip(logits, targets, strict=True))
+def _smoothed(targets: Array, loss: str, label_smoothing: float) -> Array:
+    if not isinstance(label_smoothing, Real):
+        raise TypeError(f"label_smoothing must be a real number, got {type(label_smoothing).__name__}: {label_smoothing!r}")
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise ValueError(f"label_smoothing must be in 0..1, got {label_smoothing}")
+    if label_smoothing and loss not in SMOOTHED:
+        raise ValueError(f"label_smoothing needs one of the losses {', '.join(SMOOTHED)}; got loss {loss!r}")
+    classes = 2 if loss == "binary_cross_entropy" else len(targets)
+    return (1.0 - label_smoothing) * targets + label_smoothing / classes
 
 
 def _grads(nodes: list[Value]) -> list[float]:
@@ -243,10 +257,10 @@ def _activations(hidden: str | Sequence[str], output: str, n_layers: int) -> lis
 
 def _loss_name(loss: str | None, output: str) -> str:
     if loss is None:
-        return _DEFAULT_LOSS.get(output, "squared_error")
+        return DEFAULT_LOSS.get(output, "squared_error")
     _known("loss", loss, LOSSES)
-    if _OUTPUT_OF_LOSS.get(loss, output) != output:
-        raise ValueError(f"loss {loss!r} needs output {_OUTPUT_OF_LOSS[loss]!r}, got {output!r}")
+    if OUTPUT_OF_LOSS.get(loss, output) != output:
+        raise ValueError(f"loss {loss!r} needs output {OUTPUT_OF_LOSS[loss]!r}, got {output!r}")
     return loss
 
 
