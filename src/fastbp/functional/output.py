@@ -9,6 +9,7 @@ from ..names import LOSSES, OUTPUTS, loss_name
 from ..validation import check_labels, check_real_array, known
 from .arrays import common_dtype, delivered, plain, ready, room, target
 
+_LOSSES = ("cross_entropy", "binary_cross_entropy", "squared_error", "softmax_cross_entropy")
 _I8, _NO_LABELS = np.dtype(np.int64), np.zeros(0, np.int64)
 # (output, loss) as a caller writes them: the codes, once they have been found to go together.
 _pairs: dict[tuple[str, str | None], tuple[int, int]] = {}
@@ -19,7 +20,9 @@ def _codes(output, loss):
         return _pairs[output, loss]
     except (KeyError, TypeError):
         code = OUTPUTS[known("output", output, OUTPUTS)]
-        return _pairs.setdefault((output, loss), (code, LOSSES[loss_name(loss, output)]))
+        if loss is not None:
+            known("loss", loss, _LOSSES)
+        return _pairs.setdefault((output, loss), (code, LOSSES[loss_name(loss, output, 2)]))
 
 
 def output_delta(
