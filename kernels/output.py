@@ -100,11 +100,12 @@ def activate_column(work, z, n, output):
 
 @kernel
 def _clip(work, minus_log_p, clipped):
-    """-log p of a probability clipped to [eps, 1 - eps], where it is to be."""
-    low, high = -float("inf"), float("inf")
+    """-log p of a probability clipped to [eps, 1 - eps], where it is to be; finite in any case, for a target of 0 times it is 0."""
+    double = lanes(work) < SINGLES
+    low, high = 0.0, 1.7976931348623157e308 if double else 3.4028234663852886e38
     if clipped:
         low, high = 1.1920929665620916e-07, 15.942385152878742  # -log(1 - 2**-23) and -log(2**-23)
-        if lanes(work) < SINGLES:
+        if double:
             low, high = 2.220446049250313e-16, 36.04365338911715  # the same of 2**-52
     minus_log_p = select(minus_log_p < low, vector(work, low), minus_log_p)
     return select(minus_log_p > high, vector(work, high), minus_log_p)

@@ -188,3 +188,15 @@ def test_targets_of_regressions():
             fastbp.MLP([2, 2], output=output, loss=loss).loss(X, [0.5, 1.5, 2.5])
     with pytest.raises(ValueError, match=r"^y must be finite in float32 and at least 0, got -1.0 in row 1"):
         net.loss(X, [1.0, -1.0, 2.0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("target", "lost"), [(0, False), ([1.0, 0.0], False), (1, True)])
+def test_logits_at_the_ends_of_the_range_give_no_nan(dtype, target, lost):
+    """Their difference overflows, and infinity times the target 0 would be none."""
+    largest = np.finfo(dtype).max
+    net = fastbp.MLP([2, 2], output="softmax", dtype=dtype)
+    net.weights[0][...] = np.eye(2)
+    loss = net.loss(np.array([[largest, -largest]], dtype), np.array([target]))
+    assert loss == (largest if lost else 0)
+    assert np.isfinite(net.loss_and_gradients(np.array([[largest, -largest]], dtype), np.array([target]))[1][0]).all()
