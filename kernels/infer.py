@@ -5,6 +5,7 @@ from .dense import ceil_div, forward
 from .gather import scatter_panel
 from .jit import entry, kernel
 from .output import activate_column
+from .row import forward_row, gather_row, into_lane
 from .simd import lanes
 from .team import share, stop_asked
 from .tile import VECTORS
@@ -22,6 +23,14 @@ def _write_out(out, work, layers, first, rows):
         for p in range(ceil_div(rows, panel)):
             a, at = layer.a + p * layer.a_rows * panel, layer.out + (first + p * panel) * layer.n_out
             scatter_panel(out, at, work, a, min(panel, rows - p * panel), layer.n_out)
+
+
+@kernel
+def _hidden_wanted(layers):
+    wanted = False
+    for i in range(layers.size - 1):
+        wanted = wanted or layers[i].out >= 0
+    return wanted
 
 
 @entry
@@ -43,9 +52,15 @@ def infer(params, work, sums, out, losses, layers, jobs, source, targets, labels
             break
         first = block * job.block
         rows = min(job.block, order.size - first)
-        gather_block(work, job, source, targets, labels, sample_weight, order, first, rows, total, job.strip_at, 0, 1)
-        for i in range(layers.size):
-            forward(work, params, layers[i], False, rows, job.pack_at, 0, 1)
+        if rows == 1 and losses.size == 0 and not _hidden_wanted(layers):
+            gather_row(work, job, layers[0].x, source, order[first])
+            for i in range(layers.size):
+                forward_row(work, params, layers[i])
+            into_lane(work, z, n)
+        else:
+            gather_block(work, job, source, targets, labels, sample_weight, order, first, rows, total, job.strip_at, 0, 1)
+            for i in range(layers.size):
+                forward(work, params, layers[i], False, rows, job.pack_at, 0, 1)
         if losses.size > 0:
             output_panels(work, job, z, job.delta0_at, rows, sums, 0, 1)
             losses[block] = sum_of(sums, ceil_div(rows, panel))

@@ -19,6 +19,7 @@ for dtype in ("float32", "float64"):
             net.fit(np.asfortranarray(X)[::-1], Y, epochs=1, batch_size=7)
             net.loss_and_gradients(X, Y)
             net.forward(X)
+            net.predict(X[:1])
             net.loss(X, rng.integers(0, widths[-1], n) if widths[-1] > 1 else Y)
     for widths in ([3, 2], [13, 14, 15, 16], [3, 65]):
         for n in (1, 16, 17, 33):
