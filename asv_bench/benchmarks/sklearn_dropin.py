@@ -19,6 +19,7 @@ DTYPES = ["float32", "float64"]
 NETS = {"digits": (64, 100, 10), "medium": CASES["medium"][0], "large": CASES["large"][0]}
 EPOCHS = {"digits": 200, "medium": 5, "large": 5}
 ROUNDS = 5
+CALLS = 300  # of a prediction of one row, timed together
 
 
 def data(net, dtype):
@@ -85,7 +86,7 @@ class Predict(Compared):
             warnings.simplefilter("ignore")
             for model in models:
                 model.fit(X[:200], y[:200])
-        return self.seconds(lambda e: e.predict(some), *models, inner=300 if rows == 1 else 1)
+        return self.seconds(lambda e: e.predict(some), *models, inner=CALLS if rows == 1 else 1)
 
     def track_predict_speedup(self, net, dtype, rows):
         theirs, ours = self.both(net, dtype, rows)
