@@ -4,6 +4,7 @@ from functools import wraps
 from typing import Any
 
 from sklearn.neural_network._base import ACTIVATIONS
+from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
 
 from ..patching import announce
 
@@ -13,7 +14,7 @@ ARITHMETIC = (
 )  # fmt: skip
 
 
-class HandoverMixin:
+class HandoverMixin(BaseMultilayerPerceptron):
     """Finds such subclasses as they are made, and says of every fit who does its arithmetic."""
 
     _handed_over: str | None = None  # why, if it is

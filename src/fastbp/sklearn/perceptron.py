@@ -13,7 +13,7 @@ from .. import engine
 from ..names import HIDDEN, hidden_names
 from ..team import Team, team_size
 from .gradient import Gradient
-from .handover import HandoverMixin, unless_handed_over
+from .handover import unless_handed_over
 from .packed import Packed
 from .rows import rows_of
 from .stochastic import StochasticMixin
@@ -24,14 +24,14 @@ ACTIVATIONS = {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "sof
 
 def finite(X):
     """Whether a sum of all elements is finite: False also where it overflows, so then it takes a closer look."""
+    if X.size <= SMALL:
+        flat = X.ravel()
+        return math.isfinite(np.vdot(flat, flat))  # unlike dot it never warns
     with np.errstate(all="ignore"):
-        if X.size <= SMALL:
-            flat = X.ravel()
-            return math.isfinite(np.dot(flat, flat))
         return math.isfinite(X.sum())
 
 
-class PerceptronMixin(CallbackSupportMixin, StochasticMixin, HandoverMixin):
+class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
     """Goes before scikit-learn's own class among the bases."""
 
     _packed: Packed | None = None

@@ -7,16 +7,15 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
 
 from .. import engine
 from ..team import Team, team_sizes
 from .epochs import Epochs, State, new_optimizer
-from .handover import unless_handed_over
+from .handover import HandoverMixin, unless_handed_over
 from .rows import samples_of
 
 
-class StochasticMixin(BaseMultilayerPerceptron):
+class StochasticMixin(HandoverMixin):
     """``_fit_stochastic`` of both estimators."""
 
     _state: State | None = None
