@@ -1,6 +1,8 @@
 """A loss of the caller's own: right, checked, and of no harm when it goes wrong."""
 
 import pickle
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -296,3 +298,37 @@ def test_copies_and_names():
     assert "loss custom" in net.summary()
     assert set(net.predict(X)) <= {0, 1, 2}
     np.testing.assert_allclose(net.predict_proba(X).sum(axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("call", [50, 54, 57])
+def test_ctrl_c_in_the_function_comes_after_its_step(call):
+    calls = []
+
+    def pressed(a, y):
+        calls.append(len(a))
+        if len(calls) == call:
+            signal.raise_signal(signal.SIGINT)
+        return half_squares(a, y)
+
+    net, other = net_of(pressed), net_of(half_squares)
+    options = {"batch_size": 16, "shuffle": False, "optimizer": fastbp.Adam(0.1)}
+    with pytest.warns(UserWarning, match="interrupted"):
+        net.fit(X, Y, epochs=100, **options)
+    first = len(calls) - len(net.history_.batch_loss)  # of a step, after those of the check
+    assert len(calls) == call
+    assert 0 < call - first == net._steps_done
+    for step in range(net._steps_done):
+        part = slice(16 * (step % 5), 16 * (step % 5) + 16)
+        other.fit(X[part], Y[part], epochs=1, **options)
+    assert net._parameters.tobytes() == other._parameters.tobytes()
+    assert net.history_.stopped_by == "interrupt"
+    net.fit(X, Y, epochs=1, **options)
+
+
+def test_in_another_thread():
+    net, other = net_of(half_squares), net_of(half_squares)
+    thread = threading.Thread(target=net.fit, args=(X, Y), kwargs={"epochs": 3})
+    thread.start()
+    other.fit(X, Y, epochs=3)
+    thread.join()
+    assert net._parameters.tobytes() == other._parameters.tobytes()
