@@ -100,7 +100,7 @@ def activate_column(work, z, n, output):
 
 @kernel
 def _clip(work, minus_log_p, clipped):
-    """-log p of a probability clipped to [eps, 1 - eps], where it is to be; finite in any case, for a target of 0 times it is 0."""
+    """-log p of a probability clipped to [eps, 1 - eps], where it is to be; finite in any case, so that times 0 it is 0."""
     double = lanes(work) < SINGLES
     low, high = 0.0, 1.7976931348623157e308 if double else 3.4028234663852886e38
     if clipped:

@@ -26,6 +26,7 @@ LAYER = np.dtype(
         ("x_rows", "i8"),  # rows a panel of the input: n_in + 1, or n_in where the bias is not a row of the parameters
         ("a", "i8"),  # offset of the output panels in `work`
         ("a_rows", "i8"),  # rows a panel of the output: n_out + 1 where the output is the input of a layer
+        ("dropout", "f8"),  # rate at which training drops units of the output; 0 for none
         ("out", "i8"),  # offset in `out` where infer writes this layer's activations, or -1
     ],
     align=True,
@@ -52,6 +53,9 @@ JOB = np.dtype(
             "t_row",
             "t_column",
             "done",
+            "key0",  # two 32-bit words: the key of what training drops
+            "key1",
+            "row",  # place in the batch of the first sample of a step that an earlier call began
             "delta0_at",
             "delta1_at",
             "turned0_at",
@@ -79,6 +83,7 @@ STRIP = 256  # features gathered at a time: with the panel's samples they stay i
 CACHE_LINE, HUGE_PAGE = 64, 1 << 21  # bytes
 DEPTH = 512  # of the contraction a packed strip of weights: with its rows it stays in the first-level cache
 STRIP_SIZE = PACK_WIDTH * DEPTH
+CHUNK = 1 << 13  # derivatives whose squares one member adds up at a time, where the gradient's norm is asked for
 TOGETHER = 4  # blocks of rows that use an input panel while it is in the second-level cache
 
 
@@ -144,7 +149,7 @@ class Plan:
         job["strip_size"] = STRIP * panel
         job["strip_at"] = self._section(job["strip_size"] * members)
         tiles = [-(-(i + 1) // ROWS) * -(-o // panel) for i, o in pairwise(widths)]
-        self.sums_size = max(panels, sum(tiles))
+        self.sums_size = max(panels, sum(tiles) + -(-parameters // CHUNK))
 
     def _section(self, size):
         at, self.work_size = self.work_size, self.work_size + int(size)

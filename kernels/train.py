@@ -6,13 +6,15 @@ a block of rows is worked off block by block, its gradient added up in memory in
 
 from .denormals import flush_denormals, restore_denormals
 from .dense import backward, ceil_div, forward, turn, vectors_in, weights
+from .dropout import drop
 from .gather import gather_lanes, gather_panel
 from .jit import entry, kernel, section
+from .norm import limit_norm
 from .output import output_column, smooth
 from .simd import lanes
 from .team import NOT_FINITE, SEEN, STOPPING, UPDATED, barrier, share, stop_asked
 from .tile import VECTORS
-from .update import ADD, BEFORE, L2, MORE, REGARDLESS, RESUMED, TOTAL, UNFINISHED, begin_step
+from .update import ADD, BEFORE, L1, L2, MAX_NORM, MORE, REGARDLESS, RESUMED, TOTAL, UNFINISHED, begin_step
 
 
 @section
@@ -86,28 +88,38 @@ def _downwards(work, params, state, gradient, sums, layers, job, rows, step, syn
     """From the output's delta through every layer: the delta below, then this layer's weights. Returns the barriers met.
 
     A layer's weights change only after the barrier behind which everyone has its delta below. Deltas and their turned copies
-    have two places each, used by turns, so that one barrier a layer is enough.
+    have two places each, used by turns, so that one barrier a layer is enough. Where the gradient's norm is limited there is a
+    second part, which applies what the first has written out.
     """
     pack, tile = job.pack_at + member * job.pack_size, job.tile_at + member * job.tile_size
     tiles = 0
     delta, spare, turned, turned_spare = job.delta0_at, job.delta1_at, job.turned0_at, job.turned1_at
-    for i in range(layers.size - 1, -1, -1):
-        layer = layers[i]
-        turn(work, layer, delta, turned, job.turned_rows, rows, member, members)
-        if i > 0:
-            backward(work, params, layer, layers[i - 1], delta, spare, rows, pack, member, members)
-        meeting = barrier(sync, members, meeting)
-        tiles += weights(
-            work, layer, turned, job.turned_rows, rows, tile, params, state, gradient, sums, tiles, step, member, members
-        )  # fmt: skip
-        delta, spare, turned, turned_spare = spare, delta, turned_spare, turned
+    parts = 2 if step[MAX_NORM] != 0.0 and step[MORE] == 0.0 else 1
+    for part in range(parts):
+        if part == 1:
+            meeting = limit_norm(gradient, sums, tiles, step, sync, member, members, meeting)
+            tiles = 0
+        for i in range(layers.size - 1, -1, -1):
+            layer = layers[i]
+            if part == 0:
+                turn(work, layer, delta, turned, job.turned_rows, rows, member, members)
+                if i > 0:
+                    backward(work, params, layer, layers[i - 1], delta, spare, rows, pack, member, members)
+                meeting = barrier(sync, members, meeting)
+            tiles += weights(
+                work, layer, turned, job.turned_rows, rows, tile, params, state, gradient, sums, tiles, step, member, members
+            )  # fmt: skip
+            delta, spare, turned, turned_spare = spare, delta, turned_spare, turned
     return tiles, meeting
 
 
 @section
-def _upwards(work, params, layers, job, rows, sync, member, members, meeting):
+def _upwards(work, params, layers, job, sample, step_number, rows, sync, member, members, meeting):
+    """Through every layer; `sample` is the first one's place in the batch, which what is dropped depends on."""
     for i in range(layers.size):
         forward(work, params, layers[i], False, rows, job.pack_at + member * job.pack_size, member, members)
+        if layers[i].dropout != 0.0:
+            drop(work, layers[i], i, job, sample, step_number, rows, member, members)
         meeting = barrier(sync, members, meeting)
     return meeting
 
@@ -142,7 +154,9 @@ def train(
                 work, job, source, targets, labels, sample_weight, order, start, rows, total, strip, member, members
             )  # fmt: skip
             meeting = barrier(sync, members, meeting)
-            meeting = _upwards(work, params, layers, job, rows, sync, member, members, meeting)
+            meeting = _upwards(
+                work, params, layers, job, job.row + start - first, job.done + s, rows, sync, member, members, meeting
+            )  # fmt: skip
             output_panels(work, job, z, job.delta0_at, rows, sums, member, members)
             meeting = barrier(sync, members, meeting)
             loss += sum_of(sums, ceil_div(rows, VECTORS * lanes(work)))
@@ -150,7 +164,7 @@ def train(
                 break
             step[ADD] = start > first or step[RESUMED] != 0.0
             step[MORE] = start + rows < end or step[UNFINISHED] != 0.0
-            # The sums of squares take the losses' place in `sums` only behind the next barrier, when all have added these up.
+            # The penalties take the losses' place in `sums` only behind the next barrier, when all have added these up.
             tiles, meeting = _downwards(
                 work, params, state, gradient, sums, layers, job, rows, step, sync, member, members, meeting
             )  # fmt: skip
@@ -158,8 +172,8 @@ def train(
                 sync[STOPPING] = stop_asked(sync)
             meeting = barrier(sync, members, meeting)
         made = not hopeless(loss, step) and step[UNFINISHED] == 0.0
-        if made and step[L2] != 0.0:
-            loss += 0.5 * step[L2] * sum_of(sums, tiles)
+        if made and (step[L1] != 0.0 or step[L2] != 0.0):
+            loss += sum_of(sums, tiles)
         if member == 0:
             losses[s] = loss
             sync[SEEN], sync[UPDATED] = s + 1, s + made

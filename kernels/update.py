@@ -3,26 +3,52 @@
 `step` is a float64 array of the step's numbers (see the names below). Plain SGD: W -= lr g. Momentum in the velocity form
 v = mu v - lr g, W += v, Nesterov's W += mu v - lr g (Sutskever et al., 2013; as in scikit-learn and Keras). Adam: Kingma and Ba
 (2015), section 2's efficient form, that is, with epsilon outside the bias correction:
-W -= lr sqrt(1 - beta_2**t) / (1 - beta_1**t) m / (sqrt(v) + epsilon), again as in scikit-learn and Keras.
+W -= lr sqrt(1 - beta_2**t) / (1 - beta_1**t) m / (sqrt(v) + epsilon), again as in scikit-learn and Keras. AdamW (Loshchilov and
+Hutter, 2019), Nadam (Dozat, 2016), RMSprop (Tieleman and Hinton, 2012; centred: Graves, 2013) and Adagrad (Duchi et al., 2011)
+are PyTorch's, with epsilon inside the correction.
 """
 
 from .jit import kernel, section
 from .memory import lane_sum, load, load_first, store, store_first
-from .simd import elementwise, lanes, square_root, vector
+from .simd import absolute, elementwise, lanes, select, square_root, vector, where
 from .tile import VECTORS
 
-GRADIENT, SGD, MOMENTUM, NESTEROV, ADAM = range(5)
+# RMSPROP_MOMENTUM: with momentum, or centred, or both.
+GRADIENT, SGD, MOMENTUM, NESTEROV, ADAM, ADAMW, NADAM, RMSPROP, RMSPROP_MOMENTUM, ADAGRAD = range(10)
 # Values of a rule's state beside each parameter.
-SLOTS = {GRADIENT: 0, SGD: 0, MOMENTUM: 1, NESTEROV: 1, ADAM: 2}
+SLOTS = {GRADIENT: 0, SGD: 0, MOMENTUM: 1, NESTEROV: 1, ADAM: 2, ADAMW: 2, NADAM: 2}
+SLOTS |= {RMSPROP: 1, RMSPROP_MOMENTUM: 3, ADAGRAD: 1}
 # Where a step's numbers stand in `step`. MORE: a later block of rows adds to this gradient; ADD: earlier ones have. A step may
 # be made by several calls: RESUMED says that it was begun by an earlier one, which left the loss in BEFORE, UNFINISHED that a
 # later one goes on with it, and TOTAL is then what its mean is over (0: found by the kernel). ALPHA, where not 0, is a penalty
 # that a step's samples share, scikit-learn's: L2 is then ALPHA over their number or total weight. REGARDLESS: a loss that is
 # not finite is no reason to stop.
 RULE, LR, L2, BETA_1, BETA_2, EPSILON, RATE, MORE, ADD, RESUMED, UNFINISHED, BEFORE, TOTAL = range(13)
-ALPHA, REGARDLESS, STEP_SIZE = range(13, 16)
+ALPHA, REGARDLESS = range(13, 15)
+# L1: the other penalty. CLIP: the largest derivative, MAX_NORM: the largest norm of the whole gradient (0: as they are). DECAY:
+# AdamW's of the weights, Nadam's of the momentum. CENTERED: 1 or 0.
+L1, CLIP, MAX_NORM, DECAY, CENTERED = range(15, 20)
+# Found by `begin_step`. PLAIN: nothing but W -= lr g. Adam and its kin: W = SHRINK W - (RATE m + LOOK g) / (sqrt(v) + FLOOR).
+# PRODUCT: Nadam's momenta of the first COUNT steps multiplied. Where the norm is limited a step has two parts: the gradient is
+# written out, then, APPLYING, read back times SCALE.
+PLAIN, SHRINK, LOOK, FLOOR, PRODUCT, COUNT, APPLYING, SCALE, STEP_SIZE = range(20, 29)
+
+
+def _within(g, largest):
+    g = where(g > largest, largest, g)
+    least = -g.like(largest)
+    return where(g < least, least, g)
+
+
+def _slope_of_size(w, l1):
+    l1 = w.like(l1)
+    return where(w > 0.0, l1, where(w < 0.0, -l1, 0.0))
+
 
 sqrt = elementwise(square_root)
+size_of = elementwise(absolute)
+within = elementwise(_within)
+slope_of_size = elementwise(_slope_of_size)
 
 
 @kernel
@@ -30,9 +56,39 @@ def begin_step(step, count, total):
     """The rate of step number `count` (from 1 on), bias correction included, and the penalty of a mean over `total`."""
     if step[ALPHA] != 0:
         step[L2] = step[ALPHA] / total
+    step[PLAIN] = step[RULE] == SGD and step[L2] == 0 and step[L1] == 0 and step[CLIP] == 0 and step[MAX_NORM] == 0
+    step[APPLYING] = 0
     step[RATE] = step[LR]
-    if step[RULE] == ADAM:
-        step[RATE] = adam_rate(step[LR], step[BETA_1], step[BETA_2], count)
+    if ADAM <= step[RULE] <= NADAM:
+        correction = (1 - step[BETA_2] ** count) ** 0.5
+        step[SHRINK], step[LOOK], step[FLOOR] = 1, 0, step[EPSILON]
+        if step[RULE] != ADAM:
+            step[FLOOR] *= correction
+        if step[RULE] == NADAM:
+            _begin_nadam(step, count, correction)
+        else:
+            step[RATE] = adam_rate(step[LR], step[BETA_1], step[BETA_2], count)
+        if step[RULE] == ADAMW:
+            step[SHRINK] = 1 - step[LR] * step[DECAY]
+
+
+@section
+def _nadam_momentum(step, count):
+    """Dozat's schedule of the momentum: from half of beta_1 to all of it."""
+    return step[BETA_1] * (1 - 0.5 * 0.96 ** (count * step[DECAY]))
+
+
+@section
+def _begin_nadam(step, count, correction):
+    # A fit that goes on, or a member who was not at the last steps, finds the product again, with the same bits.
+    if step[COUNT] > count or step[COUNT] == 0:
+        step[COUNT], step[PRODUCT] = 0, 1
+    while step[COUNT] < count:
+        step[COUNT] += 1
+        step[PRODUCT] *= _nadam_momentum(step, step[COUNT])
+    now, then = _nadam_momentum(step, count), _nadam_momentum(step, count + 1)
+    step[LOOK] = step[LR] * correction * (1 - now) / (1 - step[PRODUCT])
+    step[RATE] = step[LR] * correction * then / (1 - step[PRODUCT] * then)
 
 
 @kernel
@@ -48,11 +104,11 @@ def momentum_rule(w, v, g, rate, mu, nesterov):
 
 
 @kernel
-def adam_rule(w, m, v, g, rate, beta_1, beta_2, epsilon):
+def adam_rule(w, m, v, g, rate, look, kept, beta_1, beta_2, floor):
     """The parameters and both means after a step, as vectors."""
     m = m * beta_1 + g * (1 - beta_1)
     v = v * beta_2 + g * g * (1 - beta_2)
-    return w - m * rate / (sqrt(v) + epsilon), m, v
+    return w * kept - (m * rate + g * look) / (sqrt(v) + floor), m, v
 
 
 @kernel
@@ -72,22 +128,41 @@ def put(array, i, x, n):
 def update_tile(params, state, gradient, at, stride, work, tile, rows, penalised, width, sums, sum_at, step):
     """Apply the rule to params[at + i * stride + j], i < rows and j < width, with the gradient tile in `work`.
 
-    The first `penalised` rows are weights, the rest the bias. Leaves the sum of the weights' squares in sums[sum_at].
+    The first `penalised` rows are weights, the rest the bias. Leaves the tile's part of the penalty in sums[sum_at].
     """
-    squares = vector(params, 0.0)
-    if step[ADD] != 0:
-        add_earlier(gradient, at, stride, work, tile, rows, width)
-    if step[MORE] == 0 and step[L2] != 0:
-        squares = _penalise(params, at, stride, work, tile, penalised, width, step[L2])
-    sums[sum_at] = lane_sum(squares)
-    if step[MORE] != 0 or step[RULE] == GRADIENT:
+    if step[APPLYING] != 0:
+        _fetch(gradient, at, stride, work, tile, rows, width, step[SCALE])
+    else:
+        penalty = 0.0
+        if step[ADD] != 0:
+            add_earlier(gradient, at, stride, work, tile, rows, width)
+        if step[MORE] == 0 and step[L2] != 0:
+            penalty += 0.5 * step[L2] * _penalise(params, at, stride, work, tile, penalised, width, step[L2])
+        if step[MORE] == 0 and step[L1] != 0:
+            penalty += step[L1] * _penalise_sizes(params, at, stride, work, tile, penalised, width, step[L1])
+        if step[MORE] == 0 and step[CLIP] != 0:
+            _clip(work, tile, rows, width, step[CLIP])
+        sums[sum_at] = penalty
+    if step[MORE] != 0 or step[RULE] == GRADIENT or (step[MAX_NORM] != 0 and step[APPLYING] == 0):
         keep(gradient, at, stride, work, tile, rows, width)
     elif step[RULE] == SGD:
         _descend(params, at, stride, work, tile, rows, width, step[RATE])
-    elif step[RULE] == ADAM:
-        _adam(params, state, at, stride, work, tile, rows, width, step[RATE], step[BETA_1], step[BETA_2], step[EPSILON])
-    else:
+    elif step[RULE] < ADAM:
         _momentum(params, state, at, stride, work, tile, rows, width, step[RATE], step[BETA_1], step[RULE] == NESTEROV)
+    elif step[RULE] <= NADAM:
+        _adam(
+            params, state, at, stride, work, tile, rows, penalised, width, step[RATE], step[LOOK], step[SHRINK], step[BETA_1],
+            step[BETA_2], step[FLOOR],
+        )  # fmt: skip
+    elif step[RULE] == RMSPROP_MOMENTUM:
+        _rmsprop(
+            params, state, at, stride, work, tile, rows, width, step[RATE], step[BETA_2], step[BETA_1], step[CENTERED],
+            step[EPSILON],
+        )  # fmt: skip
+    else:
+        kept = 1.0 if step[RULE] == ADAGRAD else step[BETA_2]
+        added = 1.0 if step[RULE] == ADAGRAD else 1 - step[BETA_2]
+        _scaled(params, state, at, stride, work, tile, rows, width, step[RATE], kept, added, step[EPSILON])
 
 
 @section
@@ -99,15 +174,45 @@ def add_earlier(gradient, at, stride, work, tile, rows, width):
 
 
 @section
+def _fetch(gradient, at, stride, work, tile, rows, width, scale):
+    """The gradient as it was kept, times `scale`, into the tile."""
+    for i in range(rows):
+        for j in range(0, width, lanes(work)):
+            here = tile + i * VECTORS * lanes(work) + j
+            store(work, here, get(gradient, at + i * stride + j, width - j) * scale)
+
+
+@section
 def _penalise(params, at, stride, work, tile, rows, width, l2):
-    """The penalty's gradient into the tile. Returns the sums of the weights' squares."""
+    """The L2 penalty's gradient into the tile. Returns the sum of the weights' squares."""
     squares = vector(params, 0.0)
     for i in range(rows):
         for j in range(0, width, lanes(work)):
             here, w = tile + i * VECTORS * lanes(work) + j, get(params, at + i * stride + j, width - j)
             store(work, here, load(work, here) + w * l2)
             squares = squares + w * w
-    return squares
+    return lane_sum(squares)
+
+
+@section
+def _penalise_sizes(params, at, stride, work, tile, rows, width, l1):
+    """The L1 penalty's gradient, 0 for a weight of 0, into the tile. Returns the sum of the weights' sizes."""
+    sizes = vector(params, 0.0)
+    for i in range(rows):
+        for j in range(0, width, lanes(work)):
+            here, w = tile + i * VECTORS * lanes(work) + j, get(params, at + i * stride + j, width - j)
+            store(work, here, load(work, here) + slope_of_size(w, l1))
+            sizes = sizes + size_of(w)
+    return lane_sum(sizes)
+
+
+@section
+def _clip(work, tile, rows, width, largest):
+    """Every derivative into [-largest, largest]; a NaN stays one."""
+    for i in range(rows):
+        for j in range(0, width, lanes(work)):
+            here = tile + i * VECTORS * lanes(work) + j
+            store(work, here, within(load(work, here), largest))
 
 
 @section
@@ -136,13 +241,44 @@ def _momentum(params, state, at, stride, work, tile, rows, width, rate, mu, nest
 
 
 @section
-def _adam(params, state, at, stride, work, tile, rows, width, rate, beta_1, beta_2, epsilon):
+def _adam(params, state, at, stride, work, tile, rows, penalised, width, rate, look, shrink, beta_1, beta_2, floor):
+    """Adam, AdamW and Nadam: one body, as what some need beside the others hides behind the root and the division."""
     second = params.size
     for i in range(rows):
+        kept = shrink if i < penalised else 1.0
         for j in range(0, width, lanes(work)):
             n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
             w, m, v = get(params, p, n), get(state, p, n), get(state, second + p, n)
-            w, m, v = adam_rule(w, m, v, g, rate, beta_1, beta_2, epsilon)
+            w, m, v = adam_rule(w, m, v, g, rate, look, kept, beta_1, beta_2, floor)
             put(state, p, m, n)
             put(state, second + p, v, n)
             put(params, p, w, n)
+
+
+@section
+def _scaled(params, state, at, stride, work, tile, rows, width, rate, kept, added, epsilon):
+    """Adagrad, and RMSprop at its plainest: the gradient over the root of a sum or mean of its squares."""
+    for i in range(rows):
+        for j in range(0, width, lanes(work)):
+            n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
+            v = get(state, p, n) * kept + g * g * added
+            put(state, p, v, n)
+            put(params, p, get(params, p, n) - g * rate / (sqrt(v) + epsilon), n)
+
+
+@section
+def _rmsprop(params, state, at, stride, work, tile, rows, width, rate, rho, mu, centered, epsilon):
+    """RMSprop with a momentum (0: none), and where `centered` is 1 with the gradient's mean taken off its mean square."""
+    second, third, nothing = params.size, 2 * params.size, vector(work, 0.0)
+    for i in range(rows):
+        for j in range(0, width, lanes(work)):
+            n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
+            v = get(state, p, n) * rho + g * g * (1 - rho)
+            m = get(state, second + p, n) * rho + g * (1 - rho)
+            variance = v - m * m * centered
+            variance = select(variance < 0.0, nothing, variance)  # of a gradient that stays the same, by rounding
+            b = get(state, third + p, n) * mu + g / (sqrt(variance) + epsilon)
+            put(state, p, v, n)
+            put(state, second + p, m, n)
+            put(state, third + p, b, n)
+            put(params, p, get(params, p, n) - b * rate, n)

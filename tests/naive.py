@@ -112,13 +112,17 @@ def output_delta(z, a, t, output, loss):
     return [g[k] * SLOPE[output](z[k]) for k in range(n)]
 
 
-def loss_and_gradients(X, targets, weights, biases, hidden, output, loss, l2=0.0, sample_weight=None):
-    """The mean loss with its penalty, and dW and db of every layer as nested lists."""
+def sign(w):
+    return (w > 0) - (w < 0)
+
+
+def loss_and_gradients(X, targets, weights, biases, hidden, output, loss, l2=0.0, sample_weight=None, l1=0.0):
+    """The mean loss with its penalties, and dW and db of every layer as nested lists."""
     share = sample_weight or [1.0] * len(X)
     total = sum(share)
-    dWs = [[[l2 * w for w in row] for row in W] for W in weights]
+    dWs = [[[l2 * w + l1 * sign(w) for w in row] for row in W] for W in weights]
     dbs = [[0.0] * len(b) for b in biases]
-    value = 0.5 * l2 * sum(w * w for W in weights for row in W for w in row)
+    value = sum(0.5 * l2 * w * w + l1 * abs(w) for W in weights for row in W for w in row)
     for x, t, s in zip(X, targets, share, strict=True):
         zs, activations = forward(x, weights, biases, hidden, output)
         value += s / total * sample_loss(zs[-1], activations[-1], t, loss)
@@ -144,18 +148,61 @@ def one_hot(labels, n):
 class Rule:
     """One scalar parameter's update rule, its state kept between calls."""
 
-    def __init__(self, kind, lr, momentum=0.0, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+    def __init__(self, kind, lr, momentum=0.0, beta_1=0.9, beta_2=0.999, epsilon=1e-8, centered=False, **decays):
         self.kind, self.lr, self.momentum = kind, lr, momentum
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.centered, self.weight_decay = centered, decays.get("weight_decay", 0.0)
+        self.momentum_decay = decays.get("momentum_decay", 0.0)
         self.velocity = self.m = self.v = 0.0
-        self.t = 0
+        self.t, self.product = 0, 1.0
 
     def step(self, w, g):
         self.t += 1
-        if self.kind == "adam":
+        if self.kind in ("adam", "adamw", "nadam"):
             self.m = self.beta_1 * self.m + (1 - self.beta_1) * g
             self.v = self.beta_2 * self.v + (1 - self.beta_2) * g * g
+        if self.kind == "adam":
             rate = self.lr * math.sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
             return w - rate * self.m / (math.sqrt(self.v) + self.epsilon)
+        if self.kind == "adamw":
+            w -= self.lr * self.weight_decay * w
+            m, v = self.m / (1 - self.beta_1**self.t), self.v / (1 - self.beta_2**self.t)
+            return w - self.lr * m / (math.sqrt(v) + self.epsilon)
+        if self.kind == "nadam":
+            now, then = (self.beta_1 * (1 - 0.96 ** (t * self.momentum_decay) / 2) for t in (self.t, self.t + 1))
+            self.product *= now
+            ahead = (1 - now) / (1 - self.product) * g + then / (1 - self.product * then) * self.m
+            return w - self.lr * ahead / (math.sqrt(self.v / (1 - self.beta_2**self.t)) + self.epsilon)
+        if self.kind == "adagrad":
+            self.v += g * g
+            return w - self.lr * g / (math.sqrt(self.v) + self.epsilon)
+        if self.kind == "rmsprop":
+            self.v = self.beta_2 * self.v + (1 - self.beta_2) * g * g
+            self.m = self.beta_2 * self.m + (1 - self.beta_2) * g
+            variance = self.v - self.m**2 if self.centered else self.v
+            self.velocity = self.momentum * self.velocity + g / (math.sqrt(max(variance, 0.0)) + self.epsilon)
+            return w - self.lr * self.velocity
         self.velocity = self.momentum * self.velocity - self.lr * g
         return w + (self.momentum * self.velocity - self.lr * g if self.kind == "nesterov" else self.velocity)
+
+
+def clipped(gradient, clip_value=None, clip_norm=None):
+    """A list of numbers within [-clip_value, clip_value], and of a norm of at most clip_norm."""
+    if clip_value is not None:
+        gradient = [min(max(g, -clip_value), clip_value) for g in gradient]
+    if clip_norm is not None:
+        scale = min(1.0, clip_norm / (math.sqrt(math.fsum(g * g for g in gradient)) + 1e-6))
+        gradient = [scale * g for g in gradient]
+    return gradient
+
+
+def philox(counter, key, bits=32):
+    """Philox4x32-10, or with 64 bits Philox4x64-10, of Salmon et al. (2011)."""
+    mask = 2**bits - 1
+    first, second = {32: (0xD2511F53, 0xCD9E8D57), 64: (0xD2E7470EE14C6C93, 0xCA5A826395121157)}[bits]
+    weyl = {32: (0x9E3779B9, 0xBB67AE85), 64: (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)}[bits]
+    for _ in range(10):
+        a, b = first * counter[0], second * counter[2]
+        counter = [b >> bits ^ counter[1] ^ key[0], b & mask, a >> bits ^ counter[3] ^ key[1], a & mask]
+        key = [(k + w) & mask for k, w in zip(key, weyl, strict=True)]
+    return counter

@@ -74,6 +74,8 @@ def test_every_output_and_loss(output, loss, dtype):
         net, X, targets = problem(widths, 21, dtype, output, loss=loss, hidden="tanh")
         assert_gradients(net, X, targets)
         assert_gradients(net, X, targets, l2=0.3, sample_weight=weight)
+        net.weights[0][1, :] = 0
+        assert_gradients(net, X, targets, l2=0.1, l1=0.4)
 
 
 ROWS_TO_TRY = sorted({1, 2, 7, *(n + d for n in (lanes_of(np.dtype("f4")), panel_of("f4")) for d in (-1, 0, 1)), 71})
@@ -108,27 +110,49 @@ RULES = {
     "nesterov": (fastbp.SGD(0.1, momentum=0.8, nesterov=True), {"kind": "nesterov", "lr": 0.1, "momentum": 0.8}),
     "adam": (fastbp.Adam(0.05, beta_1=0.7, beta_2=0.95, epsilon=1e-6),
              {"kind": "adam", "lr": 0.05, "beta_1": 0.7, "beta_2": 0.95, "epsilon": 1e-6}),
+    "nadam": (fastbp.Nadam(0.05, beta_1=0.7, beta_2=0.95, epsilon=1e-3, momentum_decay=0.1),
+              {"kind": "nadam", "lr": 0.05, "beta_1": 0.7, "beta_2": 0.95, "epsilon": 1e-3, "momentum_decay": 0.1}),
+    "adamw": (fastbp.AdamW(0.05, beta_1=0.7, beta_2=0.95, epsilon=1e-3, weight_decay=0.3),
+              {"kind": "adamw", "lr": 0.05, "beta_1": 0.7, "beta_2": 0.95, "epsilon": 1e-3, "weight_decay": 0.3}),
+    "adagrad": (fastbp.Adagrad(0.05, epsilon=1e-3), {"kind": "adagrad", "lr": 0.05, "epsilon": 1e-3}),
+    "rmsprop": (fastbp.RMSprop(0.05, rho=0.8, epsilon=1e-3), {"kind": "rmsprop", "lr": 0.05, "beta_2": 0.8, "epsilon": 1e-3}),
+    "rmsprop, momentum": (fastbp.RMSprop(0.05, rho=0.8, epsilon=1e-3, momentum=0.6),
+                          {"kind": "rmsprop", "lr": 0.05, "beta_2": 0.8, "epsilon": 1e-3, "momentum": 0.6}),
+    "rmsprop, centred": (fastbp.RMSprop(0.05, rho=0.8, epsilon=1e-2, centered=True),
+                         {"kind": "rmsprop", "lr": 0.05, "beta_2": 0.8, "epsilon": 1e-2, "centered": True}),
 }  # fmt: skip
+# What happens to a gradient before the rule: nothing, a cut of each derivative, of the norm, of both.
+CLIPS = [{}, {"clip_value": 0.02}, {"clip_norm": 0.1}, {"clip_value": 0.05, "clip_norm": 0.2}]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("rule", RULES)
-def test_updates_step_by_step(rule, dtype):
-    """Three epochs of uneven batches, the penalty and sample weights included, against scalar arithmetic."""
+@pytest.mark.parametrize(("rule", "clip"), [(r, {}) for r in RULES] + [(r, c) for r in ("sgd", "adam") for c in CLIPS[1:]])
+def test_updates_step_by_step(rule, clip, dtype):
+    """Three epochs of uneven batches, the penalties and sample weights included, against scalar arithmetic."""
     optimizer, scalar = RULES[rule]
     net, X, targets = problem([4, ROWS + 3, 3], 23, dtype, "softmax", hidden="tanh")
     weight = np.random.default_rng(2).uniform(0.5, 2, 23).astype(dtype)
+    penalties = {"l2": 0.01, "l1": 0.002} if clip else {"l2": 0.01}
     other = net.astype("float64")
-    rules = [[naive.Rule(**scalar) for _ in range(p.size)] for p in (*net.weights, *net.biases)]
-    history = net.fit(X, targets, epochs=3, batch_size=9, optimizer=optimizer, l2=0.01, shuffle=False, sample_weight=weight)
-    losses = []
+    rules = [naive.Rule(**scalar) for p in other.weights for _ in range(p.size)]
+    rules += [naive.Rule(**scalar | {"weight_decay": 0.0}) for p in other.biases for _ in range(p.size)]
+    history = net.fit(
+        X, targets, epochs=3, batch_size=9, optimizer=optimizer, shuffle=False, sample_weight=weight, **penalties, **clip
+    )  # fmt: skip
+    losses, cut = [], 0
     for _ in range(3):
         for first in range(0, 23, 9):
             part = slice(first, first + 9)
-            loss, dWs, dbs = twin(other, X[part], targets[part], l2=0.01, sample_weight=weight[part].tolist())
+            loss, dWs, dbs = twin(other, X[part], targets[part], sample_weight=weight[part].tolist(), **penalties)
             losses.append(loss)
-            for p, g, r in zip((*other.weights, *other.biases), dWs + dbs, rules, strict=True):
-                p.ravel()[:] = [one.step(w, d) for one, w, d in zip(r, p.ravel().tolist(), g.ravel().tolist(), strict=True)]
+            gradient = np.concatenate([g.ravel() for g in dWs + dbs]).tolist()
+            clipped = naive.clipped(gradient, **clip)
+            cut += clipped != gradient
+            moved = np.concatenate([p.ravel() for p in (*other.weights, *other.biases)]).tolist()
+            moved = np.array([one.step(w, d) for one, w, d in zip(rules, moved, clipped, strict=True)])
+            for p in (*other.weights, *other.biases):
+                p.ravel()[:], moved = moved[: p.size], moved[p.size :]
+    assert cut > 4 or not clip
     assert_close(history.batch_loss, losses, dtype)
     for got, wanted in zip((*net.weights, *net.biases), (*other.weights, *other.biases), strict=True):
         assert np.abs(got - wanted).max() <= 100 * TOLERANCE[dtype]

@@ -174,6 +174,8 @@ COUNTS = [(0, ValueError), (-1, ValueError), (2.5, TypeError), (2.0, TypeError),
 NUMBERS = [(-1, ValueError), (np.nan, ValueError), (np.inf, ValueError), ("0.1", TypeError), (True, TypeError), (1j, TypeError)]
 SETTINGS = [(n, v, e) for n in ("epochs", "batch_size", "patience", "n_threads") for v, e in COUNTS]
 SETTINGS += [("l2", v, e) for v, e in [*NUMBERS, (None, TypeError)]] + [("epochs", None, TypeError)]
+SETTINGS += [(n, v, e) for n in ("l1", "clip_value", "clip_norm") for v, e in NUMBERS]
+SETTINGS += [("l1", None, TypeError), ("clip_value", 0, ValueError), ("clip_norm", 0.0, ValueError)]
 SETTINGS += [("optimizer", v, TypeError) for v in ("sgd", fastbp.SGD, None, 0.1)]
 SETTINGS += [(n, "no", TypeError) for n in ("shuffle", "restore_best", "progress")] + [("n_threads", 10**6, ValueError)]
 SETTINGS += [("callbacks", 5, TypeError), ("callbacks", [print, "a"], TypeError)]
@@ -187,8 +189,9 @@ def test_settings_of_fit(trained, name, value, error):
 
 @pytest.mark.parametrize("call", LOSS_CALLS[1:])
 @pytest.mark.parametrize(("value", "error"), NUMBERS)
-def test_l2_of_losses(trained, call, value, error):
-    refused(trained, lambda net: getattr(net, call)(X, Y, l2=value), error, rf"^l2\b.*{re.escape(str(value))}")
+@pytest.mark.parametrize("name", ["l2", "l1"])
+def test_penalties_of_losses(trained, call, name, value, error):
+    refused(trained, lambda net: getattr(net, call)(X, Y, **{name: value}), error, rf"^{name}\b.*{re.escape(str(value))}")
 
 
 WRONG_WEIGHTS = {

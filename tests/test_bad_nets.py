@@ -74,6 +74,13 @@ DECAY = [(1, ValueError), (1.5, ValueError), *NUMBERS, (None, TypeError)]
 OPTIMIZERS = [(fastbp.SGD, "lr", v, e) for v, e in POSITIVE] + [(fastbp.SGD, "momentum", v, e) for v, e in DECAY]
 OPTIMIZERS += [(fastbp.Adam, name, v, e) for name in ("lr", "epsilon") for v, e in POSITIVE]
 OPTIMIZERS += [(fastbp.Adam, name, v, e) for name in ("beta_1", "beta_2") for v, e in DECAY]
+OPTIMIZERS += [
+    (kind, name, v, e) for kind in (fastbp.RMSprop, fastbp.Adagrad) for name in ("lr", "epsilon") for v, e in POSITIVE
+]
+OPTIMIZERS += [(fastbp.RMSprop, name, v, e) for name in ("rho", "momentum") for v, e in DECAY]
+OPTIMIZERS += [(fastbp.RMSprop, "centered", "no", TypeError)]
+for kind, name in ((fastbp.AdamW, "weight_decay"), (fastbp.Nadam, "momentum_decay")):
+    OPTIMIZERS += [(kind, name, v, e) for v, e in [*NUMBERS, (None, TypeError)]] + [(kind, "lr", 0, ValueError)]
 
 
 @pytest.mark.parametrize(("kind", "name", "value", "error"), OPTIMIZERS, ids=lambda v: str(v)[:20])

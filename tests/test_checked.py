@@ -17,6 +17,9 @@ for dtype in ("float32", "float64"):
             for optimizer in (fastbp.SGD(0.1), fastbp.SGD(0.1, 0.9), fastbp.Adam()):
                 net.fit(X, Y, epochs=1, batch_size=40, optimizer=optimizer, l2=0.1, sample_weight=np.ones(n))
             net.fit(np.asfortranarray(X)[::-1], Y, epochs=1, batch_size=7)
+            net = fastbp.MLP(widths, output="sigmoid", hidden="relu", dtype=dtype, dropout=0.2)
+            for optimizer in (fastbp.RMSprop(momentum=0.9), fastbp.Adagrad(), fastbp.Nadam()):
+                net.fit(X, Y, epochs=1, batch_size=40, optimizer=optimizer, l1=0.1, clip_value=0.1, clip_norm=0.5)
             net.loss_and_gradients(X, Y)
             net.forward(X)
             net.predict(X[:1])

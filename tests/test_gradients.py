@@ -30,6 +30,14 @@ def test_central_differences(hidden, output, loss, widths):
         assert check.max_error < 1e-5, (l2, weighted, str(check))
 
 
+def test_central_differences_of_the_l1_penalty():
+    net, X, targets = problem([4, 5, 3], 6, "float64", "softmax", hidden="tanh", seed=3)
+    assert fastbp.check_gradients(net, X, targets, l1=0.3, l2=0.1).max_error < 1e-7
+    _, with_it, _ = net.loss_and_gradients(X, targets, l1=0.3)
+    for dW, plain, W in zip(with_it, net.loss_and_gradients(X, targets)[1], net.weights, strict=True):
+        np.testing.assert_allclose(dW - plain, 0.3 * np.sign(W), rtol=1e-13)
+
+
 def test_central_differences_find_a_wrong_gradient(monkeypatch):
     net, X, targets = problem([4, 5, 3], 6, "float64", "softmax")
     right = fastbp.MLP.loss_and_gradients

@@ -246,13 +246,14 @@ def test_optimizers_are_values():
     sgd, adam = fastbp.SGD(0.5, momentum=0.9, nesterov=True), fastbp.Adam(0.01, beta_1=0.8)
     assert repr(sgd) == "SGD(lr=0.5, momentum=0.9, nesterov=True)"
     assert repr(adam) == "Adam(lr=0.01, beta_1=0.8, beta_2=0.999, epsilon=1e-08)"
-    for optimizer in (sgd, adam):
+    others = fastbp.AdamW(weight_decay=0.1), fastbp.Nadam(), fastbp.RMSprop(momentum=0.5, centered=True), fastbp.Adagrad()
+    for optimizer in (sgd, adam, *others):
         same = eval(f"fastbp.{optimizer!r}")
         assert (same, hash(same)) == (optimizer, hash(optimizer)) == (pickle.loads(pickle.dumps(same)), hash(same))
         assert optimizer != dataclasses.replace(optimizer, lr=0.7)
         with pytest.raises(dataclasses.FrozenInstanceError):
             optimizer.lr = 1.0
-    assert fastbp.SGD(1) == fastbp.SGD(1.0) == fastbp.SGD(np.float32(1)) != fastbp.Adam(1)
+    assert fastbp.SGD(1) == fastbp.SGD(1.0) == fastbp.SGD(np.float32(1)) != fastbp.Adam(1) != fastbp.AdamW(1)
 
 
 def in_subprocess(code, *arguments):

@@ -39,6 +39,19 @@ def test_batches(batch):
     assert results[0] == results[1] == results[2]
 
 
+@pytest.mark.parametrize("batch", [20, 1500])
+def test_everything_at_once(batch):
+    """Both penalties, both ways of clipping, dropout, and a rule that a step's number matters to."""
+    X, y = data([30, 70, 200, 7], 1600)
+    results = []
+    for n_threads in (1, 2, 3):
+        net = fastbp.MLP([30, 70, 200, 7], dropout=0.3)
+        settings = {"l1": 1e-4, "l2": 1e-3, "clip_value": 0.01, "clip_norm": 0.05, "optimizer": fastbp.Nadam(0.01)}
+        history = net.fit(X, y, epochs=2, batch_size=batch, n_threads=n_threads, **settings)
+        results.append((net._parameters.tobytes(), net._state.tobytes(), history.batch_loss))
+    assert results[0] == results[1] == results[2]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_gradients_and_inference(dtype):
     X, y = data([30, 70, 45, 7], 1999)

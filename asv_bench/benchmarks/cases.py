@@ -18,6 +18,15 @@ CASES = {
     "large": ((784, 1024, 1024, 10), 256, 1_024),
 }
 OPTIMIZERS = {"sgd": fastbp.SGD(0.01), "momentum": fastbp.SGD(0.01, 0.9), "adam": fastbp.Adam()}
+# What a fit may do besides: settings of the net and of the fit.
+EXTRAS = {
+    "plain": ({}, {}),
+    "l2": ({}, {"l2": 1e-4}),
+    "l1": ({}, {"l1": 1e-4}),
+    "clip_value": ({}, {"clip_value": 1.0}),
+    "clip_norm": ({}, {"clip_norm": 1.0}),
+    "dropout": ({"dropout": 0.5}, {}),
+}
 
 
 def data(case, dtype):
@@ -37,13 +46,14 @@ def flops(case):
 class Training:
     """A net that has been trained once, so that nothing is compiled any more, and one epoch of it."""
 
-    def __init__(self, case, dtype="float32", optimizer="sgd", n_threads=None):
+    def __init__(self, case, dtype="float32", optimizer="sgd", n_threads=None, extra="plain"):
         self.X, self.y = data(case, dtype)
         widths, batch, _ = CASES[case]
-        self.net = fastbp.MLP(widths, dtype=dtype)
+        of_net, of_fit = EXTRAS[extra]
+        self.net = fastbp.MLP(widths, dtype=dtype, **of_net)
         options = {"batch_size": batch, "optimizer": OPTIMIZERS[optimizer], "shuffle": False, "n_threads": n_threads}
-        self.options = options
-        self.net.fit(self.X[:batch], self.y[:batch], epochs=1, **options)
+        self.options = options | of_fit
+        self.net.fit(self.X[:batch], self.y[:batch], epochs=1, **self.options)
 
     def epoch(self):
         self.net.fit(self.X, self.y, epochs=1, **self.options)

@@ -69,7 +69,8 @@ class Layer:
 class Update(Layer):
     """The weights' sweep with each rule as its epilogue."""
 
-    params = (["float32", "float64"], ["GRADIENT", "SGD", "MOMENTUM", "NESTEROV", "ADAM"])
+    RULES = ("GRADIENT", "SGD", "MOMENTUM", "NESTEROV", "ADAM", "ADAMW", "NADAM", "RMSPROP", "RMSPROP_MOMENTUM", "ADAGRAD")
+    params = (["float32", "float64"], list(RULES))
     param_names = ("dtype", "rule")
     time_kernel_forward = time_kernel_backward = time_kernel_turn = None
 
@@ -79,7 +80,8 @@ class Update(Layer):
         code, size = getattr(update, rule), 2 * (WIDTH + 1) * WIDTH
         self.arrays = [aligned_zeros(n, dtype) for n in (size, update.SLOTS[code] * size, size if rule == "GRADIENT" else 0)]
         self.sums, self.step = np.zeros(plan.sums_size), np.zeros(update.STEP_SIZE)
-        self.step[update.RULE], self.step[update.EPSILON] = code, 1e-8
+        self.step[update.RULE], self.step[update.PLAIN], self.step[update.SHRINK] = code, rule == "SGD", 1
+        self.step[update.EPSILON] = self.step[update.FLOOR] = 1e-8
         self.time_kernel_weights(dtype, rule)
 
     def time_kernel_weights(self, dtype, rule):

@@ -7,7 +7,7 @@ import numpy as np
 
 import fastbp
 
-from .cases import CASES, OPTIMIZERS, Training, data, flops, peak_gflops, seconds
+from .cases import CASES, EXTRAS, OPTIMIZERS, Training, data, flops, peak_gflops, seconds
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from peer_epochs import Case
@@ -26,6 +26,20 @@ class Fit:
         self.training = Training(case, dtype, optimizer, n_threads)
 
     def time_fit(self, case, dtype, optimizer, n_threads):
+        self.training.epoch()
+
+
+class Extra:
+    """An epoch on one thread with a penalty, clipping or dropout, beside one without."""
+
+    params = (["small", "large"], list(EXTRAS))
+    param_names = ("case", "extra")
+    timeout = 300
+
+    def setup(self, case, extra):
+        self.training = Training(case, n_threads=1, extra=extra)
+
+    def time_extra(self, case, extra):
         self.training.epoch()
 
 

@@ -8,7 +8,7 @@ from .conversion import from_sklearn
 from .gradcheck import GradientCheck, check_gradients
 from .history import DivergenceError, History
 from .mlp import MLP
-from .optimizers import SGD, Adam
+from .optimizers import SGD, Adagrad, Adam, AdamW, Nadam, RMSprop
 from .patching import load_ipython_extension as load_ipython_extension
 from .patching import patch_sklearn, unpatch_sklearn
 from .patching import unload_ipython_extension as unload_ipython_extension
@@ -20,10 +20,14 @@ __version__ = _metadata.version("fastbp")
 __all__ = [
     "MLP",
     "SGD",
+    "Adagrad",
     "Adam",
+    "AdamW",
     "DivergenceError",
     "GradientCheck",
     "History",
+    "Nadam",
+    "RMSprop",
     "check_gradients",
     "from_sklearn",
     "functional",

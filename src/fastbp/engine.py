@@ -116,8 +116,13 @@ class Steps:
         self.rules = np.tile(numbers, (team.members, 1))
         self.work = self.plan.work(network.dtype)
         self.sums = np.zeros(self.plan.sums_size)
-        stores = batch > BLOCK_ROWS or numbers[update.RULE] == update.GRADIENT
+        stores = batch > BLOCK_ROWS or numbers[update.RULE] == update.GRADIENT or numbers[update.MAX_NORM] != 0
         self.gradient = np.zeros(network.size if stores else 0, network.dtype)
+
+    def drop(self, rates, key):
+        """From now on drop hidden units at these rates, one a layer; what is dropped follows from the key, two 32-bit words."""
+        self.plan.layers["dropout"][:-1] = rates
+        self.plan.job[0]["key0"], self.plan.job[0]["key1"] = key
 
     def run(self, order, done):
         """Steps over the samples `order`, after `done` earlier ones.
@@ -171,6 +176,7 @@ class Steps:
     def _part_of_step(self, order, at, unfinished):
         """Tell the kernels whether the piece of `order` from `at` on is a part of a step that several calls make."""
         rules, first = self.rules, at // self.batch * self.batch
+        self.plan.job[0]["row"] = at - first
         rules[:, update.RESUMED], rules[:, update.UNFINISHED] = at > first, unfinished
         partial = at > first or unfinished
         rules[:, update.TOTAL] = self.samples.weight_of(order[first : first + self.batch]) if partial else 0
@@ -181,10 +187,10 @@ def work_of(network, rows):
     return 3 * rows * network.size
 
 
-def loss_and_gradient(network, params, samples, l2, n_threads=None, make_steps=Steps):
-    """The loss, penalty included, and its gradient, flat like the parameters."""
+def loss_and_gradient(network, params, samples, l2, n_threads=None, l1=0.0, make_steps=Steps):
+    """The loss, penalties included, and its gradient, flat like the parameters."""
     numbers = np.zeros(update.STEP_SIZE)
-    numbers[update.RULE], numbers[update.L2] = update.GRADIENT, l2
+    numbers[update.RULE], numbers[update.L2], numbers[update.L1] = update.GRADIENT, l2, l1
     with Team(team_size(n_threads, work_of(network, samples.n))) as team:
         nothing = np.zeros(0, network.dtype)
         steps = make_steps(network, params, nothing, samples, samples.n, numbers, team, [team.members])

@@ -39,6 +39,7 @@ def check_gradients(
     y: ArrayLike,
     *,
     l2: float = 0.0,
+    l1: float = 0.0,
     sample_weight: ArrayLike | None = None,
     epsilon: float = 1e-5,
     per_array: int = 200,
@@ -53,8 +54,8 @@ def check_gradients(
     X : array_like (n_samples, n_in)
     y : array_like
         Targets, as for ``net.fit``.
-    l2 : float, default 0
-        Penalty, as for ``net.fit``.
+    l2, l1 : float, default 0
+        Penalties, as for ``net.fit``. At a weight of 0 that of `l1` has no derivative to compare with.
     sample_weight : array_like (n_samples,), optional
     epsilon : float, default 1e-5
         Half the step of the difference: near the cube root of float64's precision, where rounding and curvature balance.
@@ -72,19 +73,20 @@ def check_gradients(
     Raises
     ------
     ValueError, TypeError
-        As ``net.fit`` for bad X, y, sample_weight or l2.
+        As ``net.fit`` for bad X, y, sample_weight, l2 or l1.
     """
     epsilon, per_array = check_number("epsilon", epsilon, above=0), check_count("per_array", per_array)
     net = net.astype("float64")
     rng = np.random.default_rng(seed)
-    _, *gradients = net.loss_and_gradients(X, y, l2=l2, sample_weight=sample_weight)
+    _, *gradients = net.loss_and_gradients(X, y, l2=l2, l1=l1, sample_weight=sample_weight)
+    penalties = {"l2": l2, "l1": l1}
     layers: list[tuple[float, float]] = []
     checked = 0
     for parameters in zip(zip(net.weights, gradients[0], strict=True), zip(net.biases, gradients[1], strict=True), strict=True):
         errors = []
         for values, gradient in parameters:
             picked = rng.permutation(values.size)[:per_array]
-            differences = [_difference(net, values, i, epsilon, X, y, l2, sample_weight) for i in picked]
+            differences = [_difference(net, values, i, epsilon, X, y, penalties, sample_weight) for i in picked]
             exact = gradient.ravel()[picked]
             scale = np.maximum(np.maximum(abs(exact), np.abs(differences)), 1e-3 * abs(gradient).max() + np.finfo(float).tiny)
             errors.append(float((abs(exact - differences) / scale).max()))
@@ -93,11 +95,11 @@ def check_gradients(
     return GradientCheck(max(max(e) for e in layers), tuple(layers), checked)
 
 
-def _difference(net, values, i, epsilon, X, y, l2, sample_weight):
+def _difference(net, values, i, epsilon, X, y, penalties, sample_weight):
     place = np.unravel_index(i, values.shape)
     kept, losses = values[place], []
     for step in (epsilon, -epsilon):
         values[place] = kept + step
-        losses.append(net.loss(X, y, l2=l2, sample_weight=sample_weight))
+        losses.append(net.loss(X, y, sample_weight=sample_weight, **penalties))
     values[place] = kept
     return (losses[0] - losses[1]) / (2 * epsilon)

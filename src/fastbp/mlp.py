@@ -15,7 +15,8 @@ from .history import History
 from .inference import Inference
 from .initializers import initial_weights
 from .kernels.plan import aligned_zeros
-from .optimizers import SGD, Adam
+from .names import dropout_rates
+from .optimizers import SGD, Optimizer
 from .team import Team, team_sizes
 from .training import Course
 from .validation import check_count, check_flag, check_inputs, check_number, check_targets, check_weight
@@ -57,7 +58,11 @@ class MLP(Inference):
     dtype : "float32" or "float64", default "float32"
         Of the parameters and of all arithmetic.
     seed : int or None, default 0
-        Of the initial weights and the shuffles. The same seed gives the same net, shuffles and bits; None draws a fresh one.
+        Of the initial weights, the shuffles and dropout. The same seed gives the same net, shuffles and bits; None draws a
+        fresh one.
+    dropout : float or sequence of float, default 0
+        Rate, in [0, 1), at which `fit` drops units of the hidden layers, one rate or one a layer. What is kept is divided by
+        1 - rate, so that `predict` and all else use the net as it is. The losses of a fit are those of the thinned net.
     label_smoothing : float, default 0
         In [0, 1], for the cross-entropies: targets t are taken as (1 - s) t + s / k, with k classes, two for each output of
         "binary_cross_entropy" (Szegedy et al., *Rethinking the Inception Architecture for Computer Vision*, 2016; as in
@@ -68,19 +73,19 @@ class MLP(Inference):
     ----------
     weights, biases : sequences of ndarray (n_in, n_out) and (n_out,), one a layer
         The net's own memory: writing into an array changes the net.
-    widths, hidden, output, loss_name, dtype, label_smoothing
+    widths, hidden, output, loss_name, dtype, label_smoothing, dropout
         As given, names filled in; ``loss_name`` is "custom" for a callable.
     loss_function : callable or None
         The loss, if it is a callable.
     history_ : History or None
         Of the last fit.
-    optimizer_ : SGD, Adam or None
+    optimizer_ : optimizer or None
         That of the last fit: ``net.fit(X, y, optimizer=net.optimizer_)`` goes on with it.
 
     Raises
     ------
     ValueError, TypeError
-        For a width below 1, a name that is not known, or a loss that does not go with the output.
+        For a width below 1, a name that is not known, a loss that does not go with the output, or a rate outside [0, 1).
 
     Examples
     --------
@@ -102,13 +107,19 @@ class MLP(Inference):
         dtype: DTypeLike = "float32",
         seed: int | None = 0,
         label_smoothing: float = 0.0,
+        dropout: float | Sequence[float] = 0.0,
     ) -> None:
         super().__init__(widths, hidden, output, loss, dtype, label_smoothing)
-        self._rng = np.random.default_rng(seed if seed is None else check_count("seed", seed, least=0))
+        self.dropout = dropout_rates(dropout, len(self.hidden))
+        if any(self.dropout) and self.loss_function is not None:
+            raise ValueError("dropout cannot be used with a callable as loss, which is called on the outputs of the whole net")
+        seeds = np.random.SeedSequence(seed if seed is None else check_count("seed", seed, least=0))
+        self._rng = np.random.default_rng(seeds)
+        self._dropout_key = tuple(seeds.spawn(1)[0].generate_state(2).tolist())
         for view in self.weights:
             view[...] = initial_weights(init, self._rng, view.shape, self.dtype)
         self._steps_done = 0
-        self.optimizer_: SGD | Adam | None = None
+        self.optimizer_: Optimizer | None = None
         self.history_: History | None = None
 
     def fit(
@@ -117,8 +128,11 @@ class MLP(Inference):
         y: ArrayLike,
         epochs: int = 300,
         batch_size: int | None = 25,
-        optimizer: SGD | Adam = SGD(0.1),  # noqa: B008 - a frozen value
+        optimizer: Optimizer = SGD(0.1),  # noqa: B008 - a frozen value
         l2: float = 0.0,
+        l1: float = 0.0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
         shuffle: bool = True,
         X_val: ArrayLike | None = None,
         y_val: ArrayLike | None = None,
@@ -143,10 +157,17 @@ class MLP(Inference):
             Passes over the samples, at most.
         batch_size : int or None, default 25
             Samples a step; the last batch of an epoch may be smaller. None takes all samples at once.
-        optimizer : SGD or Adam, default SGD(0.1)
+        optimizer : SGD, Adam, AdamW, Nadam, RMSprop or Adagrad, default SGD(0.1)
             Its state is kept in the net from one fit to the next, until an optimizer of another kind is given.
         l2 : float, default 0
             Penalty 1/2 l2 sum(W**2), weights only, part of the loss and of its gradient.
+        l1 : float, default 0
+            Penalty l1 sum(abs(W)), likewise; its derivative at a weight of 0 is taken as 0.
+        clip_value : float, optional
+            Positive. Derivatives are cut to [-clip_value, clip_value], penalties included.
+        clip_norm : float, optional
+            Positive. After that, a gradient whose norm over all weights and biases is larger is scaled down to it: times
+            clip_norm / (norm + 1e-6), as PyTorch's ``clip_grad_norm_``. Costs a pass over the gradient.
         shuffle : bool, default True
             A new random order each epoch.
         X_val, y_val : array_like, optional
@@ -194,8 +215,8 @@ class MLP(Inference):
         validation = None if X_val is None else self._samples(X_val, y_val, None, "X_val", "y_val")
         epochs = check_count("epochs", epochs)
         batch = samples.n if batch_size is None else min(check_count("batch_size", batch_size), samples.n)
-        if not isinstance(optimizer, SGD | Adam):
-            raise TypeError(f"optimizer must be a fastbp.SGD or fastbp.Adam, got {optimizer!r}")
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer must be a fastbp.SGD, Adam, AdamW, Nadam, RMSprop or Adagrad, got {optimizer!r}")
         if patience is not None:
             patience = check_count("patience", patience)
         each = (callbacks,) if callable(callbacks) or not np.iterable(callbacks) else tuple(callbacks)
@@ -206,6 +227,11 @@ class MLP(Inference):
             check_flag(name, flag)
         numbers = optimizer.numbers()
         numbers[engine.update.L2] = check_number("l2", l2, least=0)
+        numbers[engine.update.L1] = check_number("l1", l1, least=0)
+        if clip_value is not None:
+            numbers[engine.update.CLIP] = check_number("clip_value", clip_value, above=0)
+        if clip_norm is not None:
+            numbers[engine.update.MAX_NORM] = check_number("clip_norm", clip_norm, above=0)
         sizes = team_sizes(n_threads, engine.work_of(self._network, batch))
         if self.loss_function is not None:
             rows = min(batch, custom.CHECKED_ROWS)
@@ -240,12 +266,14 @@ class MLP(Inference):
             weight = weigh_classes(class_weight, labels, targets, weight, max(2, n_out), self.dtype)
         return Samples(X, targets, labels, weight, self.dtype)
 
-    def loss(self, X: ArrayLike, y: ArrayLike, l2: float = 0.0, sample_weight: ArrayLike | None = None) -> float:
+    def loss(
+        self, X: ArrayLike, y: ArrayLike, l2: float = 0.0, sample_weight: ArrayLike | None = None, l1: float = 0.0
+    ) -> float:
         """The mean loss over the samples, penalty included.
 
         Parameters
         ----------
-        X, y, l2, sample_weight
+        X, y, l2, sample_weight, l1
             As for ``fit``.
 
         Returns
@@ -257,8 +285,9 @@ class MLP(Inference):
         ValueError, TypeError
             As for ``fit``.
         """
-        samples, l2 = self._samples(X, y, sample_weight), check_number("l2", l2, least=0)
+        samples, l2, l1 = self._samples(X, y, sample_weight), check_number("l2", l2, least=0), check_number("l1", l1, least=0)
         penalty = l2 and l2 / 2 * sum(float(np.sum(np.square(w, dtype=np.float64))) for w in self.weights)
+        penalty += l1 and l1 * sum(float(np.sum(np.abs(w), dtype=np.float64)) for w in self.weights)
         return custom.mean_loss(self.loss_function, self._network, self._parameters, samples) + penalty
 
     def loss_and_gradients(
@@ -268,12 +297,13 @@ class MLP(Inference):
         l2: float = 0.0,
         sample_weight: ArrayLike | None = None,
         n_threads: int | None = None,
+        l1: float = 0.0,
     ) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
         """The loss and its gradient, with all samples as one batch; the net is left as it is.
 
         Parameters
         ----------
-        X, y, l2, sample_weight, n_threads
+        X, y, l2, sample_weight, n_threads, l1
             As for ``fit``.
 
         Returns
@@ -287,9 +317,9 @@ class MLP(Inference):
         ValueError, TypeError
             As for ``fit``.
         """
-        samples, l2 = self._samples(X, y, sample_weight), check_number("l2", l2, least=0)
+        samples, l2, l1 = self._samples(X, y, sample_weight), check_number("l2", l2, least=0), check_number("l1", l1, least=0)
         make_steps = custom.steps_of(self.loss_function)
-        loss, flat = engine.loss_and_gradient(self._network, self._parameters, samples, l2, n_threads, make_steps)
+        loss, flat = engine.loss_and_gradient(self._network, self._parameters, samples, l2, n_threads, l1, make_steps)
         like = copy.copy(self)
         like._restore(flat)
         return loss, list(like.weights), list(like.biases)

@@ -1,5 +1,7 @@
 """The names users write, and the kernels' codes for them."""
 
+import numpy as np
+
 from .kernels import output as output_codes
 from .kernels.activations import ACTIVATIONS
 from .validation import check_number, known
@@ -41,6 +43,16 @@ def hidden_names(hidden, n_hidden, argument="hidden"):
         names = [hidden] * n_hidden
     names = [known(argument, name, HIDDEN) for name in names]
     return tuple("sigmoid" if name == "logistic" else name for name in names)
+
+
+def dropout_rates(dropout, n_hidden):
+    """One rate a hidden layer."""
+    if not np.iterable(dropout) or isinstance(dropout, str | bytes):
+        return (check_number("dropout", dropout, least=0, below=1),) * n_hidden
+    rates = tuple(dropout)
+    if len(rates) != n_hidden:
+        raise ValueError(f"dropout must be one rate, or one for each of the {n_hidden} hidden layers, got {len(rates)}")
+    return tuple(check_number(f"dropout[{i}]", rate, least=0, below=1) for i, rate in enumerate(rates))
 
 
 def loss_name(loss, output, n_out):

@@ -99,3 +99,180 @@ class Adam:
         step[update.RULE], step[update.LR], step[update.EPSILON] = self.rule, self.lr, self.epsilon
         step[update.BETA_1], step[update.BETA_2] = self.beta_1, self.beta_2
         return step
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay: besides Adam's step the weights shrink, W *= 1 - lr * weight_decay.
+
+    Biases do not decay. Loshchilov and Hutter, *Decoupled weight decay regularization*, 2019. As in PyTorch epsilon is inside
+    the bias correction: m / (1 - beta_1**t) over sqrt(v / (1 - beta_2**t)) + epsilon.
+
+    Parameters
+    ----------
+    lr : float, default 1e-3
+        Learning rate, positive.
+    beta_1, beta_2 : float, default 0.9 and 0.999
+        Decay of the two means, in [0, 1).
+    epsilon : float, default 1e-8
+        Positive.
+    weight_decay : float, default 1e-2
+        At least 0.
+
+    Raises
+    ------
+    ValueError
+        If a number is outside its range.
+    TypeError
+        If a number is not one.
+    """
+
+    weight_decay: float = 1e-2
+
+    rule = update.ADAMW
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_number("weight_decay", self.weight_decay, least=0)
+
+    def numbers(self):
+        """What the update kernel reads: see kernels/update.py."""
+        step = super().numbers()
+        step[update.DECAY] = self.weight_decay
+        return step
+
+
+@dataclass(frozen=True)
+class Nadam(Adam):
+    """Adam with Nesterov's look-ahead: Dozat, *Incorporating Nesterov momentum into Adam*, 2016.
+
+    mu_t = beta_1 (1 - 0.96**(t * momentum_decay) / 2) is the momentum of step t and P_t the product of all up to it;
+    W -= lr ((1 - mu_t) / (1 - P_t) dW + mu_{t+1} / (1 - P_{t+1}) m) / (sqrt(v / (1 - beta_2**t)) + epsilon), as in PyTorch.
+
+    Parameters
+    ----------
+    lr : float, default 2e-3
+        Learning rate, positive.
+    beta_1, beta_2 : float, default 0.9 and 0.999
+        Decay of the two means, in [0, 1).
+    epsilon : float, default 1e-8
+        Positive.
+    momentum_decay : float, default 4e-3
+        At least 0: how fast the momentum comes to beta_1.
+
+    Raises
+    ------
+    ValueError
+        If a number is outside its range.
+    TypeError
+        If a number is not one.
+    """
+
+    lr: float = 2e-3
+    momentum_decay: float = 4e-3
+
+    rule = update.NADAM
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_number("momentum_decay", self.momentum_decay, least=0)
+
+    def numbers(self):
+        """What the update kernel reads: see kernels/update.py."""
+        step = super().numbers()
+        step[update.DECAY] = self.momentum_decay
+        return step
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """RMSprop: steps divided by the root of a running mean of the gradient's square.
+
+    v = rho v + (1 - rho) dW**2;  u = dW / (sqrt(v) + epsilon);  W -= lr u, or with momentum b = momentum b + u, W -= lr b
+    (Tieleman and Hinton, *Lecture 6.5*, 2012; the form of PyTorch). Centred, the square of the gradient's own running mean is
+    taken off v (Graves, *Generating sequences with recurrent neural networks*, 2013).
+
+    Parameters
+    ----------
+    lr : float, default 1e-2
+        Learning rate, positive.
+    rho : float, default 0.99
+        Decay of the mean, in [0, 1): PyTorch's alpha.
+    epsilon : float, default 1e-8
+        Positive.
+    momentum : float, default 0
+        In [0, 1).
+    centered : bool, default False
+
+    Raises
+    ------
+    ValueError
+        If a number is outside its range.
+    TypeError
+        If a number is not one.
+    """
+
+    lr: float = 1e-2
+    rho: float = 0.99
+    epsilon: float = 1e-8
+    momentum: float = 0.0
+    centered: bool = False
+
+    def __post_init__(self):
+        check_number("lr", self.lr, above=0)
+        check_number("rho", self.rho, least=0, below=1)
+        check_number("epsilon", self.epsilon, above=0)
+        check_number("momentum", self.momentum, least=0, below=1)
+        check_flag("centered", self.centered)
+
+    @property
+    def rule(self):
+        return update.RMSPROP_MOMENTUM if self.momentum or self.centered else update.RMSPROP
+
+    def numbers(self):
+        """What the update kernel reads: see kernels/update.py."""
+        step = np.zeros(update.STEP_SIZE)
+        step[update.RULE], step[update.LR], step[update.EPSILON] = self.rule, self.lr, self.epsilon
+        step[update.BETA_1], step[update.BETA_2], step[update.CENTERED] = self.momentum, self.rho, self.centered
+        return step
+
+
+@dataclass(frozen=True)
+class Adagrad:
+    """Adagrad: steps divided by the root of the sum of the gradient's squares so far.
+
+    v += dW**2;  W -= lr dW / (sqrt(v) + epsilon) (Duchi, Hazan and Singer, *Adaptive subgradient methods*, 2011; the form of
+    PyTorch).
+
+    Parameters
+    ----------
+    lr : float, default 1e-2
+        Learning rate, positive.
+    epsilon : float, default 1e-10
+        Positive.
+
+    Raises
+    ------
+    ValueError
+        If a number is outside its range.
+    TypeError
+        If a number is not one.
+    """
+
+    lr: float = 1e-2
+    epsilon: float = 1e-10
+
+    rule = update.ADAGRAD
+
+    def __post_init__(self):
+        check_number("lr", self.lr, above=0)
+        check_number("epsilon", self.epsilon, above=0)
+
+    def numbers(self):
+        """What the update kernel reads: see kernels/update.py."""
+        step = np.zeros(update.STEP_SIZE)
+        step[update.RULE], step[update.LR], step[update.EPSILON] = self.rule, self.lr, self.epsilon
+        return step
+
+
+Optimizer = SGD | Adam | RMSprop | Adagrad  # AdamW and Nadam are kinds of Adam

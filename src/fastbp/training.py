@@ -38,6 +38,7 @@ class Course:
         net, history = self.net, self.history
         make_steps = steps_of(net.loss_function)
         steps = make_steps(net._network, net._parameters, net._state, self.samples, batch, numbers, team, sizes)
+        steps.drop(net.dropout, net._dropout_key)
         try:
             with closing(Progress(epochs, progress)) as bar:
                 while history.stopped_by is None:

@@ -1,0 +1,66 @@
+"""The whole gradient's norm kept below a limit: between the pass that writes it out and the one that applies it.
+
+g times min(1, limit / (norm + 1e-6)), as PyTorch's ``clip_grad_norm_`` (Pascanu, Mikolov and Bengio, *On the difficulty of
+training recurrent neural networks*, 2013). The squares are added up in float64, in an order that depends on neither threads nor
+vector width.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .jit import section
+from .memory import load_masked, load_vector, pointer
+from .plan import CHUNK
+from .simd import I1, I64
+from .team import barrier, share
+from .update import APPLYING, MAX_NORM, SCALE
+
+SUMS = 16  # that a chunk is shared out to in turn: as one LLVM vector, which every processor cuts to its own width
+
+
+@intrinsic
+def _square_sum(typingctx, array, first, n):
+    """The sum of the squares of array[first : first + n] in float64."""
+
+    def codegen(context, b, signature, args):
+        count, kind = ir.Constant(I64, SUMS), ir.VectorType(ir.DoubleType(), SUMS)
+        start = pointer(context, b, signature.args[0], args[0], args[1], args[2])
+        slot = cgutils.alloca_once_value(b, ir.Constant(kind, [0.0] * SUMS))
+
+        def add_squares(x):
+            x = x if isinstance(x.type.element, ir.DoubleType) else b.fpext(x, kind)
+            b.store(b.fadd(b.load(slot), b.fmul(x, x)), slot)
+
+        rest = b.srem(args[2], count)
+        whole = b.sub(args[2], rest)
+        with cgutils.for_range_slice(b, I64(0), whole, count) as (k, _):
+            add_squares(load_vector(b, b.gep(start, [k]), SUMS).value)
+        mask = ir.Constant(ir.VectorType(I1, SUMS), ir.Undefined)
+        for lane in range(SUMS):
+            mask = b.insert_element(mask, b.icmp_signed("<", I64(lane), rest), I64(lane))
+        add_squares(load_masked(b, b.gep(start, [whole]), SUMS, mask))
+        sums, total = b.load(slot), ir.Constant(ir.DoubleType(), 0.0)
+        for lane in range(SUMS):
+            total = b.fadd(total, b.extract_element(sums, I64(lane)))
+        return total
+
+    return types.float64(array, types.int64, types.int64), codegen
+
+
+@section
+def limit_norm(gradient, sums, at, step, sync, member, members, meeting):
+    """Find the scale that keeps the norm below the limit, with partial sums in sums[at:]; what follows applies the gradient."""
+    chunks = (gradient.size + CHUNK - 1) // CHUNK
+    meeting = barrier(sync, members, meeting)
+    for c in range(share(chunks, member, members), share(chunks, member + 1, members)):
+        sums[at + c] = _square_sum(gradient, c * CHUNK, min(CHUNK, gradient.size - c * CHUNK))
+    meeting = barrier(sync, members, meeting)
+    total = 0.0
+    for c in range(chunks):
+        total += sums[at + c]
+    scale = step[MAX_NORM] / (total**0.5 + 1e-6)
+    step[SCALE] = 1.0 if scale > 1.0 else scale
+    step[APPLYING] = 1
+    return meeting
