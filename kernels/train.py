@@ -14,7 +14,7 @@ from .output import output_column, smooth
 from .simd import lanes
 from .team import NOT_FINITE, SEEN, STOPPING, UPDATED, barrier, share, stop_asked
 from .tile import VECTORS
-from .update import ADD, BEFORE, L1, L2, MAX_NORM, MORE, REGARDLESS, RESUMED, TOTAL, UNFINISHED, begin_step
+from .update import ADD, BEFORE, L1, L2, LR, MAX_NORM, MORE, REGARDLESS, RESUMED, TOTAL, UNFINISHED, begin_step
 
 
 @section
@@ -126,8 +126,8 @@ def _upwards(work, params, layers, job, sample, step_number, rows, sync, member,
 
 @entry
 def train(
-    params, state, gradient, work, sums, losses, layers, jobs, source, targets, labels, sample_weight, order, rules, sync,
-    member, members,
+    params, state, gradient, work, sums, losses, layers, jobs, source, targets, labels, sample_weight, order, rules, rates,
+    sync, member, members,
 ):  # fmt: skip
     """Run ``losses.size`` steps over the samples in `order`, `batch` of them a step.
 
@@ -135,6 +135,7 @@ def train(
     layers, jobs : see plan.py
     source, targets : flat arrays of the net's dtype; labels : int64; sample_weight : the net's dtype
     rules : float64 (members, STEP_SIZE), see update.py; `jobs[0].done` steps have been made before
+    rates : float64 (steps,), the learning rate of each step; empty where it is the rules' throughout
     sync : see team.py. Stops early, before a step's update, when its loss is not finite (unless REGARDLESS), and after a step
     when asked to.
     """
@@ -146,6 +147,8 @@ def train(
         first = s * job.batch
         end = min(order.size, first + job.batch)
         total = step[TOTAL] if step[TOTAL] != 0.0 else weight_of(job, sample_weight, order, first, end - first)
+        if rates.size > 0:
+            step[LR] = rates[s]
         begin_step(step, job.done + s + 1, total)
         loss, tiles = step[BEFORE], 0
         for start in range(first, end, job.block):

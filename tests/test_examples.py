@@ -151,3 +151,14 @@ def test_numpy_loops(capfd):
     assert capfd.readouterr().out.count(" x |") == 3
     losses = numpy_loops.two_two_two_after(*numpy_loops.two_two_two(), 2)
     assert [f"{loss:.10f}" for loss in losses] == ["0.2983711088", "0.2910277737"]
+
+
+def test_one_cycle(tmp_path):
+    import one_cycle
+
+    result = one_cycle.main(["--out", str(tmp_path)])
+    assert result["one_cycle"][-1] >= 0.96
+    assert result["stream"] >= 0.9
+    assert max(result["history"].learning_rate) == pytest.approx(result["found"].suggestion, rel=1e-3)
+    assert len(result["table"].read_text(encoding="utf-8").splitlines()) == 1 + result["history"].n_epochs
+    assert is_png(result["picture"])

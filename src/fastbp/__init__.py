@@ -3,7 +3,7 @@
 from importlib import import_module as _import_module
 from importlib import metadata as _metadata
 
-from . import graph
+from . import callbacks, graph, schedules
 from .conversion import from_sklearn
 from .gradcheck import GradientCheck, check_gradients
 from .history import DivergenceError, History
@@ -12,6 +12,7 @@ from .optimizers import SGD, Adagrad, Adam, AdamW, Nadam, RMSprop
 from .patching import load_ipython_extension as load_ipython_extension
 from .patching import patch_sklearn, unpatch_sklearn
 from .patching import unload_ipython_extension as unload_ipython_extension
+from .range_test import RangeTest, lr_find
 from .saving import load
 from .warmup import warmup
 
@@ -28,12 +29,16 @@ __all__ = [
     "History",
     "Nadam",
     "RMSprop",
+    "RangeTest",
+    "callbacks",
     "check_gradients",
     "from_sklearn",
     "functional",
     "graph",
     "load",
+    "lr_find",
     "patch_sklearn",
+    "schedules",
     "unpatch_sklearn",
     "warmup",
 ]

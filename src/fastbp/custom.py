@@ -51,7 +51,7 @@ class CustomSteps(engine.Steps):
     def run(self, order, done):
         """See `Steps.run`. Where the function raises, `failure` holds its error, and the steps before it are made."""
         losses, steps, stopped = [np.zeros(0)], 0, False
-        self.failure = None
+        self.failure, rates = None, self.rates
         for first in range(0, len(order), self.batch):
             index = order[first : first + self.batch]
             a = np.empty((len(index), self.n_out), self.params.dtype)
@@ -67,11 +67,13 @@ class CustomSteps(engine.Steps):
                 break
             self.samples.targets.array[index] = derivative
             self.rules[:, update.BEFORE] = loss
+            self.rates = rates[steps : steps + 1]
             here, made, stopped = super().run(index, done + steps)
             losses.append(here)
             steps += made
             if stopped or not made:
                 break
+        self.rates = rates
         return np.concatenate(losses), steps, stopped
 
     def _part_of_step(self, order, at, unfinished):

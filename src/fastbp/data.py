@@ -79,6 +79,14 @@ class Samples:
             return float(len(index))
         return float(np.cumsum(self.weight[index], dtype=np.float64)[-1])
 
+    def weights_of_batches(self, order, batch):
+        """The weight of each batch along `order` in a mean over all: its samples', or their number."""
+        if self.weight is not None:
+            return np.add.reduceat(self.weight[order], np.arange(0, len(order), batch), dtype=np.float64)
+        weights = np.full(-(-len(order) // batch), float(batch))
+        weights[-1] = len(order) - batch * (len(weights) - 1)
+        return weights
+
     def staged(self, index):
         """The samples `index`, converted to the net's dtype."""
         part = object.__new__(Samples)

@@ -104,12 +104,15 @@ class Steps:
     ----------
     failure : Exception or None
         Raised by a loss of the caller's own in the last run, which then stopped.
+    rates : ndarray of float64
+        The learning rate of each step of the next run; empty where it is that of `numbers`.
     """
 
     failure: Exception | None = None
 
     def __init__(self, network, params, state, samples, batch, numbers, team, sizes):
         self.params, self.state, self.samples, self.batch, self.team = params, state, samples, batch, team
+        self.room, self.rates = batch, np.zeros(0)
         self.plan = network.plan(min(batch, BLOCK_ROWS), team.members)
         self.plan.job[0]["batch"] = batch
         self.pace = network.pace(sizes, work_of(network, batch))
@@ -123,6 +126,14 @@ class Steps:
         """From now on drop hidden units at these rates, one a layer; what is dropped follows from the key, two 32-bit words."""
         self.plan.layers["dropout"][:-1] = rates
         self.plan.job[0]["key0"], self.plan.job[0]["key1"] = key
+
+    def take(self, samples):
+        """Turn to other samples, all of them as one batch. Returns False where the buffers are too small for that."""
+        if samples.n > self.room:
+            return False
+        self.samples, self.batch = samples, samples.n
+        self.plan.job[0]["batch"] = samples.n
+        return True
 
     def run(self, order, done):
         """Steps over the samples `order`, after `done` earlier ones.
@@ -139,7 +150,7 @@ class Steps:
         losses, steps, at = [], 0, 0
         for samples, part, unfinished in self.samples.pieces(order, self.batch):
             self._part_of_step(order, at, unfinished)
-            here, made, failed, stopped = self._piece(samples, part, done + steps)
+            here, made, failed, stopped = self._piece(samples, part, done, steps)
             steps, at = steps + made, at + len(part)
             self.rules[:, update.BEFORE] = here[0] if unfinished and len(here) else 0
             if failed or not unfinished:
@@ -148,20 +159,24 @@ class Steps:
                 return np.concatenate([np.zeros(0), *losses]), steps, stopped
         return np.concatenate(losses), steps, False
 
-    def _piece(self, samples, order, done):
-        """Steps over samples that lie where a kernel can read them, in as many calls as the pace asks for."""
+    def _piece(self, samples, order, done, before):
+        """Steps over samples that lie where a kernel can read them, in as many calls as the pace asks for.
+
+        `done` steps were made before this run, `before` in this run.
+        """
         losses = np.zeros(-(-len(order) // self.batch))
         job, arrays = self.plan.job[0], samples.describe(self.plan.job[0])
         seen, stopped, failed = 0, False, False
         while seen < len(losses) and not (stopped or failed):
             members, steps = self.pace.next(len(losses) - seen)
             part, here = order[seen * self.batch : (seen + steps) * self.batch], losses[seen : seen + steps]
-            job["done"] = done + seen
+            rates = self.rates[before + seen : before + seen + steps]
+            job["done"] = done + before + seen
 
-            def call(member, members, part=part, here=here):
+            def call(member, members, part=part, here=here, rates=rates):
                 train_kernel.train(
                     self.params, self.state, self.gradient, self.work, self.sums, here, self.plan.layers, self.plan.job,
-                    *arrays, part, self.rules, self.team.sync, member, members,
+                    *arrays, part, self.rules, rates, self.team.sync, member, members,
                 )  # fmt: skip
 
             self.team.start(members)

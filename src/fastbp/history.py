@@ -15,24 +15,38 @@ class History:
         Loss on the validation set after each epoch, without penalty; empty without a validation set.
     batch_loss : list of float
         Loss of every step, before its update, penalty included.
+    learning_rate : list of float
+        Of every step.
     n_epochs : int
         Whole epochs done.
+    n_samples : int
+        Samples trained on, counted each time.
+    has_validation : bool
+        Whether there is a validation set.
     best_epoch : int or None
         Epoch (from 0) of the lowest monitored loss, where `patience` was given.
     stopped_by : str or None
-        "epochs" (all done), "patience", "callback", "interrupt" (Ctrl-C), "divergence" or "loss" (a callable that raised); None
-        while running.
+        "epochs" (all done), "patience", "callback", "interrupt" (Ctrl-C), "divergence", "loss" (a callable that raised), "error"
+        (of a callback, a schedule or the source of the batches); None while running.
     """
 
     loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     batch_loss: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
+    n_samples: int = 0
+    has_validation: bool = False
     best_epoch: int | None = None
     stopped_by: str | None = None
 
     @property
     def n_epochs(self) -> int:
         return len(self.loss)
+
+    @property
+    def monitored(self) -> float:
+        """The last epoch's validation loss, or its training loss where there is no validation set."""
+        return self.val_loss[-1] if self.has_validation else self.loss[-1]
 
 
 class DivergenceError(ValueError):

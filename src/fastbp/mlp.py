@@ -2,30 +2,24 @@
 
 import copy
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import custom, engine
-from .class_weight import weigh_classes
-from .data import Samples
+from .fitting import Fitting
 from .history import History
-from .inference import Inference
 from .initializers import initial_weights
-from .kernels.plan import aligned_zeros
 from .names import dropout_rates
-from .optimizers import SGD, Optimizer
-from .team import Team, team_sizes
-from .training import Course
-from .validation import check_count, check_flag, check_inputs, check_number, check_targets, check_weight
+from .optimizers import Optimizer
+from .rates import Position
+from .validation import check_count, check_number
 
-Callback = Callable[["MLP", History], object]
 LossFunction = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
 
 
-class MLP(Inference):
+class MLP(Fitting):
     """A dense network trained by back-propagation: a = f(x @ W + b), layer after layer.
 
     Parameters
@@ -120,151 +114,8 @@ class MLP(Inference):
             view[...] = initial_weights(init, self._rng, view.shape, self.dtype)
         self._steps_done = 0
         self.optimizer_: Optimizer | None = None
+        self._position = Position(0)
         self.history_: History | None = None
-
-    def fit(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        epochs: int = 300,
-        batch_size: int | None = 25,
-        optimizer: Optimizer = SGD(0.1),  # noqa: B008 - a frozen value
-        l2: float = 0.0,
-        l1: float = 0.0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        shuffle: bool = True,
-        X_val: ArrayLike | None = None,
-        y_val: ArrayLike | None = None,
-        patience: int | None = None,
-        restore_best: bool = True,
-        sample_weight: ArrayLike | None = None,
-        callbacks: Callback | Sequence[Callback] = (),
-        progress: bool = False,
-        n_threads: int | None = None,
-        class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
-    ) -> History:
-        """Train by minibatch descent, going on from the present weights and optimizer state.
-
-        Parameters
-        ----------
-        X : array_like (n_samples, n_in)
-            Any real dtype and memory layout; converted a batch at a time, never copied whole.
-        y : array_like
-            Integer labels (n_samples,), one-hot or probabilities (n_samples, n_out), 0 or 1 (n_samples,) for one sigmoid
-            output, real (n_samples,) or (n_samples, n_out) for regression, none below 0 for "poisson".
-        epochs : int, default 300
-            Passes over the samples, at most.
-        batch_size : int or None, default 25
-            Samples a step; the last batch of an epoch may be smaller. None takes all samples at once.
-        optimizer : SGD, Adam, AdamW, Nadam, RMSprop or Adagrad, default SGD(0.1)
-            Its state is kept in the net from one fit to the next, until an optimizer of another kind is given.
-        l2 : float, default 0
-            Penalty 1/2 l2 sum(W**2), weights only, part of the loss and of its gradient.
-        l1 : float, default 0
-            Penalty l1 sum(abs(W)), likewise; its derivative at a weight of 0 is taken as 0.
-        clip_value : float, optional
-            Positive. Derivatives are cut to [-clip_value, clip_value], penalties included.
-        clip_norm : float, optional
-            Positive. After that, a gradient whose norm over all weights and biases is larger is scaled down to it: times
-            clip_norm / (norm + 1e-6), as PyTorch's ``clip_grad_norm_``. Costs a pass over the gradient.
-        shuffle : bool, default True
-            A new random order each epoch.
-        X_val, y_val : array_like, optional
-            Validation set, its loss taken after each epoch.
-        patience : int, optional
-            Stop after this many epochs in a row without a lower validation loss (training loss if there is no such set).
-        restore_best : bool, default True
-            With patience, end with the weights of the best epoch.
-        sample_weight : array_like (n_samples,), optional
-            Not negative. Means become weighted means: a batch's loss is sum(w * loss) / sum(w) over its own samples, its
-            gradient exactly that one's; an epoch's loss weighs its batches by their sum(w).
-        callbacks : callable or sequence of callables, default ()
-            Each called as ``callback(net, history)`` after every epoch; True stops.
-        progress : bool, default False
-            Show a progress bar with loss, validation loss and samples a second.
-        n_threads : int, optional
-            Threads; by default as many as pay. The result has the same bits for any number.
-        class_weight : "balanced" or mapping {label: weight}, optional
-            For one class a sample: each sample's weight is multiplied by its class's. "balanced" gives every class that is
-            there the same total weight, n / (k n_c) a sample; labels that a mapping leaves out weigh 1. Of the training samples
-            only: the validation loss is unweighted.
-
-        Returns
-        -------
-        History
-            Also kept as ``history_``.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For bad input, before anything is changed.
-        DivergenceError
-            A ValueError: a loss was NaN or infinite. The net keeps its last finite weights.
-        Exception
-            What a callable as loss raises, with a note of where. The net keeps the weights of the last whole step.
-
-        Warns
-        -----
-        UserWarning
-            On Ctrl-C, which stops within one step and leaves a usable net and history.
-        """
-        samples = self._samples(X, y, sample_weight, class_weight=class_weight)
-        if (X_val is None) != (y_val is None):
-            raise ValueError(f"X_val and y_val go together, got only {'X_val' if y_val is None else 'y_val'}")
-        validation = None if X_val is None else self._samples(X_val, y_val, None, "X_val", "y_val")
-        epochs = check_count("epochs", epochs)
-        batch = samples.n if batch_size is None else min(check_count("batch_size", batch_size), samples.n)
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer must be a fastbp.SGD, Adam, AdamW, Nadam, RMSprop or Adagrad, got {optimizer!r}")
-        if patience is not None:
-            patience = check_count("patience", patience)
-        each = (callbacks,) if callable(callbacks) or not np.iterable(callbacks) else tuple(callbacks)
-        for callback in each:
-            if not callable(callback):
-                raise TypeError(f"callbacks must be callables (net, history), got {callback!r}")
-        for name, flag in (("shuffle", shuffle), ("restore_best", restore_best), ("progress", progress)):
-            check_flag(name, flag)
-        numbers = optimizer.numbers()
-        numbers[engine.update.L2] = check_number("l2", l2, least=0)
-        numbers[engine.update.L1] = check_number("l1", l1, least=0)
-        if clip_value is not None:
-            numbers[engine.update.CLIP] = check_number("clip_value", clip_value, above=0)
-        if clip_norm is not None:
-            numbers[engine.update.MAX_NORM] = check_number("clip_norm", clip_norm, above=0)
-        sizes = team_sizes(n_threads, engine.work_of(self._network, batch))
-        if self.loss_function is not None:
-            rows = min(batch, custom.CHECKED_ROWS)
-            custom.check_function(self.loss_function, self._outputs(samples.x.array[:rows]), samples.y[:rows], self.output)
-        self._prepare(optimizer)
-        self.history_ = history = History()
-        course = Course(self, samples, validation, history, patience, restore_best, each, n_threads)
-        with Team(max(sizes)) as team:
-            course.run(team, sizes, numbers, batch, epochs, shuffle, progress)
-        return history
-
-    def _prepare(self, optimizer):
-        """Make the optimizer's state, unless the last fit left it."""
-        last, self.optimizer_ = self.optimizer_, optimizer
-        if last is None or (type(last), last.rule) != (type(optimizer), optimizer.rule):
-            slots = engine.update.SLOTS[optimizer.rule]
-            self._state, self._steps_done = aligned_zeros(slots * self._parameters.size, self.dtype), 0
-
-    def _samples(self, X, y, sample_weight, x_name="X", y_name="y", class_weight=None):
-        X = check_inputs(x_name, X, self.widths[0], self.dtype)
-        if len(X) == 0:
-            raise ValueError(f"{x_name} must have at least one row, got shape {X.shape}")
-        n_out = self.widths[-1]
-        if self.loss_function is not None:
-            for name, weight in (("sample_weight", sample_weight), ("class_weight", class_weight)):
-                if weight is not None:
-                    raise ValueError(f"{name} cannot be used with a callable as loss, which makes one number of all samples")
-            return custom.CustomSamples(X, y_name, y, n_out, self.dtype)
-        targets, labels = check_targets(y_name, y, len(X), n_out, self.loss_name, self.dtype)
-        weight = check_weight(sample_weight, len(X), self.dtype)
-        if class_weight is not None:
-            weight = weigh_classes(class_weight, labels, targets, weight, max(2, n_out), self.dtype)
-        return Samples(X, targets, labels, weight, self.dtype)
 
     def loss(
         self, X: ArrayLike, y: ArrayLike, l2: float = 0.0, sample_weight: ArrayLike | None = None, l1: float = 0.0

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .kernels import update
+from .rates import Schedule, check_rate, constant_rate
 from .validation import check_flag, check_number
 
 
@@ -17,8 +18,8 @@ class SGD:
 
     Parameters
     ----------
-    lr : float
-        Learning rate, positive.
+    lr : float or Schedule
+        Learning rate, positive, or a schedule of `fastbp.schedules`.
     momentum : float, default 0
         In [0, 1). With 0 no velocity is kept.
     nesterov : bool, default False
@@ -32,12 +33,12 @@ class SGD:
         If a number is not one.
     """
 
-    lr: float = 0.1
+    lr: float | Schedule = 0.1
     momentum: float = 0.0
     nesterov: bool = False
 
     def __post_init__(self):
-        check_number("lr", self.lr, above=0)
+        check_rate("lr", self.lr)
         check_number("momentum", self.momentum, least=0, below=1)
         if check_flag("nesterov", self.nesterov) and self.momentum == 0:
             raise ValueError("nesterov=True needs a momentum above 0, got momentum=0")
@@ -51,7 +52,7 @@ class SGD:
     def numbers(self):
         """What the update kernel reads: see kernels/update.py."""
         step = np.zeros(update.STEP_SIZE)
-        step[update.RULE], step[update.LR], step[update.BETA_1] = self.rule, self.lr, self.momentum
+        step[update.RULE], step[update.LR], step[update.BETA_1] = self.rule, constant_rate(self.lr), self.momentum
         return step
 
 
@@ -65,8 +66,8 @@ class Adam:
 
     Parameters
     ----------
-    lr : float, default 1e-3
-        Learning rate, positive.
+    lr : float or Schedule, default 1e-3
+        Learning rate, positive, or a schedule of `fastbp.schedules`.
     beta_1, beta_2 : float, default 0.9 and 0.999
         Decay of the two means, in [0, 1).
     epsilon : float, default 1e-8
@@ -80,7 +81,7 @@ class Adam:
         If a number is not one.
     """
 
-    lr: float = 1e-3
+    lr: float | Schedule = 1e-3
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
@@ -88,7 +89,7 @@ class Adam:
     rule = update.ADAM
 
     def __post_init__(self):
-        check_number("lr", self.lr, above=0)
+        check_rate("lr", self.lr)
         check_number("beta_1", self.beta_1, least=0, below=1)
         check_number("beta_2", self.beta_2, least=0, below=1)
         check_number("epsilon", self.epsilon, above=0)
@@ -96,7 +97,7 @@ class Adam:
     def numbers(self):
         """What the update kernel reads: see kernels/update.py."""
         step = np.zeros(update.STEP_SIZE)
-        step[update.RULE], step[update.LR], step[update.EPSILON] = self.rule, self.lr, self.epsilon
+        step[update.RULE], step[update.LR], step[update.EPSILON] = self.rule, constant_rate(self.lr), self.epsilon
         step[update.BETA_1], step[update.BETA_2] = self.beta_1, self.beta_2
         return step
 
@@ -110,8 +111,8 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    lr : float, default 1e-3
-        Learning rate, positive.
+    lr : float or Schedule, default 1e-3
+        Learning rate, positive, or a schedule of `fastbp.schedules`.
     beta_1, beta_2 : float, default 0.9 and 0.999
         Decay of the two means, in [0, 1).
     epsilon : float, default 1e-8
@@ -151,8 +152,8 @@ class Nadam(Adam):
 
     Parameters
     ----------
-    lr : float, default 2e-3
-        Learning rate, positive.
+    lr : float or Schedule, default 2e-3
+        Learning rate, positive, or a schedule of `fastbp.schedules`.
     beta_1, beta_2 : float, default 0.9 and 0.999
         Decay of the two means, in [0, 1).
     epsilon : float, default 1e-8
@@ -168,7 +169,7 @@ class Nadam(Adam):
         If a number is not one.
     """
 
-    lr: float = 2e-3
+    lr: float | Schedule = 2e-3
     momentum_decay: float = 4e-3
 
     rule = update.NADAM
@@ -194,8 +195,8 @@ class RMSprop:
 
     Parameters
     ----------
-    lr : float, default 1e-2
-        Learning rate, positive.
+    lr : float or Schedule, default 1e-2
+        Learning rate, positive, or a schedule of `fastbp.schedules`.
     rho : float, default 0.99
         Decay of the mean, in [0, 1): PyTorch's alpha.
     epsilon : float, default 1e-8
@@ -212,14 +213,14 @@ class RMSprop:
         If a number is not one.
     """
 
-    lr: float = 1e-2
+    lr: float | Schedule = 1e-2
     rho: float = 0.99
     epsilon: float = 1e-8
     momentum: float = 0.0
     centered: bool = False
 
     def __post_init__(self):
-        check_number("lr", self.lr, above=0)
+        check_rate("lr", self.lr)
         check_number("rho", self.rho, least=0, below=1)
         check_number("epsilon", self.epsilon, above=0)
         check_number("momentum", self.momentum, least=0, below=1)
@@ -232,7 +233,7 @@ class RMSprop:
     def numbers(self):
         """What the update kernel reads: see kernels/update.py."""
         step = np.zeros(update.STEP_SIZE)
-        step[update.RULE], step[update.LR], step[update.EPSILON] = self.rule, self.lr, self.epsilon
+        step[update.RULE], step[update.LR], step[update.EPSILON] = self.rule, constant_rate(self.lr), self.epsilon
         step[update.BETA_1], step[update.BETA_2], step[update.CENTERED] = self.momentum, self.rho, self.centered
         return step
 
@@ -246,8 +247,8 @@ class Adagrad:
 
     Parameters
     ----------
-    lr : float, default 1e-2
-        Learning rate, positive.
+    lr : float or Schedule, default 1e-2
+        Learning rate, positive, or a schedule of `fastbp.schedules`.
     epsilon : float, default 1e-10
         Positive.
 
@@ -259,19 +260,19 @@ class Adagrad:
         If a number is not one.
     """
 
-    lr: float = 1e-2
+    lr: float | Schedule = 1e-2
     epsilon: float = 1e-10
 
     rule = update.ADAGRAD
 
     def __post_init__(self):
-        check_number("lr", self.lr, above=0)
+        check_rate("lr", self.lr)
         check_number("epsilon", self.epsilon, above=0)
 
     def numbers(self):
         """What the update kernel reads: see kernels/update.py."""
         step = np.zeros(update.STEP_SIZE)
-        step[update.RULE], step[update.LR], step[update.EPSILON] = self.rule, self.lr, self.epsilon
+        step[update.RULE], step[update.LR], step[update.EPSILON] = self.rule, constant_rate(self.lr), self.epsilon
         return step
 
 

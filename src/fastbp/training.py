@@ -1,15 +1,13 @@
-"""The course of a fit: epochs, shuffles, validation, stopping. Everything inside an epoch is the kernels'."""
+"""The course of a fit: epochs, validation, stopping. Everything inside an epoch is the kernels'."""
 
-import math
-import warnings
-from contextlib import closing
+from contextlib import nullcontext
 
 import numpy as np
 
 from .custom import mean_loss, steps_of
 from .history import DivergenceError
+from .hooks import Hooks
 from .interrupts import Deferred
-from .progress import Progress
 
 
 class Course:
@@ -18,82 +16,104 @@ class Course:
     Parameters
     ----------
     net : MLP
-    samples, validation : Samples, and Samples or None
+    feed : Arrays or Stream, see feeds.py
+    validation : Samples or None
     history : History, filled in
-    patience : int or None
-        Epochs without a lower monitored loss after which to stop.
-    restore_best : bool
-        With patience, end with the weights of the best epoch.
-    callbacks : sequence of callables (net, history)
+    callbacks : list of Callback
     """
 
-    def __init__(self, net, samples, validation, history, patience, restore_best, callbacks, n_threads):
-        self.net, self.samples, self.validation, self.history = net, samples, validation, history
-        self.patience, self.restore_best = patience, restore_best and patience is not None
-        self.callbacks, self.n_threads = callbacks, n_threads
-        self.best_loss, self.best_parameters = math.inf, None
+    def __init__(self, net, feed, validation, history, callbacks, n_threads):
+        self.net, self.feed, self.validation, self.history = net, feed, validation, history
+        self.hooks, self.n_threads = Hooks(callbacks, net, history), n_threads
 
-    def run(self, team, sizes, numbers, batch, epochs, shuffle, progress):
-        """Train for at most `epochs` epochs; fills in the history."""
+    def run(self, team, sizes, numbers, epochs):
+        """Train for at most `epochs` epochs; fills in the history. Ctrl-C ends it, see the history's `stopped_by`."""
         net, history = self.net, self.history
-        make_steps = steps_of(net.loss_function)
-        steps = make_steps(net._network, net._parameters, net._state, self.samples, batch, numbers, team, sizes)
-        steps.drop(net.dropout, net._dropout_key)
+        new_steps = steps_of(net.loss_function)
+
+        def make_steps(samples, batch):
+            steps = new_steps(net._network, net._parameters, net._state, samples, batch, numbers, team, sizes)
+            steps.drop(net.dropout, net._dropout_key)
+            return steps
+
         try:
-            with closing(Progress(epochs, progress)) as bar:
-                while history.stopped_by is None:
+            self.hooks.begin()
+            while history.stopped_by is None:
+                parts = self.feed.parts(net._rng, make_steps)
+                if self.feed.single:  # the next batch of a stream may be long in coming, and callbacks too
+                    self._epoch(parts, lambda: Deferred(team.stop))
+                else:
                     with Deferred(team.stop):
-                        order = net._rng.permutation(self.samples.n) if shuffle else np.arange(self.samples.n)
-                        self._epoch(steps, order, batch)
-                    bar.update(history, self.samples.n)
-                    self._call_back()
-                    if history.stopped_by is None and history.n_epochs == epochs:
-                        history.stopped_by = "epochs"
+                        self._epoch(parts, nullcontext)
+                if history.stopped_by is None:
+                    self.hooks.epoch_ended()
+                if history.stopped_by is None and history.n_epochs == epochs:
+                    history.stopped_by = "epochs"
         except KeyboardInterrupt:
             history.stopped_by = "interrupt"
-            where = f"after {history.n_epochs} epochs and {len(history.batch_loss)} steps"
-            warnings.warn(f"fit was interrupted {where}; the net holds the weights of its last whole step", stacklevel=3)
-        if self.best_parameters is not None and history.stopped_by != "interrupt":
-            net._parameters[:] = self.best_parameters
+        except BaseException as error:
+            history.stopped_by = history.stopped_by or "error"
+            for late in self.hooks.end():
+                error.add_note(f"and then {late!r}, {'; '.join(late.__notes__)}")
+            raise
+        errors = self.hooks.end()
+        if errors:
+            raise errors[0]
 
-    def _call_back(self):
-        for callback in self.callbacks:
-            if callback(self.net, self.history) is True and self.history.stopped_by is None:
-                self.history.stopped_by = "callback"
-
-    def _epoch(self, steps, order, batch):
+    def _epoch(self, parts, undisturbed):
+        """Train on the parts; `undisturbed` makes a context in which what belongs together is done."""
         net, history = self.net, self.history
+        losses, weights, before = [], [], len(history.batch_loss)
+        for steps, order in parts:
+            with undisturbed():
+                here, whole = self._part(steps, order, before)
+            losses.append(here)
+            weights.append(steps.samples.weights_of_batches(order, steps.batch))
+            if not whole:  # the KeyboardInterrupt may have been somebody's else, who did not raise it
+                history.stopped_by = "interrupt"
+                return
+            self.hooks.step_ended()
+            if history.stopped_by is not None:
+                return
+        with undisturbed():
+            shares = _joined(weights)
+            history.loss.append(float(np.dot(_joined(losses), shares) / shares.sum()))
+            if self.validation is not None:
+                history.val_loss.append(self._validation_loss())
+            net._position.epoch_ends(history.monitored)
+
+    def _validation_loss(self):
+        net = self.net
+        return mean_loss(net.loss_function, net._network, net._parameters, self.validation, self.n_threads)
+
+    def _part(self, steps, order, epoch_began):
+        """The steps over the samples `order`. Returns their losses, and whether all were made."""
+        net, history = self.net, self.history
+        steps.rates = net._position.rates(-(-len(order) // steps.batch))
         before = net._parameters.copy(), net._state.copy()
-        losses, made, stopped = steps.run(order, net._steps_done)
+        losses, made, _ = steps.run(order, net._steps_done)
         history.batch_loss += losses.tolist()
+        scheduled = steps.rates.size > 0
+        history.learning_rate += steps.rates[: len(losses)].tolist() if scheduled else [net._position.lr] * len(losses)
         # The last update may have overflowed: no loss of this epoch would show it.
-        if not (np.isfinite(losses[-1:]).all() and np.isfinite(net._parameters).all()):
-            made = self._last_finite(steps, order[: made * batch], made, before)
-            net._steps_done += made
-            history.stopped_by = "divergence"
-            raise DivergenceError(history.n_epochs, len(losses) - 1, history)
+        diverged = not (np.isfinite(losses[-1:]).all() and np.isfinite(net._parameters).all())
+        if diverged:
+            made = self._last_finite(steps, order[: made * steps.batch], made, before)
         net._steps_done += made
+        net._position.steps += made
+        history.n_samples += min(made * steps.batch, len(order))
+        if diverged:
+            history.stopped_by = "divergence"
+            raise DivergenceError(history.n_epochs, len(history.batch_loss) - epoch_began - 1, history)
         if steps.failure is not None:
             history.stopped_by = "loss"
             raise steps.failure
-        if stopped and made * batch < len(order):
-            return
-        history.loss.append(self._mean(losses, order, batch))
-        self._watch()
-
-    def _mean(self, losses, order, batch):
-        """The epoch's loss: batches count by their samples, or their samples' weight."""
-        if self.samples.weight is None:
-            shares = np.full(len(losses), float(batch))
-            shares[-1] = len(order) - batch * (len(losses) - 1)
-        else:
-            shares = np.add.reduceat(self.samples.weight[order], np.arange(0, len(order), batch), dtype=np.float64)
-        return float(np.dot(losses, shares) / shares.sum())
+        return losses, made * steps.batch >= len(order)
 
     def _last_finite(self, steps, order, made, before):
-        """Where an update overflowed, do the epoch's steps over again up to the last one with finite weights.
+        """Where an update overflowed, do the part's steps over again up to the last one with finite weights.
 
-        The same steps give the same bits, so this is exactly where the net was, at the cost of one copy an epoch.
+        The same steps give the same bits, so this is exactly where the net was, at the cost of one copy a part.
         """
         net = self.net
 
@@ -115,18 +135,6 @@ class Course:
                 break  # asked to stop
         return again(good)
 
-    def _watch(self):
-        """Monitor the validation loss, or without a validation set the training loss."""
-        net, history = self.net, self.history
-        if self.validation is not None:
-            loss = mean_loss(net.loss_function, net._network, net._parameters, self.validation, self.n_threads)
-            history.val_loss.append(loss)
-        if self.patience is None:
-            return
-        loss = history.loss[-1] if self.validation is None else history.val_loss[-1]
-        if loss < self.best_loss:
-            self.best_loss, history.best_epoch = loss, history.n_epochs - 1
-            if self.restore_best:
-                self.best_parameters = net._parameters.copy()
-        elif history.best_epoch is None or history.n_epochs - 1 - history.best_epoch >= self.patience:
-            history.stopped_by = "patience"
+
+def _joined(arrays):
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
