@@ -24,6 +24,8 @@ OPTIMIZERS = {
     "momentum": fastbp.SGD(np.float32(0.05), momentum=0.9),
     "nesterov": fastbp.SGD(1, momentum=0.5, nesterov=True),
     "adam": fastbp.Adam(0.01),
+    "adamw": fastbp.AdamW(fastbp.schedules.LinearWarmup(fastbp.schedules.ReduceOnPlateau(0.01, patience=0), 5)),
+    "rmsprop": fastbp.RMSprop(fastbp.schedules.OneCycle(0.01, length=30), momentum=0.5, centered=True),
 }
 SHAPES = {
     "small": ([4, 6, 3], {}),
@@ -31,6 +33,7 @@ SHAPES = {
     "regression": ([4, 3], {"output": "identity", "loss": "squared_error", "dtype": "float64"}),
     "softmax in the loss": ([4, 7, 3], {"output": "relu", "loss": "softmax_cross_entropy", "hidden": "leaky_relu"}),
     "multilabel": ([4, 7, 3], {"output": "sigmoid", "hidden": "softplus"}),
+    "thinned": ([4, 7, 5, 3], {"dropout": (0.2, 0.5), "label_smoothing": 0.1}),
 }
 
 
@@ -44,7 +47,13 @@ def trained(shape="small", optimizer=OPTIMIZERS["adam"], epochs=3, **settings):
 
 def everything(net):
     """All that a net is, in a form that can be compared; what is new in a net must be added here, and to what is saved."""
-    parts = vars(net) | {"_rng": net._rng.bit_generator.state, "_weights": None, "_biases": None, "_network": None}
+    parts = vars(net) | {
+        "_position": vars(net._position),
+        "_rng": net._rng.bit_generator.state,
+        "_weights": None,
+        "_biases": None,
+        "_network": None,
+    }
     parts |= {
         name: (str(a.dtype), a.shape, a.tobytes()) for name in ("_parameters", "_state") if (a := parts[name]) is not None
     }
@@ -80,7 +89,9 @@ def test_every_argument_and_field_is_in_the_file(tmp_path):
     assert set(document["history"]) == {f.name for f in dataclasses.fields(fastbp.History)}
     assert set(document["optimizer"]["settings"]) == {f.name for f in dataclasses.fields(fastbp.Adam)}
     known = {"widths", "hidden", "output", "loss_name", "dtype", "_parameters", "_state", "_rng", "_steps_done", "optimizer_"}
-    assert set(vars(net)) == known | {"history_", "_weights", "_biases", "_network"}
+    known |= {"label_smoothing", "dropout", "_dropout_key", "_position"}
+    assert set(vars(net)) == known | {"history_", "_weights", "_biases", "_network", "loss_function"}
+    assert set(document["position"]) == set(vars(net._position)) - {"lr"}
 
 
 def test_a_diverged_history(tmp_path):
@@ -121,6 +132,26 @@ def test_what_could_not_be_loaded_is_not_saved(what, tmp_path):
     with pytest.raises(ValueError, match=rf"^{what}\[1\] must be finite in float32, got nan in row"):
         net.save(tmp_path / "net")
     assert (tmp_path / "net").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("about", "optimizer"),
+    [({"loss": lambda a, y: (0.0, np.zeros_like(a)), "output": "identity"}, None), ({}, "schedule"), ({}, "rule")],
+)
+def test_what_is_not_fastbp_s_own_is_not_saved(about, optimizer, tmp_path):
+    class Mine(fastbp.schedules.Schedule):
+        def at(self, t):
+            return np.full(len(t), 0.1)
+
+    class Rule(fastbp.SGD):
+        pass
+
+    net = fastbp.MLP([4, 3], **about)
+    if optimizer:
+        net.fit(X, Y, epochs=1, optimizer=fastbp.SGD(Mine()) if optimizer == "schedule" else Rule())
+    with pytest.raises(ValueError, match="cannot be saved"):
+        net.save(tmp_path / "net")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_too_many_layers_are_refused_by_save(tmp_path):

@@ -1,26 +1,25 @@
 """A net as a file, and the net that a file holds: all that it is, so that it goes on as if it had never been put away."""
 
-import numbers
 import os
 import platform
 import stat
-from dataclasses import MISSING, fields, is_dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from . import container, optimizers
+from . import container, documents
 from .atomic import replace_file
-from .history import History
+from .documents import LISTS
 from .kernels.update import SLOTS
 from .mlp import MLP
 from .validation import check_count, check_finite, known
 
 FORMAT = 1  # of what is written; every one from 1 on is read
-OPTIMIZERS = {kind.__name__: kind for kind in vars(optimizers).values() if isinstance(kind, type) and is_dataclass(kind)}
+KEYS = (
+    "format", "versions", "net", "optimizer", "steps", "position", "generator", "dropout_key", "history", "preprocessing",
+)  # fmt: skip
+ABOUT = ("widths", "hidden", "output", "loss", "dtype", "label_smoothing", "dropout")
 DTYPES = ("float32", "float64")
-GENERATOR = "PCG64"  # NumPy's default_rng
-LISTS = [f.name for f in fields(History) if f.default_factory is not MISSING]
 
 
 def save(net: MLP, path: str | os.PathLike) -> None:
@@ -29,7 +28,8 @@ def save(net: MLP, path: str | os.PathLike) -> None:
         for i, values in enumerate(getattr(net, what)):
             check_finite(f"{what}[{i}]", values, net.dtype)
     check_finite("the optimizer's state", net._state, net.dtype)
-    generator = net._rng.bit_generator.state
+    if net.loss_function is not None:
+        raise ValueError(f"loss={net.loss_function!r} is a callable, which cannot be saved: a model file holds no code")
     document = {
         "format": FORMAT,
         "versions": _versions(),
@@ -39,11 +39,15 @@ def save(net: MLP, path: str | os.PathLike) -> None:
             "output": net.output,
             "loss": net.loss_name,
             "dtype": net.dtype.name,
+            "label_smoothing": net.label_smoothing,
+            "dropout": net.dropout,
         },
-        "optimizer": net.optimizer_ and {"type": type(net.optimizer_).__name__, "settings": _settings(net.optimizer_)},
+        "optimizer": documents.optimizer_document(net.optimizer_),
         "steps": net._steps_done,
-        "generator": {k: generator[k] for k in ("bit_generator", "has_uint32", "uinteger")} | generator["state"],
-        "history": net.history_ and {k: len(v) if k in LISTS else v for k, v in vars(net.history_).items()},
+        "position": documents.position_document(net._position),
+        "generator": documents.generator_document(net._rng),
+        "dropout_key": net._dropout_key,
+        "history": documents.history_document(net.history_),
         "preprocessing": None,
     }
     arrays = {f"{what}.{i}": values for what in ("weights", "biases") for i, values in enumerate(getattr(net, what))}
@@ -90,17 +94,20 @@ def _net_of(content):
     form = check_count("format", document.get("format"))
     if form > FORMAT:
         raise ValueError(f"its format {form} is of a newer fastbp: this one reads up to {FORMAT}")
-    keys = ["format", "versions", "net", "optimizer", "steps", "generator", "history", "preprocessing"]
-    container.exactly("the document", document, keys)
+    container.exactly("the document", document, KEYS)
     if document["preprocessing"] is not None:
         raise ValueError(f"preprocessing must be null, got {document['preprocessing']!r}")
     versions = container.exactly("versions", document["versions"], _versions())
     if not all(isinstance(version, str) for version in versions.values()):
         raise ValueError(f"versions must be text, got {versions!r}")
-    about = container.exactly("net", document["net"], ["widths", "hidden", "output", "loss", "dtype"])
+    about = container.exactly("net", document["net"], ABOUT)
     widths, dtype = container.whole_numbers("widths", about["widths"]), np.dtype(known("dtype", about["dtype"], DTYPES))
-    optimizer, history = _optimizer_of(document["optimizer"]), _history_of(document["history"])
-    steps, generator = check_count("steps", document["steps"], 0, 2**63 - 1), _generator_of(document["generator"])
+    optimizer, history = documents.optimizer_of(document["optimizer"]), documents.history_of(document["history"])
+    position = documents.position_of(document["position"], optimizer.lr if optimizer else 0)
+    steps, generator = check_count("steps", document["steps"], 0, 2**63 - 1), documents.generator_of(document["generator"])
+    key = container.whole_numbers("dropout_key", document["dropout_key"])
+    if len(key) != 2 or max(key) >= 2**32:
+        raise ValueError(f"dropout_key must be two 32-bit numbers, got {key}")
 
     if len(widths) > len(entries):  # before names are made for them
         raise ValueError(f"its {len(entries)} arrays are too few for {len(widths)} widths")
@@ -119,63 +126,19 @@ def _net_of(content):
             check_finite(name, values, values.dtype)
 
     weights = (arrays[f"weights.{i}"] for i in range(len(widths) - 1))
-    net = MLP(widths, about["hidden"], about["output"], about["loss"], lambda *_: next(weights), dtype)
+    given = {name: about[name] for name in ("hidden", "output", "loss", "label_smoothing", "dropout")}
+    net = MLP(widths, init=lambda *_: next(weights), dtype=dtype, **given)
     net.biases = [arrays[f"biases.{i}"] for i in range(len(widths) - 1)]
     if optimizer is not None:
         net._prepare(optimizer)
         for i, part in enumerate(net._state.reshape(-1, size)):
             part[...] = arrays[f"optimizer.{i}"]
-    net._steps_done, net._rng.bit_generator.state = steps, generator
+    net._steps_done, net._position, net._dropout_key = steps, position, key
+    net._rng.bit_generator.state = generator
     for name in LISTS if history is not None else ():
         getattr(history, name)[:] = arrays[f"history.{name}"].tolist()
     net.history_ = history
     return net
-
-
-def _optimizer_of(value):
-    if value is None:
-        return None
-    name = container.exactly("optimizer", value, ["type", "settings"])["type"]
-    kind = OPTIMIZERS[known("the optimizer's type", name, OPTIMIZERS)]
-    return kind(**container.exactly("the optimizer's settings", value["settings"], [f.name for f in fields(kind)]))
-
-
-def _settings(optimizer):
-    """Its settings as plain numbers and flags: they may be of any number type."""
-    settings: dict[str, float | bool] = {}
-    for name, value in vars(optimizer).items():
-        if isinstance(value, bool | np.bool_):
-            settings[name] = bool(value)
-        elif isinstance(value, numbers.Real):
-            settings[name] = float(value)
-        else:
-            raise ValueError(f"{name}={value!r} of {type(optimizer).__name__} cannot be saved, only numbers and flags")
-    return settings
-
-
-def _history_of(value):
-    """A history whose lists are still empty; their lengths are in `value`."""
-    if value is None:
-        return None
-    container.exactly("history", value, [f.name for f in fields(History)])
-    container.whole_numbers("the history's lengths", [value[name] for name in LISTS])
-    best, stopped_by = value["best_epoch"], value["stopped_by"]
-    if best is not None:
-        check_count("best_epoch", best, 0, value["loss"] - 1)
-    if not isinstance(stopped_by, str | None):
-        raise ValueError(f"stopped_by must be text or null, got {stopped_by!r}")
-    return History(best_epoch=best, stopped_by=stopped_by)
-
-
-def _generator_of(value):
-    """The state of the generator of shuffles, as NumPy takes it."""
-    container.exactly("generator", value, ["bit_generator", "has_uint32", "uinteger", "state", "inc"])
-    known("bit_generator", value["bit_generator"], [GENERATOR])
-    limits = {"has_uint32": 1, "uinteger": 2**32 - 1, "state": 2**128 - 1, "inc": 2**128 - 1}
-    for name, most in limits.items():
-        check_count(name, value[name], 0, most)
-    rest = {name: value[name] for name in ("bit_generator", "has_uint32", "uinteger")}
-    return rest | {"state": {name: value[name] for name in ("state", "inc")}}
 
 
 def _versions():
