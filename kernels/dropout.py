@@ -9,7 +9,7 @@ sees from that what to leave out, and nothing is drawn or stored twice.
 """
 
 from .activations import slope
-from .jit import section
+from .jit import kernel, section
 from .memory import load, store
 from .philox import below, random_words
 from .simd import Lanes, elementwise, lanes, select, vector, where
@@ -25,13 +25,13 @@ def _unless_dropped(x, a):
 unless_dropped = elementwise(_unless_dropped)
 
 
-@section
+@kernel
 def _drop_unit(work, at, words, limit, scale):
     # Adding 0 makes a kept minus zero, as of tanh, plus zero.
     store(work, at, select(below(words, limit), load(work, at) * scale + 0.0, vector(work, -0.0)))
 
 
-@section
+@kernel
 def _drop_units(work, at, unit, end, sample, step, layer, job, limit, scale):
     """Drop from the units `unit` to `end` of a layer for a vector of samples, unit `unit` at work[at]."""
     panel = VECTORS * lanes(work)
@@ -65,7 +65,7 @@ def drop(work, layer, number, job, sample, step, rows, member, members):
             _drop_units(work, to + v, i0, i1, sample + p * panel + v, step, number, job, limit, scale)
 
 
-@section
+@kernel
 def slope_through(activation, a, kept):
     """The derivative of what is stored by z: of the unit's activation, over the share of samples that keep it, or 0."""
     return unless_dropped(slope(activation, a * kept) * (1.0 / kept), a)

@@ -10,7 +10,7 @@ are PyTorch's, with epsilon inside the correction.
 
 from .jit import kernel, section
 from .memory import lane_sum, load, load_first, store, store_first
-from .simd import absolute, elementwise, lanes, select, square_root, vector, where
+from .simd import absolute, elementwise, lanes, select, square_root, vector
 from .tile import VECTORS
 
 # RMSPROP_MOMENTUM: with momentum, or centred, or both.
@@ -33,22 +33,8 @@ L1, CLIP, MAX_NORM, DECAY, CENTERED = range(15, 20)
 # written out, then, APPLYING, read back times SCALE.
 PLAIN, SHRINK, LOOK, FLOOR, PRODUCT, COUNT, APPLYING, SCALE, STEP_SIZE = range(20, 29)
 
-
-def _within(g, largest):
-    g = where(g > largest, largest, g)
-    least = -g.like(largest)
-    return where(g < least, least, g)
-
-
-def _slope_of_size(w, l1):
-    l1 = w.like(l1)
-    return where(w > 0.0, l1, where(w < 0.0, -l1, 0.0))
-
-
 sqrt = elementwise(square_root)
 size_of = elementwise(absolute)
-within = elementwise(_within)
-slope_of_size = elementwise(_slope_of_size)
 
 
 @kernel
@@ -72,13 +58,13 @@ def begin_step(step, count, total):
             step[SHRINK] = 1 - step[LR] * step[DECAY]
 
 
-@section
+@kernel
 def _nadam_momentum(step, count):
     """Dozat's schedule of the momentum: from half of beta_1 to all of it."""
     return step[BETA_1] * (1 - 0.5 * 0.96 ** (count * step[DECAY]))
 
 
-@section
+@kernel
 def _begin_nadam(step, count, correction):
     # A fit that goes on, or a member who was not at the last steps, finds the product again, with the same bits.
     if step[COUNT] > count or step[COUNT] == 0:
@@ -197,11 +183,11 @@ def _penalise(params, at, stride, work, tile, rows, width, l2):
 @section
 def _penalise_sizes(params, at, stride, work, tile, rows, width, l1):
     """The L1 penalty's gradient, 0 for a weight of 0, into the tile. Returns the sum of the weights' sizes."""
-    sizes = vector(params, 0.0)
+    sizes, nothing, up, down = vector(params, 0.0), vector(params, 0.0), vector(params, l1), vector(params, -l1)
     for i in range(rows):
         for j in range(0, width, lanes(work)):
             here, w = tile + i * VECTORS * lanes(work) + j, get(params, at + i * stride + j, width - j)
-            store(work, here, load(work, here) + slope_of_size(w, l1))
+            store(work, here, load(work, here) + select(w > 0.0, up, select(w < 0.0, down, nothing)))
             sizes = sizes + size_of(w)
     return lane_sum(sizes)
 
@@ -209,10 +195,13 @@ def _penalise_sizes(params, at, stride, work, tile, rows, width, l1):
 @section
 def _clip(work, tile, rows, width, largest):
     """Every derivative into [-largest, largest]; a NaN stays one."""
+    high, low = vector(work, largest), vector(work, -largest)
     for i in range(rows):
         for j in range(0, width, lanes(work)):
             here = tile + i * VECTORS * lanes(work) + j
-            store(work, here, within(load(work, here), largest))
+            g = load(work, here)
+            g = select(g > high, high, g)
+            store(work, here, select(g < low, low, g))
 
 
 @section
