@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ import fastbp.sklearn
 
 MODULES = (neural_network, fastbp.sklearn)
 X, Y = data("digits")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", PendingDeprecationWarning)
+    MATRIX = np.asmatrix(X[:3])
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +60,7 @@ ODD = {
     "read-only": np.frombuffer(X[:50].tobytes()).reshape(50, 64),
     "a list": X[:3].tolist(),
     "masked": np.ma.masked_array(X[:3], mask=X[:3] > 0.9),
-    "matrix": np.asmatrix(X[:3]),
+    "matrix": MATRIX,
     "csr": scipy.sparse.csr_array(X[:300]),
     "csc": scipy.sparse.csc_matrix(X[:30]),
     "coo": scipy.sparse.coo_array(X[:30]),
