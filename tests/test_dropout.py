@@ -10,9 +10,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 import fastbp
+from fastbp.engine import Steps
 from fastbp.kernels.philox import philox
 from fastbp.kernels.simd import I64, lanes_of
-from fastbp.training import Steps
 
 # Random123's kat_vectors: counter, key, result.
 KNOWN = [
