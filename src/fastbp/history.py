@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from .representation import history_html
+
 
 @dataclass
 class History:
@@ -47,6 +49,8 @@ class History:
     def monitored(self) -> float:
         """The last epoch's validation loss, or its training loss where there is no validation set."""
         return self.val_loss[-1] if self.has_validation else self.loss[-1]
+
+    _repr_html_ = history_html
 
 
 class DivergenceError(ValueError):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import custom, engine
+from .explaining import explain
 from .fitting import Fitting
 from .history import History
 from .initializers import initial_weights
@@ -174,6 +175,8 @@ class MLP(Fitting):
         like = copy.copy(self)
         like._restore(flat)
         return loss, list(like.weights), list(like.biases)
+
+    explain = explain
 
     def save(self, path: str | os.PathLike) -> None:
         """Put all that the net is into a file, from which `fastbp.load` makes it again: safetensors with a header of our own.

@@ -13,6 +13,7 @@ from .kernels.output import GIVEN
 from .kernels.plan import aligned_zeros
 from .names import CUSTOM, HIDDEN, LOSSES, OUTPUTS, hidden_names, loss_name, smoothing
 from .parameters import Parameters
+from .representation import net_html
 from .validation import check_count, known
 
 MAX_PARAMETERS = 2**40  # more could not be allocated; and below it no size in the kernels can overflow
@@ -128,3 +129,5 @@ class Structure:
         loss = f"loss={self.loss_function or self.loss_name!r}, "
         smoothed = f", label_smoothing={self.label_smoothing!r}" * bool(self.label_smoothing)
         return f"MLP({list(self.widths)}, {hidden}output={self.output!r}, {loss}dtype={self.dtype.name!r}{smoothed})"
+
+    _repr_html_ = net_html
