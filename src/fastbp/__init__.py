@@ -38,6 +38,7 @@ __all__ = [
     "load",
     "lr_find",
     "patch_sklearn",
+    "plot",
     "schedules",
     "unpatch_sklearn",
     "warmup",
@@ -45,7 +46,7 @@ __all__ = [
 
 
 def __getattr__(name):
-    """`fastbp.functional` on its first use, so that importing fastbp does not wait for what a net does not need."""
-    if name == "functional":
-        return _import_module("fastbp.functional")
+    """`fastbp.functional` and `fastbp.plot` on their first use: importing fastbp does not wait for what a net does not need."""
+    if name in ("functional", "plot"):
+        return _import_module(f"fastbp.{name}")
     raise AttributeError(f"module 'fastbp' has no attribute {name!r}")

@@ -25,9 +25,8 @@ def net_html(net):
 
 
 def _row(cells, tag):
-    return (
-        "<tr>" + "".join(f'<{tag} style="text-align:right;padding:1px 10px">{escape(cell)}</{tag}>' for cell in cells) + "</tr>"
-    )
+    style = "text-align:right;padding:1px 10px"
+    return "<tr>" + "".join(f'<{tag} style="{style}">{escape(cell)}</{tag}>' for cell in cells) + "</tr>"
 
 
 def history_html(history):

@@ -1,0 +1,178 @@
+"""Pictures of what is found out before training: the gradient check and the learning-rate range test."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..gradcheck import GradientCheck, check_gradients
+from ..validation import check_number, check_real_array
+from .display import Display, labels_of, net_of
+
+# Below the one a gradient is right, as a rule, above the other it is wrong (Karpathy, CS231n course notes, "Gradient checks").
+RIGHT, WRONG = 1e-7, 1e-2
+SMALLEST = 1e-16  # what an error of 0 is drawn as
+
+
+class GradientCheckDisplay(Display):
+    """The relative error of each layer's gradient against central differences, on a logarithmic scale.
+
+    Made by `from_check` or `from_estimator`. Below the lower line a gradient is right, as a rule; above the upper one it is
+    wrong; between them lie kinks (of relu) and losses that are hard to differentiate in floating point.
+
+    Parameters
+    ----------
+    check : GradientCheck
+
+    Attributes
+    ----------
+    check : GradientCheck
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    def __init__(self, *, check: GradientCheck) -> None:
+        self.check = check
+
+    @classmethod
+    def from_check(cls, check: GradientCheck, *, ax: Any = None) -> Self:
+        """The outcome of `fastbp.check_gradients`.
+
+        Parameters
+        ----------
+        check : GradientCheck
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        GradientCheckDisplay
+
+        Raises
+        ------
+        TypeError
+            If `check` is not a GradientCheck.
+        ImportError
+            Without Matplotlib.
+        """
+        if not isinstance(check, GradientCheck):
+            raise TypeError(f"check must be what fastbp.check_gradients returns, got {type(check).__name__}")
+        return cls(check=check).plot(ax)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: ArrayLike, y: ArrayLike, *, ax: Any = None, **kwargs: Any) -> Self:
+        """Check the gradient of a net, and draw the outcome.
+
+        Parameters
+        ----------
+        estimator : fastbp.MLP, or a fitted MLPClassifier or MLPRegressor
+        X, y, **kwargs
+            As for `fastbp.check_gradients`.
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        GradientCheckDisplay
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `fastbp.check_gradients`.
+        ImportError
+            Without Matplotlib.
+        """
+        return cls.from_check(check_gradients(net_of(estimator), X, labels_of(estimator, y), **kwargs), ax=ax)
+
+    def _draw(self, ax):
+        places = np.arange(len(self.check.layers))
+        for column, name, marker, shift in ((0, "weights", "o", -0.08), (1, "biases", "s", 0.08)):
+            errors = np.maximum([layer[column] for layer in self.check.layers], SMALLEST)
+            ax.plot(places + shift, errors, marker, markersize=9, label=name, zorder=3)
+        for error, text in ((RIGHT, "below: right,\nas a rule"), (WRONG, "above: wrong,\nas a rule")):
+            ax.axhline(error, color="0.4", linestyle="--", linewidth=1)
+            ax.text(1.015, error, text, transform=ax.get_yaxis_transform(), va="center", fontsize=9)
+        ax.set_yscale("log")
+        ax.set(xlabel="layer", ylabel="largest relative error", xlim=(-0.6, len(places) - 0.4))
+        ax.set_xticks(places)
+        errors = np.maximum(np.array(self.check.layers), SMALLEST)
+        ax.set_ylim(min(1e-12, errors.min() / 10), max(10, errors.max() * 10))
+        ax.set_title(f"Back-propagation against differences of {self.check.checked:,} parameters")
+        ax.legend(loc="upper left")
+        ax.grid(axis="y", alpha=0.3)
+
+
+class RangeTestDisplay(Display):
+    """The loss while the learning rate rises, and the rate suggested.
+
+    Made by `from_result`.
+
+    Parameters
+    ----------
+    learning_rates, losses : ndarray (n,)
+    smoothed : ndarray (n,) or None
+    suggestion : float
+
+    Attributes
+    ----------
+    learning_rates, losses, smoothed, suggestion
+        As given.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    _figsize: ClassVar[tuple[float, float]] = (6.4, 4.2)
+
+    def __init__(
+        self, *, learning_rates: np.ndarray, losses: np.ndarray, smoothed: np.ndarray | None, suggestion: float
+    ) -> None:
+        self.learning_rates, self.losses, self.smoothed, self.suggestion = learning_rates, losses, smoothed, suggestion
+
+    @classmethod
+    def from_result(cls, result: Any, *, ax: Any = None) -> Self:
+        """The outcome of a range test.
+
+        Parameters
+        ----------
+        result : object
+            What `fastbp.lr_find` returns, or anything with its `learning_rates`, `losses`, `suggestion` and, if it has one,
+            `smoothed`.
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        RangeTestDisplay
+
+        Raises
+        ------
+        TypeError, ValueError
+            If these are not numbers, or not as many losses as rates.
+        ImportError
+            Without Matplotlib.
+        """
+        missing = [name for name in ("learning_rates", "losses", "suggestion") if not hasattr(result, name)]
+        if missing:
+            raise TypeError(f"result must have {', '.join(missing)}, got {type(result).__name__}")
+        rates = check_real_array("learning_rates", result.learning_rates, (1,))
+        losses, smoothed = check_real_array("losses", result.losses, (1,)), getattr(result, "smoothed", None)
+        smoothed = smoothed if smoothed is None else check_real_array("smoothed", smoothed, (1,))
+        for name, curve in (("losses", losses), ("smoothed", losses if smoothed is None else smoothed)):
+            if len(curve) != len(rates):
+                raise ValueError(f"{name} must be one a rate, {len(rates)}, got {len(curve)}")
+        suggestion = check_number("suggestion", result.suggestion, above=0)
+        return cls(learning_rates=rates, losses=losses, smoothed=smoothed, suggestion=suggestion).plot(ax)
+
+    def _draw(self, ax):
+        main = self.losses if self.smoothed is None else self.smoothed
+        if self.smoothed is not None:
+            ax.plot(self.learning_rates, self.losses, color="0.75", linewidth=1, label="batch")
+        ax.plot(self.learning_rates, main, color="tab:blue", linewidth=2, label="batch" if main is self.losses else "smoothed")
+        ax.axvline(self.suggestion, color="tab:red", linestyle="--", label=f"suggestion {self.suggestion:.2g}")
+        finite = main[np.isfinite(main)]
+        if len(finite):  # a last loss far above the others would leave them no room
+            low, high = finite.min(), finite.max()
+            ax.set_ylim(low - 0.08 * (high - low or 1), high + 0.08 * (high - low or 1))
+        ax.set_xscale("log")
+        ax.set(xlabel="learning rate", ylabel="loss")
+        ax.legend()
+        ax.grid(alpha=0.3)

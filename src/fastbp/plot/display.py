@@ -1,0 +1,92 @@
+"""What all displays share: where they draw, and what they take for a net."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+
+from ..conversion import from_sklearn
+from ..mlp import MLP
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+
+class Display(ABC):
+    """A picture: its numbers, and how they are drawn.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+        After `plot`.
+    """
+
+    _figsize: ClassVar[tuple[float, float]] = (7.0, 4.2)
+    ax_: Axes
+    figure_: Figure | SubFigure
+
+    def plot(self, ax: Axes | None = None) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where; by default a new figure.
+
+        Returns
+        -------
+        The display itself, with `ax_` and `figure_`.
+
+        Raises
+        ------
+        ImportError
+            Without Matplotlib.
+        TypeError
+            If `ax` is not Axes.
+        """
+        self.ax_ = axes(ax, self._figsize)
+        self.figure_ = self.ax_.figure
+        self._draw(self.ax_)
+        return self
+
+    @abstractmethod
+    def _draw(self, ax):
+        """Draw into these axes."""
+
+
+def axes(ax, figsize):
+    """`ax`, or the axes of a new figure."""
+    try:
+        import matplotlib.axes
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("fastbp.plot needs Matplotlib: pip install 'fastbp[plot]'") from error
+    if ax is None:
+        return plt.subplots(figsize=figsize, layout="constrained")[1]
+    if not isinstance(ax, matplotlib.axes.Axes):
+        raise TypeError(f"ax must be Matplotlib axes, got {ax!r}")
+    return ax
+
+
+def net_of(estimator):
+    """A net, itself or with the weights of scikit-learn's estimator."""
+    if isinstance(estimator, MLP):
+        return estimator
+    if not hasattr(estimator, "coefs_"):
+        kind = type(estimator).__name__
+        raise TypeError(f"estimator must be a fastbp.MLP, or a fitted MLPClassifier or MLPRegressor, got {kind}")
+    return from_sklearn(estimator)
+
+
+def labels_of(estimator, y):
+    """`y` as the net of `net_of` takes it: an estimator's classes as numbers from 0."""
+    if isinstance(estimator, MLP) or not hasattr(estimator, "classes_") or np.ndim(y) != 1:
+        return y
+    unknown = np.setdiff1d(y, estimator.classes_)
+    if len(unknown):
+        raise ValueError(f"y must hold the classes that estimator was fitted on, got {unknown.tolist()[0]!r}")
+    return np.searchsorted(estimator.classes_, y)

@@ -1,0 +1,188 @@
+"""How the activations, and the deltas, of each layer are distributed."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..mlp import MLP
+from ..validation import check_count
+from .display import Display, labels_of, net_of
+
+BINS, HEIGHT = 80, 0.78  # of a histogram; the distance of two is 1
+
+
+class _LayersDisplay(Display):
+    """One histogram a layer, one below the other, over a common scale."""
+
+    _figsize: ClassVar[tuple[float, float]] = (7.5, 4.2)
+
+    def _draw_layers(self, ax, names, values, edges, notes, colour):
+        n = len(values)
+        for k, (each, note) in enumerate(zip(values, notes, strict=True)):
+            base, counts = n - 1 - k, np.histogram(each, edges)[0]
+            heights = base + HEIGHT * counts / max(1, counts.max())
+            ax.stairs(heights, edges, baseline=base, fill=True, color=colour, alpha=0.7)
+            ax.axhline(base, color="0.6", linewidth=0.8)
+            ax.text(1.02, base + 0.3, note, transform=ax.get_yaxis_transform(), va="center", fontsize=9, linespacing=1.4)
+        ax.set_yticks(range(n - 1, -1, -1), [f"layer {k}\n{name}" for k, name in enumerate(names)])
+        ax.tick_params(axis="y", length=0)
+        for label in ax.get_yticklabels():
+            label.set_verticalalignment("bottom")
+        ax.set(ylim=(-0.08, n), xlim=(edges[0], edges[-1]))
+        ax.spines[["left", "right", "top"]].set_visible(False)
+        ax.grid(axis="x", alpha=0.3)
+
+
+class ActivationsDisplay(_LayersDisplay):
+    """Histograms of each layer's activations a = f(z) over some samples: where they sit, and how many are dead or saturated.
+
+    Made by `from_estimator`. Zeros, of which a relu layer has many, are not in the histogram but counted beside it, and so are
+    activations within a hundredth of a sigmoid's or tanh's ends, where the slope is small.
+
+    Parameters
+    ----------
+    activations : list of ndarray (n_samples, n_out), one a layer
+    names : list of str
+        The layers' activation functions.
+
+    Attributes
+    ----------
+    activations, names
+        As given.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    def __init__(self, *, activations: list[np.ndarray], names: list[str]) -> None:
+        self.activations, self.names = activations, names
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: ArrayLike, *, ax: Any = None) -> Self:
+        """The activations of a net.
+
+        Parameters
+        ----------
+        estimator : fastbp.MLP, or a fitted MLPClassifier or MLPRegressor
+        X : array_like (n_samples, n_in)
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        ActivationsDisplay
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for ``net.forward``; also without samples.
+        ImportError
+            Without Matplotlib.
+        """
+        net = net_of(estimator)
+        activations = net.forward(X)
+        if not len(activations[0]):
+            raise ValueError("X must have at least one row, got none")
+        return cls(activations=activations, names=[*net.hidden, net.output]).plot(ax)
+
+    def _draw(self, ax):
+        kept = [a[a != 0] for a in self.activations]
+        ends = [np.percentile(a, [0.2, 99.8]) for a in kept if len(a)] or [np.array([-1.0, 1.0])]
+        low, high = min(e[0] for e in ends), max(e[1] for e in ends)
+        room = 0.03 * (high - low) or 0.5
+        notes = []
+        for a, name in zip(self.activations, self.names, strict=True):
+            facts = [f"mean {a.mean():.2g}, std {a.std():.2g}"]
+            if (a == 0).any():
+                facts.append(f"{(a == 0).mean():.1%} zero")
+            saturated = {"tanh": abs(a) > 0.99, "sigmoid": (a < 0.01) | (a > 0.99)}.get(name)
+            if saturated is not None:
+                facts.append(f"{saturated.mean():.1%} saturated")
+            notes.append("\n".join(facts))
+        self._draw_layers(ax, self.names, kept, np.linspace(low - room, high + room, BINS + 1), notes, "tab:blue")
+        ax.set(xlabel="activation a")
+
+
+class DeltasDisplay(_LayersDisplay):
+    """Histograms of each layer's deltas, dL/dz of single samples, by their size: where they shrink from layer to layer towards
+    the input, gradients vanish; where they grow, they explode.
+
+    Made by `from_estimator`. The scale is logarithmic, a line marks each layer's median of those that are not zero, and zeros
+    (of units that a relu has switched off) are counted beside it.
+
+    Parameters
+    ----------
+    deltas : list of ndarray (n_samples, n_out), one a layer
+    names : list of str
+        The layers' activation functions.
+
+    Attributes
+    ----------
+    deltas, names
+        As given.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    def __init__(self, *, deltas: list[np.ndarray], names: list[str]) -> None:
+        self.deltas, self.names = deltas, names
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: ArrayLike, y: ArrayLike, *, max_samples: int = 200, ax: Any = None) -> Self:
+        """The deltas of a net.
+
+        Parameters
+        ----------
+        estimator : fastbp.MLP, or a fitted MLPClassifier or MLPRegressor
+        X : array_like (n_samples, n_in)
+        y : array_like
+            Targets, as for ``net.fit``.
+        max_samples : int, default 200
+            At most so many of the samples, spread evenly: each one's gradient is computed by itself.
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        DeltasDisplay
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for ``net.fit``.
+        ImportError
+            Without Matplotlib.
+        """
+        net, y = net_of(estimator), labels_of(estimator, y)
+        return cls(deltas=deltas(net, X, y, max_samples), names=[*net.hidden, net.output]).plot(ax)
+
+    def _draw(self, ax):
+        sizes = [np.abs(delta).astype(np.float64) for delta in self.deltas]
+        kept = [size[size > 0] for size in sizes]
+        every = np.concatenate(kept) if any(map(len, kept)) else np.ones(1)
+        low, high = np.percentile(every, 0.2) / 1.5, every.max() * 1.5
+        notes = []
+        for size, some in zip(sizes, kept, strict=True):
+            facts = [f"median {np.median(some):.1e}"] if len(some) else []
+            if len(some) < size.size:
+                facts.append(f"{1 - len(some) / size.size:.1%} zero")
+            notes.append("\n".join(facts))
+        ax.set_xscale("log")
+        self._draw_layers(ax, self.names, kept, np.geomspace(low, high, BINS + 1), notes, "tab:orange")
+        for k, some in enumerate(kept):
+            if len(some):
+                base = len(kept) - 1 - k
+                ax.plot([np.median(some)] * 2, [base, base + HEIGHT], color="black", linewidth=1.5)
+        ax.set(xlabel="size of delta = dL/dz")
+
+
+def deltas(net: MLP, X: ArrayLike, y: ArrayLike, max_samples: int) -> list[np.ndarray]:
+    """delta of every layer (n, n_out), of at most `max_samples` of the samples, each for the loss of that sample alone.
+
+    A sample's delta is its gradient by b, so it is what `loss_and_gradients` finds, whatever the activations and the loss.
+    """
+    samples, max_samples = net._samples(X, y, None), check_count("max_samples", max_samples)
+    rows = np.unique(np.linspace(0, samples.n - 1, min(samples.n, max_samples)).astype(int))
+    inputs, targets = samples.x.array, np.asarray(y)
+    found = [net.loss_and_gradients(inputs[i : i + 1], targets[i : i + 1], n_threads=1)[2] for i in rows]
+    return [np.stack(layer) for layer in zip(*found, strict=True)]

@@ -1,0 +1,113 @@
+"""Loss curves."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from ..history import History
+from ..representation import COLOURS, curves
+from .display import Display
+
+LABELS = {"minibatch": "minibatch", "training": "training (mean of the epoch)", "validation": "validation"}
+
+
+class LossCurveDisplay(Display):
+    """The losses of a fit over its epochs: of each minibatch, of each epoch's training samples, of the validation set.
+
+    Made by `from_history` or `from_estimator`. Losses that are not finite are left out. The scale is logarithmic where all
+    losses are positive and the largest is more than ten times the smallest.
+
+    Parameters
+    ----------
+    history : History
+
+    Attributes
+    ----------
+    history : History
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    def __init__(self, *, history: History) -> None:
+        self.history = history
+
+    @classmethod
+    def from_history(cls, history: History, *, ax: Any = None) -> Self:
+        """The curves of a `History`.
+
+        Parameters
+        ----------
+        history : History
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        LossCurveDisplay
+
+        Raises
+        ------
+        TypeError
+            If `history` is not a History.
+        ValueError
+            If there is not one step in it.
+        ImportError
+            Without Matplotlib.
+        """
+        if not isinstance(history, History):
+            raise TypeError(f"history must be a fastbp.History, got {type(history).__name__}")
+        if not curves(history):
+            raise ValueError("history must have at least one step, got none")
+        return cls(history=history).plot(ax)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
+        """The curves of the last fit of a net, or the ``loss_curve_`` of an estimator of scikit-learn's.
+
+        Parameters
+        ----------
+        estimator : fastbp.MLP, MLPClassifier or MLPRegressor
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        LossCurveDisplay
+
+        Raises
+        ------
+        ValueError
+            If it has not been fitted.
+        ImportError
+            Without Matplotlib.
+        """
+        history = getattr(estimator, "history_", None)
+        if history is None and hasattr(estimator, "loss_curve_"):
+            history = History(loss=list(estimator.loss_curve_))
+        if history is None:
+            raise ValueError(f"estimator must have been fitted, got {type(estimator).__name__} without history_ or loss_curve_")
+        return cls.from_history(history, ax=ax)
+
+    def _draw(self, ax):
+        history, drawn = self.history, []
+        for name, (epochs, losses) in curves(history).items():
+            losses = np.where(np.isfinite(losses), losses, np.nan)
+            drawn.append(losses)
+            if name == "minibatch":
+                ax.plot(epochs, losses, color=COLOURS[name], linewidth=0.6, label=LABELS[name])
+            else:
+                marker = "o" if len(losses) == 1 else None
+                ax.plot(epochs, losses, color=COLOURS[name], linewidth=2, marker=marker, label=LABELS[name])
+        best = history.best_epoch
+        if best is not None:
+            monitored = history.val_loss or history.loss
+            ax.plot(best + 1, monitored[best], "o", color="tab:red", zorder=3, label=f"best epoch ({best + 1})")
+        every = np.concatenate(drawn)
+        every = every[np.isfinite(every)]
+        if len(every) and 0 < 10 * every.min() < every.max():
+            ax.set_yscale("log")
+        ax.set(xlabel="epoch", ylabel="loss")
+        ax.set_xlim(left=0)
+        for line in ax.legend(loc="upper right").legend_handles:
+            line.set_linewidth(2)  # as thin as the minibatches are drawn they could not be seen
+        ax.grid(alpha=0.3)

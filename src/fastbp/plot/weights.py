@@ -1,0 +1,93 @@
+"""The weights of the first layer as images."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ..validation import check_count
+from .display import Display, net_of
+
+GAP = 1  # pixels between two images
+
+
+class WeightsDisplay(Display):
+    """What each unit of the first layer looks for: its weights as an image of the input's shape, all on one scale.
+
+    Made by `from_estimator`. Unit 0 is at the top left, rows first.
+
+    Parameters
+    ----------
+    images : ndarray (n_units, height, width)
+
+    Attributes
+    ----------
+    images : ndarray (n_units, height, width)
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    _figsize: ClassVar[tuple[float, float]] = (7.0, 5.2)
+
+    def __init__(self, *, images: np.ndarray) -> None:
+        self.images = images
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, image_shape: tuple[int, int] | None = None, max_units: int = 64, ax: Any = None
+    ) -> Self:
+        """The first layer of a net.
+
+        Parameters
+        ----------
+        estimator : fastbp.MLP, or a fitted MLPClassifier or MLPRegressor
+        image_shape : (height, width), optional
+            Of the input; by default it is square.
+        max_units : int, default 64
+            At most so many units, the first ones.
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        WeightsDisplay
+
+        Raises
+        ------
+        ValueError
+            If the inputs are not height x width, or not a square number of them.
+        TypeError
+            If an argument is not what it must be.
+        ImportError
+            Without Matplotlib.
+        """
+        W = net_of(estimator).weights[0]
+        max_units = check_count("max_units", max_units)
+        if image_shape is None:
+            side = math.isqrt(len(W))
+            if side**2 != len(W):
+                raise ValueError(f"image_shape must be given for {len(W)} inputs, which are no square number")
+            image_shape = side, side
+        try:
+            height, width = image_shape
+        except (TypeError, ValueError):
+            raise TypeError(f"image_shape must be (height, width), got {image_shape!r}") from None
+        height, width = check_count("image_shape[0]", height), check_count("image_shape[1]", width)
+        if height * width != len(W):
+            raise ValueError(f"image_shape must hold the {len(W)} inputs, got {height} x {width}")
+        return cls(images=W.T[:max_units].reshape(-1, height, width).copy()).plot(ax)
+
+    def _draw(self, ax):
+        n, height, width = self.images.shape
+        columns = math.ceil(math.sqrt(n * height / width))
+        rows = -(-n // columns)
+        mosaic = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), np.nan)
+        for k, image in enumerate(self.images):
+            top, left = k // columns * (height + GAP), k % columns * (width + GAP)
+            mosaic[top : top + height, left : left + width] = image
+        largest = float(np.abs(self.images).max()) or 1.0
+        shown = ax.imshow(mosaic, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest")
+        ax.set_facecolor("0.75")  # the gaps
+        ax.set(xticks=[], yticks=[], title=f"Weights of {n} units of layer 0")
+        ax.figure.colorbar(shown, ax=ax, shrink=0.85)
