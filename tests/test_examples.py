@@ -162,3 +162,18 @@ def test_one_cycle(tmp_path):
     assert max(result["history"].learning_rate) == pytest.approx(result["found"].suggestion, rel=1e-3)
     assert len(result["table"].read_text(encoding="utf-8").splitlines()) == 1 + result["history"].n_epochs
     assert is_png(result["picture"])
+
+
+def test_gallery(tmp_path, capfd):
+    import gallery
+
+    result = gallery.main(["--out", str(tmp_path)])
+    assert {path.stem for path in result["pictures"]} == {"gallery", *gallery.TITLES}
+    assert all(path.exists() for path in result["pictures"])
+    assert all(is_png(path) for path in result["pictures"] if path.suffix == ".png")
+    assert result["ratio"] < 0.01
+    assert f"{result['explanation'].loss:.10f}" == "0.2983711088"
+    assert "new W1[0,0] = W1[0,0] - lr·dW1[0,0] = 0.4 - 0.5·0.082167041 = 0.35891648" in capfd.readouterr().out
+    page = (tmp_path / "gallery.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 1
+    assert "64 × 24" in page

@@ -88,6 +88,17 @@ def lines_without_numbers(e):
     )
 
 
+@pytest.mark.parametrize("output", ["softmax", "sigmoid", "tanh", "relu", "softplus", "exp"])
+def test_slopes(output):
+    net, X, targets = problem([4, 5, 3], 1, "float64", output, loss="squared_error", hidden="elu")
+    layer = net.explain(X[0], targets[0]).layers[-1]
+    for j in range(3):
+        net.biases[-1][j] += 1e-6
+        changed = net.explain(X[0], targets[0]).layers[-1]
+        net.biases[-1][j] -= 1e-6
+        assert (changed.a[j] - layer.a[j]) / 1e-6 == pytest.approx(layer.slope[j], rel=1e-4, abs=1e-6)
+
+
 def test_label_smoothing_and_labels():
     net, X, _ = problem([4, 5, 3], 1, "float64", "softmax", label_smoothing=0.2)
     e = net.explain(X[0], 2)

@@ -34,7 +34,7 @@ class LayerSteps:
     z, a, delta : ndarray (n_out,)
         z = x @ W + b, a = f(z), delta = dL/dz.
     slope : ndarray (n_out,)
-        f'(z); NaN for a softmax, whose outputs depend on all z.
+        f'(z); of a softmax da_j/dz_j, though its outputs depend on all z.
     dW, db : ndarray (n_in, n_out) and (n_out,)
         The gradient, penalty included.
     new_W, new_b : ndarray (n_in, n_out) and (n_out,)
@@ -159,6 +159,8 @@ class Explanation:
             return formulas.canonical_delta(layer.a, self.t, j, self.loss_name)
         by_output = [formulas.slope_of_loss(self.loss_name, layer.a, self.t, i) for i in range(len(layer.a))]
         formula, numbers = by_output[j]
+        if not numbers:
+            return "dL/dz", ""
         if layer.activation == "softmax":
             terms = (f"{g}·{factor(v)}" for (_, g), v in zip(by_output, layer.a, strict=True))
             weighted = formulas.total(terms, self._shown)
@@ -248,12 +250,20 @@ def explain(net: MLP, x: ArrayLike, y: Any, lr: float = 0.1, l2: float = 0.0, sh
     layers = []
     for k, (W, b, dW, db) in enumerate(zip(net.weights, net.biases, dWs, dbs, strict=True)):
         z, a = (np.array([node.value for node in nodes[k]]) for nodes in (graph.z, graph.a))
-        slope = np.array([node.partials[0] if node.parents == (below,) else np.nan
-                          for node, below in zip(graph.a[k], graph.z[k], strict=True)])  # fmt: skip
+        slope = np.array([_slope(node, below, graph.z[k]) for node, below in zip(graph.a[k], graph.z[k], strict=True)])
         W, b = W.astype(np.float64), b.astype(np.float64)
         layers.append(LayerSteps(names[k], W, b, z, a, slope, graph.deltas[k], dW, db, W - lr * dW, b - lr * db))
     keep, spread = smoothing(net.label_smoothing, net.loss_name, net.widths[-1])
     return Explanation(row.astype(np.float64), keep * t + spread, loss, tuple(layers), graph, net.loss_name, lr, l2, shown)
+
+
+def _slope(node, z, layer):
+    """Derivative of a node by z, along all ways down to it that pass no other z of the layer."""
+    if node is z:
+        return 1.0
+    if node in layer:
+        return 0.0
+    return sum(partial * _slope(parent, z, layer) for parent, partial in zip(node.parents, node.partials, strict=True))
 
 
 def _targets(net, x, y):

@@ -80,7 +80,8 @@ class WeightsDisplay(Display):
 
     def _draw(self, ax):
         n, height, width = self.images.shape
-        columns = math.ceil(math.sqrt(n * height / width))
+        square = math.ceil(math.sqrt(n * height / width))
+        columns = min(range(square, square * 3 // 2 + 1), key=lambda c: -n % c)  # about as wide as high, few places empty
         rows = -(-n // columns)
         mosaic = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), np.nan)
         for k, image in enumerate(self.images):
@@ -90,4 +91,4 @@ class WeightsDisplay(Display):
         shown = ax.imshow(mosaic, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest")
         ax.set_facecolor("0.75")  # the gaps
         ax.set(xticks=[], yticks=[], title=f"Weights of {n} units of layer 0")
-        ax.figure.colorbar(shown, ax=ax, shrink=0.85)
+        ax.figure.colorbar(shown, ax=ax, shrink=0.75)
