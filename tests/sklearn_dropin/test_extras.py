@@ -8,7 +8,6 @@ from sklearn.callback import ScoringMonitor
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.class_weight import compute_sample_weight
 
-import fastbp
 from fastbp.sklearn import MLPClassifier, MLPRegressor
 
 X, Y = data("cancer")
@@ -254,8 +253,3 @@ def test_callbacks_with_lbfgs_see_the_fit_only():
 def test_bad_n_threads(n_threads):
     with pytest.raises(ValueError, match="The 'n_threads' parameter of MLPRegressor must be"):
         MLPRegressor(n_threads=n_threads).fit(X, Y)
-
-
-def test_the_new_losses_are_not_for_the_plain_net():
-    with pytest.raises(ValueError, match="loss must be one of"):
-        fastbp.MLP([2, 1], loss="poisson")
