@@ -221,7 +221,8 @@ LACKING = {
     "one class": ({"widths": [6, 1]}, "no softmax over a single class"),
 }
 PAIRS = [(output, "squared_error") for output in OUTPUTS if output != "identity"]
-PAIRS += [(output, "softmax_cross_entropy") for output in OUTPUTS if output != "identity"]
+PAIRS += [(output, "softmax_cross_entropy") for output in OUTPUTS if output not in ("identity", "exp")]
+PAIRS += [("exp", "poisson"), *(("identity", loss) for loss in ("huber", "absolute_error", "hinge"))]
 LACKING |= {f"{o} {loss}": ({"output": o, "loss": loss}, f"no output='{o}' with loss='{loss}'") for o, loss in PAIRS}
 
 
