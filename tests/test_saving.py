@@ -90,7 +90,7 @@ def test_every_argument_and_field_is_in_the_file(tmp_path):
     assert set(document["optimizer"]["settings"]) == {f.name for f in dataclasses.fields(fastbp.Adam)}
     known = {"widths", "hidden", "output", "loss_name", "dtype", "_parameters", "_state", "_rng", "_steps_done", "optimizer_"}
     known |= {"label_smoothing", "dropout", "_dropout_key", "_position"}
-    assert set(vars(net)) == known | {"history_", "_weights", "_biases", "_network", "loss_function"}
+    assert set(vars(net)) == known | {"history_", "preprocessing_", "_weights", "_biases", "_network", "loss_function"}
     assert set(document["position"]) == set(vars(net._position)) - {"lr"}
 
 

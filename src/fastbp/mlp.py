@@ -14,6 +14,7 @@ from .history import History
 from .initializers import initial_weights
 from .names import dropout_rates
 from .optimizers import Optimizer
+from .preprocessing import Preprocessing
 from .rates import Position
 from .validation import check_count, check_number
 
@@ -76,6 +77,10 @@ class MLP(Fitting):
         Of the last fit.
     optimizer_ : optimizer or None
         That of the last fit: ``net.fit(X, y, optimizer=net.optimizer_)`` goes on with it.
+    preprocessing_ : Preprocessing or None
+        Of a net that the command ``fastbp train`` has made from a table: ``net.preprocessing_.transform(columns)`` makes its
+        inputs, ``net.preprocessing_.target.decode(net.predict(X))`` the target's own values. Saved with the net; the net's
+        own methods do not look at it.
 
     Raises
     ------
@@ -117,6 +122,7 @@ class MLP(Fitting):
         self.optimizer_: Optimizer | None = None
         self._position = Position(0)
         self.history_: History | None = None
+        self.preprocessing_: Preprocessing | None = None
 
     def loss(
         self, X: ArrayLike, y: ArrayLike, l2: float = 0.0, sample_weight: ArrayLike | None = None, l1: float = 0.0

@@ -12,6 +12,7 @@ from .atomic import replace_file
 from .documents import LISTS
 from .kernels.update import SLOTS
 from .mlp import MLP
+from .preprocessing import Preprocessing
 from .validation import check_count, check_finite, known
 
 FORMAT = 1  # of what is written; every one from 1 on is read
@@ -48,7 +49,7 @@ def save(net: MLP, path: str | os.PathLike) -> None:
         "generator": documents.generator_document(net._rng),
         "dropout_key": net._dropout_key,
         "history": documents.history_document(net.history_),
-        "preprocessing": None,
+        "preprocessing": net.preprocessing_ and net.preprocessing_.document(),
     }
     arrays = {f"{what}.{i}": values for what in ("weights", "biases") for i, values in enumerate(getattr(net, what))}
     arrays |= {f"optimizer.{i}": part for i, part in enumerate(net._state.reshape(-1, net._parameters.size))}
@@ -95,8 +96,6 @@ def _net_of(content):
     if form > FORMAT:
         raise ValueError(f"its format {form} is of a newer fastbp: this one reads up to {FORMAT}")
     container.exactly("the document", document, KEYS)
-    if document["preprocessing"] is not None:
-        raise ValueError(f"preprocessing must be null, got {document['preprocessing']!r}")
     versions = container.exactly("versions", document["versions"], _versions())
     if not all(isinstance(version, str) for version in versions.values()):
         raise ValueError(f"versions must be text, got {versions!r}")
@@ -108,9 +107,15 @@ def _net_of(content):
     key = container.whole_numbers("dropout_key", document["dropout_key"])
     if len(key) != 2 or max(key) >= 2**32:
         raise ValueError(f"dropout_key must be two 32-bit numbers, got {key}")
+    preprocessing = document["preprocessing"]
+    if preprocessing is not None:
+        preprocessing = Preprocessing.of_document(preprocessing)
 
     if len(widths) > len(entries):  # before names are made for them
         raise ValueError(f"its {len(entries)} arrays are too few for {len(widths)} widths")
+    if preprocessing is not None and (preprocessing.width != widths[0] or preprocessing.target.width != widths[-1]):
+        inner = preprocessing.width, preprocessing.target.width
+        raise ValueError(f"preprocessing must be of {widths[0]} inputs and {widths[-1]} outputs, got {inner[0]} and {inner[1]}")
     size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
     expected: dict[str, tuple] = {f"weights.{i}": (dtype, pair) for i, pair in enumerate(pairwise(widths))}
     expected |= {f"biases.{i}": (dtype, (n,)) for i, n in enumerate(widths[1:])}
@@ -137,7 +142,7 @@ def _net_of(content):
     net._rng.bit_generator.state = generator
     for name in LISTS if history is not None else ():
         getattr(history, name)[:] = arrays[f"history.{name}"].tolist()
-    net.history_ = history
+    net.history_, net.preprocessing_ = history, preprocessing
     return net
 
 

@@ -1,0 +1,234 @@
+"""From columns of a table to a net's inputs and back: numbers scaled, texts one-hot encoded; kept in the model's file."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from . import container
+
+MAX_DOCUMENT = 1 << 19  # bytes of JSON; a saved model's header has room for twice as many
+MAX_TEXT = 60  # characters of a value that a message quotes
+
+
+class ColumnError(ValueError):
+    """A value that cannot be encoded.
+
+    Attributes
+    ----------
+    column : str
+    row : int
+        From 0.
+    what : str
+        What is wrong with it.
+    """
+
+    def __init__(self, column, row, what):
+        super().__init__(f"column {column!r}, row {row}: {what}")
+        self.column, self.row, self.what = column, row, what
+
+    def __reduce__(self):
+        return type(self), (self.column, self.row, self.what)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A column of numbers as one input or target: (value - mean) / scale.
+
+    Parameters
+    ----------
+    name : str
+    mean, scale : float
+        Finite; the scale is positive.
+    """
+
+    name: str
+    mean: float
+    scale: float
+
+    @classmethod
+    def of(cls, name: str, values: np.ndarray) -> "Scaled":
+        """With mean 0 and standard deviation 1 over these values (n,); a constant is only shifted."""
+        values = np.asarray(values, np.float64)
+        largest = float(np.abs(values).max(initial=0)) or 1.0
+        parts = values / largest  # whose squares cannot overflow
+        deviation = float(parts.std()) * largest if np.ptp(parts) else 0.0  # rounding gives constants one too
+        return cls(name, float(parts.mean()) * largest, deviation or 1.0)
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    def encode(self, values: ArrayLike, out: np.ndarray) -> None:
+        """Fill `out` (n, 1) with the scaled values (n,)."""
+        values = np.asarray(values, np.float64)
+        with np.errstate(over="ignore"):
+            out[:, 0] = (values - self.mean) / self.scale
+        wrong = np.flatnonzero(~np.isfinite(out[:, 0]))
+        if len(wrong):
+            raise ColumnError(self.name, int(wrong[0]), f"{values[wrong[0]]} is not finite, or far too large for the model")
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """The column's own numbers (n,), float64, of scaled ones."""
+        return np.asarray(values, np.float64) * self.scale + self.mean
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """A column of categories as inputs that are 0 or 1, or as a classifier's labels.
+
+    Parameters
+    ----------
+    name : str
+    categories : tuple of str, or of int
+        In the order of the inputs or labels.
+    """
+
+    name: str
+    categories: tuple[str, ...] | tuple[int, ...]
+
+    @property
+    def width(self) -> int:
+        return len(self.categories)
+
+    def labels(self, values: Iterable) -> np.ndarray:
+        """The place of each value among the categories, int64 (n,)."""
+        place = {category: i for i, category in enumerate(self.categories)}
+        values = list(values)
+        labels = np.array([place.get(value, -1) for value in values], np.int64)
+        wrong = np.flatnonzero(labels < 0)
+        if len(wrong):
+            raise ColumnError(self.name, int(wrong[0]), unknown_category(values[wrong[0]], self.categories))
+        return labels
+
+    def encode(self, values: Iterable, out: np.ndarray) -> None:
+        """Fill `out` (n, width) with zeros, and a one in each row."""
+        labels = self.labels(values)
+        out[...] = 0
+        out[np.arange(len(labels)), labels] = 1
+
+    def decode(self, labels: np.ndarray) -> np.ndarray:
+        """The categories (n,) of labels."""
+        return np.array(self.categories)[labels]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What stands between a table and a net that was trained on it.
+
+    Parameters
+    ----------
+    inputs : tuple of Scaled or OneHot
+        A column each; their inputs stand side by side in this order.
+    target : Scaled or OneHot
+        The column that is predicted: a regression's or a classifier's.
+
+    Raises
+    ------
+    ValueError
+        If a name or a category comes twice, or all together is too large for a model file.
+    """
+
+    inputs: tuple[Scaled | OneHot, ...]
+    target: Scaled | OneHot
+
+    def __post_init__(self):
+        size = len(json.dumps(self.document()))
+        if size > MAX_DOCUMENT:
+            raise ValueError(
+                f"the columns' names and categories are too many for a model file: {size} bytes, at most {MAX_DOCUMENT}"
+            )
+
+    @property
+    def width(self) -> int:
+        """Inputs of the net."""
+        return sum(column.width for column in self.inputs)
+
+    def transform(self, columns: Mapping[str, Sequence | np.ndarray], dtype: DTypeLike = np.float64) -> np.ndarray:
+        """A net's inputs.
+
+        Parameters
+        ----------
+        columns : mapping of str to sequence (n,)
+            Such as a dict of lists or a DataFrame; columns that are not inputs are not looked at.
+        dtype : data-type, default float64
+
+        Returns
+        -------
+        ndarray (n, width)
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, is of another length, or holds a category that is not known or a number that is not finite.
+        """
+        missing = [column.name for column in self.inputs if column.name not in columns]
+        if missing:
+            raise ValueError(f"columns must have {missing[0]!r}, got {', '.join(map(repr, columns))}")
+        n = len(columns[self.inputs[0].name])
+        X, first = np.empty((n, self.width), dtype), 0
+        for column in self.inputs:
+            values = columns[column.name]
+            if len(values) != n:
+                raise ValueError(f"columns must be of one length, got {n} and {len(values)} in {column.name!r}")
+            column.encode(values, X[:, first : first + column.width])
+            first += column.width
+        return X
+
+    def document(self) -> dict:
+        """The same as what JSON has."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def of_document(cls, value: dict) -> "Preprocessing":
+        """What `document` was made of, checked.
+
+        Raises
+        ------
+        ValueError
+            If it is not such a document.
+        """
+        container.exactly("preprocessing", value, ["inputs", "target"])
+        if not isinstance(value["inputs"], list) or not value["inputs"]:
+            raise ValueError(f"the inputs must be a list of columns, got {value['inputs']!r:.200}")
+        inputs = tuple(_column_of("an input", each, [str]) for each in value["inputs"])
+        names = {column.name for column in inputs}
+        if len(names) < len(inputs):
+            raise ValueError("a column comes twice among the inputs")
+        return cls(inputs, _column_of("the target", value["target"], [str, int]))
+
+
+def _column_of(what, value, kinds):
+    """A column of a document, its categories all of one of these types."""
+    if isinstance(value, dict) and "categories" in value:
+        categories = container.exactly(what, value, ["name", "categories"])["categories"]
+        if not isinstance(categories, list) or not any(all(type(c) is kind for c in categories) for kind in kinds):
+            raise ValueError(f"the categories of {what} must be a list of texts or whole numbers, got {categories!r:.200}")
+        if not categories or len(set(categories)) < len(categories):
+            raise ValueError(f"the categories of {what} must be there, and each once, got {categories!r:.200}")
+        column: Scaled | OneHot = OneHot(value["name"], tuple(categories))
+    else:
+        container.exactly(what, value, ["name", "mean", "scale"])
+        if not all(type(value[name]) is float and math.isfinite(value[name]) for name in ("mean", "scale")):
+            raise ValueError(f"mean and scale of {what} must be finite numbers, got {value!r:.200}")
+        if value["scale"] <= 0:
+            raise ValueError(f"the scale of {what} must be positive, got {value['scale']}")
+        column = Scaled(value["name"], value["mean"], value["scale"])
+    if not isinstance(column.name, str):
+        raise ValueError(f"the name of {what} must be text, got {column.name!r:.200}")
+    return column
+
+
+def unknown_category(value, categories):
+    """What is wrong with `value`, which is none of the categories."""
+    shown = ", ".join(map(quoted, list(categories)[:10])) + ", ..." * (len(categories) > 10)
+    return f"{quoted(value)} is unknown to the model, which knows {shown}"
+
+
+def quoted(value):
+    """A value as a message shows it: on one line, and not too long."""
+    text = repr(value)
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "..."
