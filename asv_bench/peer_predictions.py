@@ -3,7 +3,7 @@
 Each function takes the case and gives back a callable that computes the outputs of all samples, `batch` rows a call.
 """
 
-from peer_epochs import Case, activation, one_cpu, softmax
+from fastbp.cli.peers import Case, activation, one_cpu, softmax
 
 
 def _by_batches(case, X, call):
@@ -25,9 +25,6 @@ def fastbp(case, threads):
 
 
 def numpy(case, threads):
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(threads)
     W, value = case.weights(), activation(case)
 
     def call(x):
@@ -40,9 +37,7 @@ def numpy(case, threads):
 
 def sklearn(case, threads):
     from sklearn.neural_network import MLPClassifier
-    from threadpoolctl import threadpool_limits
 
-    threadpool_limits(threads)
     X, y = case.data()
     activation = {"sigmoid": "logistic"}.get(case.hidden, case.hidden)
     model = MLPClassifier(case.widths[1:-1], activation=activation, batch_size=1)

@@ -11,91 +11,30 @@ out (they are the extra `peers`).
 """
 
 import argparse
-import importlib.util
 import json
-import os
 import platform
-import statistics
-import subprocess
 import sys
-import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import peer_predictions
-from peer_epochs import PEERS, Case
 
-CASES = {
-    "tiny": Case((64, 20, 20, 10), 25, 20_000),
-    "small": Case((64, 128, 64, 10), 32, 19_968),
-    "medium": Case((784, 256, 128, 10), 128, 8_192),
-    "large": Case((784, 1024, 1024, 10), 256, 2_048),
+from fastbp.cli import bench
+from fastbp.cli.peers import PEERS, Case
+from fastbp.cli.rounds import commands_for, installed, measure, serve
+from fastbp.team import available_cpus
+
+CASES = bench.CASES | {
     "huge": Case((784, 4096, 4096, 10), 1024, 2_048),
     "higgs": Case((28, 300, 300, 300, 300, 300, 1), 100, 5_000, hidden="tanh", regression=True),
 }
 RUNS = {"train": (PEERS, CASES), "predict": (peer_predictions.PREDICTIONS, peer_predictions.CASES)}
-MODULES = {
-    "ONNX Runtime": "onnxruntime",
-    "NumPy": "numpy",
-    "scikit-learn": "sklearn",
-    "PyTorch": "torch",
-    "JAX": "jax",
-    "fastbp": "fastbp",
-}
-
-
-class Worker:
-    """A process that trains one epoch of one case by one peer for every line it is sent, and answers with the seconds."""
-
-    def __init__(self, what, peer, threads, case):
-        self.peer, self.threads, self.times = peer, threads, []
-        spec = json.dumps({"what": what, "peer": peer, "threads": threads, "case": case.__dict__})
-        command = [sys.executable, __file__, "--worker", spec]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def epoch(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise SystemExit(f"{self.peer} with {self.threads} threads stopped; its error is above")
-        return float(answer)
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def work(spec):
     """What a worker process does."""
     spec = json.loads(spec)
     case = Case(**spec["case"] | {"widths": tuple(spec["case"]["widths"])})
-    epoch = RUNS[spec["what"]][0][spec["peer"]](case, spec["threads"])
-    for _ in sys.stdin:
-        start = time.perf_counter()
-        epoch()
-        print(time.perf_counter() - start, flush=True)
-
-
-def measure(what, case, peers, rounds):
-    """Median seconds of an epoch by each peer at its better number of threads, as {peer: (seconds, threads)}."""
-    cpus = len(os.sched_getaffinity(0))
-    workers = [Worker(what, peer, t, case) for peer in peers for t in sorted({1, cpus})]
-    try:
-        for worker in workers:
-            worker.epoch()
-            worker.epoch()
-        for _ in range(rounds):
-            for worker in workers:
-                worker.times.append(worker.epoch())
-    finally:
-        for worker in workers:
-            worker.close()
-    best = {}
-    for worker in workers:
-        seconds = statistics.median(worker.times)
-        if worker.peer not in best or seconds < best[worker.peer][0]:
-            best[worker.peer] = seconds, worker.threads
-    return best
+    serve(RUNS[spec["what"]][0][spec["peer"]](case, spec["threads"]))
 
 
 def row(name, case, flops, best):
@@ -146,15 +85,16 @@ def main():
     what = "predict" if args.predict else "train"
     known, cases = RUNS[what]
     names = args.cases.split(",") if args.cases else [name for name in cases if name != "higgs"]
-    peers = [p for p in (args.peers.split(",") if args.peers else known) if importlib.util.find_spec(MODULES.get(p, p.lower()))]
-    print(f"{platform.processor() or platform.machine()}, {len(os.sched_getaffinity(0))} CPUs; µs a sample (threads)\n")
+    peers = installed(args.peers.split(",") if args.peers else list(known))
+    print(f"{platform.processor() or platform.machine()}, {available_cpus()} CPUs; µs a sample (threads)\n")
     print(f"| case | layers | batch | {' | '.join(peers)} | fastbp GFLOP/s | fastest other / fastbp |")
     print("|---" * (len(peers) + 5) + "|", flush=True)
     results = {}
     for name in names:
         case = replace(cases[name], optimizer=args.optimizer, dtype=args.dtype)
         case = replace(case, hidden=args.hidden or case.hidden, samples=args.samples or case.samples)
-        results[name] = measure(what, case, peers, args.rounds)
+        command = [sys.executable, __file__, "--worker"]
+        results[name] = measure(commands_for(peers, command, what=what, case=asdict(case)), args.rounds)
         print(row(name, case, case.flops[what], results[name]), flush=True)
     if args.picture:
         draw(results, peers, args.picture)

@@ -1,7 +1,8 @@
-"""One epoch of training by each peer, as fast as its users can make it: what `peers.py` times.
+"""One epoch of training by each peer, as fast as its users can make it: what ``fastbp bench`` and asv_bench/peers.py time.
 
-Each function takes the case and gives back a callable that trains one epoch. All see the same float arrays, the same batches in
-the same order, sigmoid hidden layers (or the case's own), softmax with cross-entropy (or identity with squared error).
+The processes that run them have the wanted number of threads in their environment, see `rounds.py`. Each function takes the
+case and gives back a callable that trains one epoch. All see the same float arrays, the same batches in the same order, sigmoid
+hidden layers (or the case's own), softmax with cross-entropy (or identity with squared error).
 """
 
 import os
@@ -57,8 +58,9 @@ def softmax(z):
 
 
 def one_cpu():
-    """Keep this process to one processor: the way to one thread where a library has no setting for it."""
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    """Keep this process to one processor, where the system can: the way to one thread where a library has no setting for it."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def fastbp(case, threads):
@@ -74,9 +76,6 @@ def fastbp(case, threads):
 
 
 def numpy(case, threads):
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(threads)
     X, y = case.data()
     T = y if case.regression else np.eye(case.widths[-1], dtype=case.dtype)[y]
     W = case.weights()
@@ -118,9 +117,7 @@ def numpy(case, threads):
 
 def sklearn(case, threads):
     from sklearn.neural_network import MLPClassifier, MLPRegressor
-    from threadpoolctl import threadpool_limits
 
-    threadpool_limits(threads)
     X, y = case.data()
     kind = MLPRegressor if case.regression else MLPClassifier
     hidden = {"sigmoid": "logistic"}.get(case.hidden, case.hidden)
@@ -142,7 +139,7 @@ def torch(case, threads):
     activation = {"sigmoid": torch.nn.Sigmoid, "tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}[case.hidden]
     layers = []
     for w in case.weights():
-        linear = torch.nn.Linear(*w.shape, dtype=X.dtype)
+        linear = torch.nn.Linear(w.shape[0], w.shape[1], dtype=X.dtype)
         with torch.no_grad():
             linear.weight.copy_(torch.from_numpy(w.T))
             linear.bias.zero_()
