@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..documents import OPTIMIZERS
 from ..history import History
 from ..mlp import MLP
 from ..preprocessing import ColumnError, OneHot, Preprocessing, Scaled, quoted
-from ..saving import OPTIMIZERS
 from ..warmup import warmup
 from .arguments import say
 from .machine import is_warm
