@@ -1,5 +1,6 @@
 """Training: time, rate, memory, accuracy, and the speed beside NumPy and scikit-learn in the same process."""
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import fastbp
 
 from .cases import CASES, EXTRAS, OPTIMIZERS, Training, data, flops, peak_gflops, seconds
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from peer_epochs import Case
-from peer_epochs import numpy as numpy_epoch
-from peer_epochs import sklearn as sklearn_epoch
+# From this tree's file: the version of fastbp that is timed may be one that has no such module.
+PEERS = Path(__file__).parents[2] / "src" / "fastbp" / "cli" / "peers.py"
+peers = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("fastbp_peers", PEERS))
+sys.modules[spec.name] = peers
+spec.loader.exec_module(peers)
 
 
 class Fit:
@@ -75,7 +77,7 @@ class Speedup:
 
     def setup(self, case):
         widths, batch, n = CASES[case]
-        self.ours, self.case = Training(case), Case(widths, batch, n)
+        self.ours, self.case = Training(case), peers.Case(widths, batch, n)
 
     def _speedup(self, peer):
         epoch = peer(self.case, None)
@@ -84,10 +86,10 @@ class Speedup:
         return float(np.median([theirs / ours for theirs, ours in pairs]))
 
     def track_speedup_vs_numpy(self, case):
-        return self._speedup(numpy_epoch)
+        return self._speedup(peers.numpy)
 
     def track_speedup_vs_sklearn(self, case):
-        return self._speedup(sklearn_epoch)
+        return self._speedup(peers.sklearn)
 
 
 class Memory:

@@ -1,5 +1,6 @@
 """Compiling ahead of time."""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,8 +19,14 @@ def warmup(dtypes: Sequence[str] = ("float32", "float64")) -> None:
     ------
     ValueError
         For a dtype that no net can have.
+    KeyboardInterrupt
+        On Ctrl-C.
     """
     for dtype in dtypes:
         net = MLP([1, 1], dtype=dtype)
-        net.fit(np.zeros((1, 1)), [0], epochs=1)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "fit was interrupted")  # which is no news of a net that nobody sees
+            history = net.fit(np.zeros((1, 1)), [0], epochs=1)
+        if history.stopped_by == "interrupt":
+            raise KeyboardInterrupt
         net.predict(np.zeros((1, 1)))

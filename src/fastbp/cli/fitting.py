@@ -59,7 +59,6 @@ def train(arguments) -> Trained:
     what = f"{len(target.categories)} classes" if isinstance(target, OneHot) else "numbers"
     columns = f"{len(preprocessing.inputs)} columns as {preprocessing.width} inputs"
     say(f"{table.source}: {len(table)} rows, {columns}, target {quoted(arguments.target)}: {what}")
-    say(f"rows for training {len(rows[0])}, for validation {len(rows[1])}, held out {len(rows[2])}")
     net = MLP(
         [preprocessing.width, *arguments.hidden, target.width],
         arguments.activation,
@@ -81,6 +80,7 @@ def fit(net, parts, arguments) -> History:
     if not is_warm():
         say("compiling the kernels, the first time only ...")
     warmup([arguments.dtype])
+    say("training on {} rows, validating on {}, holding out {}".format(*(len(part.rows) for part in parts)))
     watched = {"X_val": validation.X, "y_val": validation.y, "patience": arguments.patience} if len(validation.rows) else {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "fit was interrupted")  # the command says so itself

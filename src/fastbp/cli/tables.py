@@ -134,9 +134,8 @@ def _read_csv(file, delimiter, wanted, table):
             raise DataError(f"{table.source}: it is empty: not even a line of column names")
         for i, name in enumerate(names):
             if not name.strip() or any("\ud800" <= c <= "\udfff" for c in name):
-                raise DataError(
-                    f"{table.source}, line 1: column {i + 1} has no name in UTF-8: the first line must name the columns"
-                )
+                where = f"{table.source}, line 1, column {i + 1}"
+                raise DataError(f"{where}: no name in UTF-8; the first line must name the columns")
         chosen = wanted.check(table.source, names)
         builders = None
         while rows := _rows(reader, len(names), table):
@@ -173,13 +172,16 @@ def _kind(texts):
     return Texts if number_of(first) is None else Numbers
 
 
-def _builder(table, name, wanted, kind):
-    """What collects a column that is of this kind, unless the caller says otherwise."""
+def _builder(table, name, wanted, kind, typed=False):
+    """What collects a column that is of this kind, unless the caller says otherwise.
+
+    Where files have types, a text is one even if it is "7" or "NA".
+    """
 
     def fail(row, what):
         return table.error(name, row, what)
 
-    hint = f"; --text {name!r} takes all as categories"
+    hint = "" if typed else f"; --text {name!r} takes all as categories"
     if wanted.columns is not None:
         column = wanted.columns[name]
         return Texts(fail, set(map(str, column.categories)), None) if isinstance(column, OneHot) else Numbers(fail)
@@ -202,7 +204,7 @@ def _read_parquet(path, wanted, table):
                 kind = _arrow_kind(pa.types, schema.field(name).type)
                 if kind is None:
                     raise DataError(f"{path}, column {quoted(name)}: of type {schema.field(name).type}, not numbers or text")
-                builders[name] = _builder(table, name, wanted, kind)
+                builders[name] = _builder(table, name, wanted, kind, typed=True)
             done = 0
             for batch in file.iter_batches(ROWS, columns=list(builders)):
                 for name, builder in builders.items():
@@ -232,14 +234,15 @@ def _texts(types, kind):
 
 def _read_npz(path, wanted, table):
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not hasattr(file, "files"):
-                raise DataError(f"{path}: not an NPZ file")
-            columns = dict(_npz_columns(path, {name: file[name] for name in file.files}))
+        with open(path, "rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise DataError(f"{path}: not an NPZ file, but one array, which has no name")
+            columns = dict(_npz_columns(path, {name: arrays[name] for name in arrays.files}))
+    except DataError:
+        raise
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise (
-            error if isinstance(error, DataError) else DataError(f"{path}: not an NPZ file that can be read: {error}")
-        ) from error
+        raise DataError(f"{path}: not an NPZ file that can be read: {error}") from error
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{quoted(name)} {n}" for name, n in list(lengths.items())[:20])
@@ -248,7 +251,7 @@ def _read_npz(path, wanted, table):
         kind = {"U": Texts, "b": Texts, "f": Numbers, "i": Numbers, "u": Numbers}.get(columns[name].dtype.kind)
         if kind is None:
             raise DataError(f"{path}, column {quoted(name)}: of type {columns[name].dtype}, not numbers or text")
-        builder = _builder(table, name, wanted, kind)
+        builder = _builder(table, name, wanted, kind, typed=True)
         builder.add(columns[name].tolist() if columns[name].dtype.kind == "U" else columns[name])
         table.columns[name] = builder.values()
 
