@@ -252,7 +252,7 @@ def test_partial_fit(weight, optimizer):
         part = slice(first, first + 10)
         w = None if weight is None else weight[part]
         expected = twin.loss(X[part], Y[part], 0.1, w)
-        loss = net.partial_fit(X[part], Y[part], optimizer, 0.1, w)
+        loss = net.partial_fit(X[part], Y[part], optimizer, 0.1, sample_weight=w)
         twin.fit(X[part], Y[part], epochs=1, batch_size=None, shuffle=False, optimizer=optimizer, l2=0.1, sample_weight=w)
         assert type(loss) is float
         assert loss == twin.history_.batch_loss[0] == pytest.approx(expected, rel=1e-12)
