@@ -20,6 +20,7 @@ NETS = {"digits": (64, 100, 10), "medium": CASES["medium"][0], "large": CASES["l
 EPOCHS = {"digits": 200, "medium": 5, "large": 5}
 ROUNDS = 5
 CALLS = 300  # of a prediction of one row, timed together
+PAUSE = 0.1  # seconds, in which OpenBLAS's threads, which keep a core busy for a while after a product, go to sleep
 
 
 def data(net, dtype):
@@ -50,6 +51,7 @@ class Compared:
         times = []
         for _ in range(self.rounds + 1):  # the first one warms up
             for model in (theirs, ours):
+                time.sleep(PAUSE)
                 start = time.perf_counter()
                 for _ in range(inner):
                     call(model)
