@@ -86,7 +86,7 @@ def fit(net, parts, arguments) -> History:
         warnings.filterwarnings("ignore", "fit was interrupted")  # the command says so itself
         return net.fit(
             training.X, training.y, epochs=arguments.epochs, batch_size=arguments.batch_size, optimizer=optimizer,
-            l2=arguments.l2, n_threads=arguments.threads, progress=sys.stderr.isatty(), **watched,
+            l2=arguments.l2, n_threads=arguments.threads, progress=sys.stderr is not None, **watched,
         )  # fmt: skip
 
 
