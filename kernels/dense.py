@@ -8,8 +8,8 @@ Shapes are those of the panels (see plan.py): samples lie in lanes, the bias is 
 shared out by output tiles, so no two members write the same place and no sum is split between them.
 """
 
-from .activations import activate, slope
-from .dropout import slope_through
+from .activations import FIRST_GATED, activate, gated, slope
+from .dropout import slope_through, unless_dropped
 from .jit import kernel, section
 from .memory import load, store
 from .plan import DEPTH, STRIP_SIZE, TOGETHER
@@ -48,10 +48,11 @@ def product_packing(c_array, c, first, a_array, a, step, b_array, b, rows, vecto
 
 
 @section
-def forward(work, params, layer, onto, rows, pack, member, members):
+def forward(work, params, layer, onto, keep_slopes, rows, pack, member, members):
     """Activations of one layer for `rows` samples; of the last layer the logits z.
 
     onto : whether z begins with what stands in its place, a bias that is no row of the parameters
+    keep_slopes : whether slopes that are none of the outputs' go to the layer's `slopes`, for `backward`; said as a constant
     """
     panel = VECTORS * lanes(work)
     panels, blocks = ceil_div(rows, panel), ceil_div(layer.n_out, ROWS)
@@ -74,7 +75,14 @@ def forward(work, params, layer, onto, rows, pack, member, members):
                         product_packing(work, to, k0 == 0 and not onto, params, w, n, work, x, i1 - i0, vectors, depth, strip)
                     else:
                         product(work, to, k0 == 0 and not onto, work, strip, PACK_WIDTH, work, x, i1 - i0, vectors, depth)
-                    if k0 + depth == k and layer.activation != 0:
+                    if k0 + depth == k and layer.activation >= FIRST_GATED:
+                        slopes = layer.slopes + (p * n + i0) * panel - to
+                        for v in range(to, to + (i1 - i0) * panel, lanes(work)):
+                            a, f = gated(layer.activation, load(work, v))
+                            store(work, v, a)
+                            if keep_slopes:
+                                store(work, slopes + v, f)
+                    elif k0 + depth == k and layer.activation != 0:
                         for v in range(to, to + (i1 - i0) * panel, lanes(work)):
                             store(work, v, activate(layer.activation, load(work, v)))
         item += together * (p1 - p0)
@@ -105,7 +113,15 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, member,
                     i0, i1 = (block + j) * n // blocks, (block + j + 1) * n // blocks
                     to, strip = delta_below + (p * n + i0) * panel, pack + j * STRIP_SIZE
                     product(work, to, k0 == 0, work, strip, PACK_WIDTH, work, d, i1 - i0, vectors, depth)
-                    if k0 + depth == k and below.dropout != 0.0:
+                    if k0 + depth == k and below.activation >= FIRST_GATED:
+                        a, s = layer.x + (p * layer.x_rows + i0) * panel, below.slopes + (p * n + i0) * panel
+                        kept = 1.0 / (1.0 - below.dropout)
+                        for v in range(0, (i1 - i0) * panel, lanes(work)):
+                            f = load(work, s + v)
+                            if below.dropout != 0.0:
+                                f = unless_dropped(f * kept, load(work, a + v))
+                            store(work, to + v, load(work, to + v) * f)
+                    elif k0 + depth == k and below.dropout != 0.0:
                         a = layer.x + (p * layer.x_rows + i0) * panel
                         for v in range(0, (i1 - i0) * panel, lanes(work)):
                             f = slope_through(below.activation, load(work, a + v), 1.0 - below.dropout)

@@ -37,6 +37,7 @@ class Layer(NamedTuple):
     x_rows: int
     a: int
     a_rows: int
+    slopes: int
     dropout: float
 
 
@@ -98,7 +99,7 @@ def dense_forward(out, x, W, b, work, activation, sync, member, members):
     n, n_in, n_out, meeting = x.shape[0], W.shape[0], W.shape[1], 0
     z = _block_rows(work, n) * n_in
     pack = z + _block_rows(work, n) * n_out + member * PACK
-    layer = Layer(n_in, n_out, activation, 0, 0, n_in, z, n_out, 0.0)
+    layer = Layer(n_in, n_out, activation, 0, 0, n_in, z, n_out, 0, 0.0)
     to, source, params = out.reshape(out.size), x.reshape(x.size), W.reshape(W.size)
     denormals = flush_denormals()
     for first in range(0, n, BLOCK):
@@ -106,7 +107,7 @@ def dense_forward(out, x, W, b, work, activation, sync, member, members):
         _gather(work, 0, source, first, rows, n_in, member, members)
         _begin_with_bias(work, z, b, rows, member, members)
         meeting = barrier(sync, members, meeting)
-        forward(work, params, layer, True, rows, pack, member, members)
+        forward(work, params, layer, True, False, rows, pack, member, members)
         meeting = barrier(sync, members, meeting)
         _scatter(to, work, z, first, rows, n_out, member, members)
         meeting = barrier(sync, members, meeting)
@@ -162,7 +163,7 @@ def dense_backward(dW, db, below, delta, x, W, work, activation, sync, member, m
     d, d_below = room * n_in, room * (n_in + n_out)
     turned = d_below + room * n_in
     own = turned + room * ceil_div(n_out, panel) * panel + member * (PACK + TILE)
-    layer, layer_below = Layer(n_in, n_out, 0, 0, 0, n_in, 0, 0, 0.0), Layer(0, n_in, activation, 0, 0, 0, 0, 0, 0.0)
+    layer, layer_below = Layer(n_in, n_out, 0, 0, 0, n_in, 0, 0, 0, 0.0), Layer(0, n_in, activation, 0, 0, 0, 0, 0, 0, 0.0)
     to, source, params, to_below = dW.reshape(dW.size), x.reshape(x.size), W.reshape(W.size), below.reshape(below.size)
     above = delta.reshape(delta.size)
     denormals = flush_denormals()

@@ -33,7 +33,7 @@ LOG_SERIES = {
 }
 
 
-def _clamp(x, low, high):
+def clamp(x, low, high):
     """x within [low, high]; a NaN stays a NaN, as it would not under minnum and maxnum."""
     x = where(x < low, low, x)
     return where(x > high, high, x)
@@ -47,7 +47,7 @@ def power_of_two(n):
     return n.from_bits(n.b.shl(low_bits, n.integers(mantissa)))
 
 
-def _scale(x, n):
+def scale(x, n):
     """x * 2**n: overflowing to infinity and underflowing gradually, as it should."""
     if host.AVX512:
         return _scalef(x, n)
@@ -66,13 +66,16 @@ def _scalef(x, n):
     return Lanes(x.b, x.b.call(f, [x.value, n.value, x.value, mask(-1), current_rounding]))
 
 
-def _reduced_expm1(x):
-    """n and expm1(r), where x = n ln 2 + r and |r| <= ln(2) / 2."""
-    low, high = EXP_RANGE[x.single]
-    x = _clamp(x, low, high)
+def reduced_expm1(x, beyond=None):
+    """n and expm1(r), where x = n ln 2 + r and |r| <= ln(2) / 2.
+
+    x : of a size for which LN2 is exact, as EXP_RANGE's; beyond : what rounding x has left out, if that is known
+    """
     n = (x * (1 / math.log(2))).call("rint")
     first, rest = LN2[x.single]
     r = fma(n, -rest, fma(n, -first, x))
+    if beyond is not None:
+        r = r + beyond
     terms = EXP_TERMS[x.single]
     q = x.like(1 / math.factorial(terms))
     for k in range(terms - 1, 1, -1):
@@ -81,14 +84,14 @@ def _reduced_expm1(x):
 
 
 def exp(x):
-    n, e = _reduced_expm1(x)
-    return _scale(e + 1, n)
+    n, e = reduced_expm1(clamp(x, *EXP_RANGE[x.single]))
+    return scale(e + 1, n)
 
 
 def expm1(x):
     """exp(x) - 1, exact near 0; for x up to half of exp's range."""
-    n, e = _reduced_expm1(x)
-    power = power_of_two(_clamp(n, -100.0, 120.0) if x.single else _clamp(n, -900.0, 1000.0))
+    n, e = reduced_expm1(clamp(x, *EXP_RANGE[x.single]))
+    power = power_of_two(clamp(n, -100.0, 120.0) if x.single else clamp(n, -900.0, 1000.0))
     return fma(power, e, power - 1)
 
 
@@ -131,7 +134,7 @@ def sigmoid(z):
 
 def tanh(z):
     """expm1(2 |z|) / (expm1(2 |z|) + 2) with the sign of z; 1 to the last bit from |z| = 20 on."""
-    t = expm1(_clamp(absolute(z) * 2, 0.0, 40.0))
+    t = expm1(clamp(absolute(z) * 2, 0.0, 40.0))
     return copy_sign(t / (t + 2), z)
 
 

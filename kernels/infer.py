@@ -60,7 +60,7 @@ def infer(params, work, sums, out, losses, layers, jobs, source, targets, labels
         else:
             gather_block(work, job, source, targets, labels, sample_weight, order, first, rows, total, job.strip_at, 0, 1)
             for i in range(layers.size):
-                forward(work, params, layers[i], False, rows, job.pack_at, 0, 1)
+                forward(work, params, layers[i], False, False, rows, job.pack_at, 0, 1)
         if losses.size > 0:
             output_panels(work, job, z, job.delta0_at, rows, sums, 0, 1)
             losses[block] = sum_of(sums, ceil_div(rows, panel))

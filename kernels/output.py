@@ -22,7 +22,7 @@ dL/da to dL/dz: dL/da f'(z), or for a softmax p_k (g_k - sum_j g_j p_j).
 """
 
 from . import functions, host, simd
-from .activations import activate, slope
+from .activations import activate_output, slope_of_output
 from .jit import kernel
 from .memory import lane_sum, load, store
 from .simd import elementwise, lanes, select, vector
@@ -95,7 +95,7 @@ def activate_column(work, z, n, output):
             store(work, z + k * panel, exp(load(work, z + k * panel)))
     else:
         for k in range(n):
-            store(work, z + k * panel, activate(output, load(work, z + k * panel)))
+            store(work, z + k * panel, activate_output(output, load(work, z + k * panel)))
 
 
 @kernel
@@ -244,7 +244,7 @@ def _through_activation(work, a, delta, n, output):
             store(work, delta + k * panel, load(work, delta + k * panel) * load(work, a + k * panel))
     else:
         for k in range(n):
-            store(work, delta + k * panel, load(work, delta + k * panel) * slope(output, load(work, a + k * panel)))
+            store(work, delta + k * panel, load(work, delta + k * panel) * slope_of_output(output, load(work, a + k * panel)))
 
 
 @kernel

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from .activations import FIRST_GATED
 from .simd import lanes_of
 from .tile import PACK_WIDTH, ROWS, VECTORS
 
@@ -26,6 +27,7 @@ LAYER = np.dtype(
         ("x_rows", "i8"),  # rows a panel of the input: n_in + 1, or n_in where the bias is not a row of the parameters
         ("a", "i8"),  # offset of the output panels in `work`
         ("a_rows", "i8"),  # rows a panel of the output: n_out + 1 where the output is the input of a layer
+        ("slopes", "i8"),  # offset in `work` of the (n_out, samples) panels of slopes, where they are none of the outputs'
         ("dropout", "f8"),  # rate at which training drops units of the output; 0 for none
         ("out", "i8"),  # offset in `out` where infer writes this layer's activations, or -1
     ],
@@ -135,6 +137,8 @@ class Plan:
             self.ones += [x + (p * (widths[i] + 1) + widths[i]) * panel for p in range(panels)]
             parameters += (widths[i] + 1) * widths[i + 1]
             x = layer["a"] = self._section(layer["a_rows"] * panels * panel)
+            if activations[i] >= FIRST_GATED:
+                layer["slopes"] = self._section(widths[i + 1] * panels * panel)
         job, n_out = self.job[0], widths[-1]
         job["block"], job["n_in"], job["n_out"] = rows, widths[0], n_out
         job["delta0_at"], job["delta1_at"] = (self._section(widest * panels * panel) for _ in range(2))

@@ -4,7 +4,7 @@ Each output is the same chain of fused multiply-adds, over the inputs in order a
 A layer's features lie one after the other from where its panels begin.
 """
 
-from .activations import activate
+from .activations import FIRST_GATED, activate, gated
 from .jit import kernel, section
 from .memory import load, load_first, store
 from .simd import elementwise, fma, lanes, vector
@@ -47,7 +47,10 @@ def forward_row(work, params, layer):
         x, w = vector(work, work[layer.x + i] if i < layer.n_in else 1.0), layer.parameters + i * n
         for j in range(0, n, width):
             store(work, a + j, multiply_add(x, load_first(params, w + j, n - j), load(work, a + j)))
-    if layer.activation != 0:
+    if layer.activation >= FIRST_GATED:
+        for j in range(0, n, width):
+            store(work, a + j, gated(layer.activation, load(work, a + j))[0])
+    elif layer.activation != 0:
         for j in range(0, n, width):
             store(work, a + j, activate(layer.activation, load(work, a + j)))
 

@@ -117,7 +117,7 @@ def _downwards(work, params, state, gradient, sums, layers, job, rows, step, syn
 def _upwards(work, params, layers, job, sample, step_number, rows, sync, member, members, meeting):
     """Through every layer; `sample` is the first one's place in the batch, which what is dropped depends on."""
     for i in range(layers.size):
-        forward(work, params, layers[i], False, rows, job.pack_at + member * job.pack_size, member, members)
+        forward(work, params, layers[i], False, True, rows, job.pack_at + member * job.pack_size, member, members)
         if layers[i].dropout != 0.0:
             drop(work, layers[i], i, job, sample, step_number, rows, member, members)
         meeting = barrier(sync, members, meeting)

@@ -12,7 +12,7 @@ from fastbp.kernels.plan import DEPTH, panel_of
 from fastbp.kernels.tile import ROWS
 
 DTYPES = ["float32", "float64"]
-ACTIVATIONS = ["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus"]
+ACTIVATIONS = ["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "selu"]
 PANEL = panel_of("float32")
 SHAPES = [(1, 1, 1), (2, 1, 3), (5, ROWS, 1), (PANEL - 1, ROWS + 1, PANEL), (PANEL, 2 * ROWS + 1, PANEL + 1)]
 SHAPES += [(PANEL + 1, 3, 67), (71, 67, 33), (BLOCK + 9, 5, 4), (3, DEPTH + 5, 2), (4, 3, DEPTH + 7)]
@@ -68,6 +68,16 @@ def test_every_activation(activation, dtype):
     assert first[2] is None
     for got, wanted in zip(first, (dW, db), strict=False):
         assert_layer(got, wanted, dtype, 37)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", ["gelu", "silu", "mish"])
+def test_activations_whose_slope_is_not_in_their_output(activation, dtype):
+    x, W, b, delta = layer(71, 19, 33, dtype)
+    a, *_ = exact(x, W, b, delta, activation)
+    assert_layer(fn.dense_forward(x, W, b, activation), a, dtype, 19)
+    with pytest.raises(ValueError, match=f"slope follows from its output x, got {activation!r}: say 'identity'"):
+        fn.dense_backward(delta, x, W, activation)
 
 
 def test_the_same_bits_for_any_number_of_threads():
@@ -239,6 +249,7 @@ BAD_FORWARD = [
     ({"b": np.zeros(4)}, "b must have one number for each of the 3 columns of W, got 4"),
     ({"b": np.zeros((1, 3))}, "b must be 1-dimensional"),
     ({"activation": "rely"}, "activation must be one of 'identity', "),
+    ({"activation": "swish"}, "activation must be one of .*'gelu', 'silu', 'mish'"),
     ({"activation": None}, "activation must be one of"),
     ({"activation": ["relu"]}, "activation must be one of"),
     ({"n_threads": 0}, "n_threads must be at least 1"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastbp
-from fastbp.kernels.activations import ACTIVATIONS
+from fastbp.names import HIDDEN
 
 WIDTHS = [(1, 1), (3, 2, 1), (5, 16, 10), (7, 33, 17, 4), (64, 100, 10), (130, 65, 31, 32, 3)]
 
@@ -15,7 +15,7 @@ WIDTHS = [(1, 1), (3, 2, 1), (5, 16, 10), (7, 33, 17, 4), (64, 100, 10), (130, 6
 def test_same_bits_alone_as_among_others(widths, output, dtype):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(5, widths[0])).astype(dtype)
-    for hidden in ACTIVATIONS if len(widths) > 2 and output == "identity" else ["tanh"]:
+    for hidden in HIDDEN if len(widths) > 2 and output == "identity" else ["tanh"]:
         net = fastbp.MLP(widths, hidden=hidden, output=output, loss="squared_error", dtype=dtype)
         net.biases = [rng.normal(size=b.shape) for b in net.biases]
         together = net.forward(X)[-1]

@@ -16,7 +16,7 @@ OPTIONS = {"error_model": "numpy", "nogil": True}
 
 @numba.njit(**OPTIONS)
 def run_forward(work, params, layers, job):
-    forward(work, params, layers[1], False, ROWS, job[0].pack_at, 0, 1)
+    forward(work, params, layers[1], False, True, ROWS, job[0].pack_at, 0, 1)
 
 
 @numba.njit(**OPTIONS)

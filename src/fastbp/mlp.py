@@ -30,7 +30,9 @@ class MLP(Fitting):
         Units of the input, of each hidden layer and of the output. ``[n_in, n_out]`` alone is linear or logistic regression.
     hidden : str or sequence of str, default "sigmoid"
         Activation of the hidden layers, one name or one a layer: "identity", "sigmoid" (or "logistic"), "tanh", "relu",
-        "leaky_relu" (slope 0.01), "elu" (alpha 1), "softplus".
+        "leaky_relu" (slope 0.01), "elu" (alpha 1), "softplus", "selu"; and "gelu" (z times the normal distribution at z, by the
+        error function and not by tanh; as PyTorch's default), "silu" (z sigmoid(z)), "mish" (z tanh(softplus(z))), for which
+        training keeps one number more a unit and sample.
     output : str, default "softmax"
         "softmax", "sigmoid", "identity", "tanh", "relu", "softplus" or "exp".
     loss : str or callable, optional

@@ -3,12 +3,12 @@
 import numpy as np
 
 from .kernels import output as output_codes
-from .kernels.activations import ACTIVATIONS
+from .kernels.activations import ACTIVATIONS, GATED, OF_OUTPUTS
 from .validation import check_number, known
 
-HIDDEN = {name: activation.code for name, activation in ACTIVATIONS.items()}
+HIDDEN = {name: activation.code for name, activation in (ACTIVATIONS | GATED).items()}
 HIDDEN["logistic"] = HIDDEN["sigmoid"]
-OUTPUTS = {name: HIDDEN[name] for name in ("sigmoid", "identity", "tanh", "relu", "softplus")}
+OUTPUTS = {name: HIDDEN[name] for name in OF_OUTPUTS}
 OUTPUTS = {"softmax": output_codes.SOFTMAX} | OUTPUTS | {"exp": output_codes.EXP}
 LOSSES = {
     "cross_entropy": output_codes.CROSS_ENTROPY,

@@ -24,7 +24,10 @@ def test_one_name_a_layer_is_the_same_as_one_for_all():
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("activation", ["leaky_relu", "elu", "softplus", ("elu", "tanh"), ("logistic", "leaky_relu")])
+@pytest.mark.parametrize(
+    "activation",
+    ["leaky_relu", "elu", "softplus", ("elu", "tanh"), ("logistic", "leaky_relu"), "selu", ("gelu", "mish"), "silu"],
+)
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 def test_gradient(kind, activation):
     """Of each new activation, against central differences of the loss."""
@@ -68,10 +71,10 @@ def test_each_layers_own_activation_is_used():
 @pytest.mark.parametrize(
     ("activation", "words"),
     [
-        ("gelu", "The 'activation' parameter of MLPClassifier must be a str among"),
+        ("swish", "The 'activation' parameter of MLPClassifier must be a str among"),
         (["relu"], "activation must be one name, or one for each of the 2 hidden layers, got 1"),
-        (["relu", "gelu"], "activation must be one of .*, got 'gelu'"),
-        (["relu", "gelu", "tanh"], "activation must be one name, or one for each"),
+        (["relu", "swish"], "activation must be one of .*, got 'swish'"),
+        (["relu", "swish", "tanh"], "activation must be one name, or one for each"),
         ([], "activation must be one name, or one for each"),
     ],
 )

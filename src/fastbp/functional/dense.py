@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..kernels import functional as kernels
+from ..kernels.activations import FIRST_GATED
 from ..kernels.team import SIZE
 from ..names import HIDDEN
 from ..team import Team, team_size
@@ -24,6 +25,16 @@ def _code(activation):
         return HIDDEN[activation]
     except (KeyError, TypeError):
         return HIDDEN[known("activation", activation, HIDDEN)]
+
+
+def _code_below(activation):
+    code = _code(activation)
+    if code >= FIRST_GATED:
+        raise ValueError(
+            f"activation must be one whose slope follows from its output x, got {activation!r}: "
+            "say 'identity' for dL/dx, and multiply it with the slope at z"
+        )
+    return code
 
 
 def _run(kernel, size, sizes, dtype, n_threads, *arrays):
@@ -64,7 +75,7 @@ def dense_forward(
     W : array_like (n_in, n_out)
     b : array_like (n_out,)
     activation : str, default "identity"
-        One of ``identity, sigmoid`` (or ``logistic``)``, tanh, relu, leaky_relu, elu, softplus``.
+        One of ``identity, sigmoid`` (or ``logistic``)``, tanh, relu, leaky_relu, elu, softplus, selu, gelu, silu, mish``.
     out : ndarray (n, n_out), optional
         Where the result goes; of the result's dtype.
     n_threads : int, optional
@@ -119,7 +130,8 @@ def dense_backward(
     W : array_like (n_in, n_out)
     activation : str, optional
         Of the layer below, by the names of `dense_forward`. None, the default, is for the first layer: nothing lies
-        below, and no delta is computed. For dL/dx itself say ``"identity"``.
+        below, and no delta is computed. For dL/dx itself say ``"identity"``, as also below ``gelu, silu, mish``, whose slope
+        does not follow from x.
     out : tuple of (dW, db, delta_below), optional
         Arrays where the results go, of their shapes and dtype; None for each that is to be a new one.
     n_threads : int, optional
@@ -138,7 +150,7 @@ def dense_backward(
         If an argument is not an array of real numbers, the shapes do not go together, an array of `out` does not fit, or the
         activation is not known. Nothing has been written then.
     """
-    code = -1 if activation is None else _code(activation)
+    code = -1 if activation is None else _code_below(activation)
     x, W, delta = layer_arrays(x, W, delta, "delta", 2)
     n, n_in = x.shape
     k, n_out = W.shape

@@ -24,7 +24,8 @@ class MLPClassifier(PerceptronMixin, base.MLPClassifier):
     Parameters
     ----------
     activation : str or sequence of str, default='relu'
-        Also 'leaky_relu' (slope 0.01), 'elu' (alpha 1) and 'softplus'; and one name for each hidden layer.
+        Also 'leaky_relu' (slope 0.01), 'elu' (alpha 1), 'softplus', 'selu', 'gelu' (not its approximation by tanh), 'silu' and
+        'mish'; and one name for each hidden layer.
     class_weight : dict, list of dicts, 'balanced' or None, default=None
         Weights of the classes, as in :func:`sklearn.utils.class_weight.compute_sample_weight`; they multiply
         `sample_weight`. The score of `early_stopping` is not weighted by them. 'balanced' is not for ``partial_fit``.
@@ -123,7 +124,8 @@ class MLPRegressor(PerceptronMixin, base.MLPRegressor):
     Parameters
     ----------
     activation : str or sequence of str, default='relu'
-        Also 'leaky_relu' (slope 0.01), 'elu' (alpha 1) and 'softplus'; and one name for each hidden layer.
+        Also 'leaky_relu' (slope 0.01), 'elu' (alpha 1), 'softplus', 'selu', 'gelu' (not its approximation by tanh), 'silu' and
+        'mish'; and one name for each hidden layer.
     n_threads : int or None, default=None
         Threads; by default as many as pay. The numbers have the same bits for any number.
 

@@ -19,7 +19,7 @@ from .rows import rows_of
 from .stochastic import StochasticMixin
 
 SMALL = 1 << 12
-ACTIVATIONS = {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "softplus"}
+ACTIVATIONS = {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "softplus", "selu", "gelu", "silu", "mish"}
 
 
 def finite(X):
