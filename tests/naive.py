@@ -3,10 +3,16 @@
 import math
 
 LEAK = 0.01
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
 def sigmoid(z):
     return 1 / (1 + math.exp(-z)) if z >= 0 else math.exp(z) / (1 + math.exp(z))
+
+
+def normal(z):
+    """The normal distribution."""
+    return math.erfc(-z / math.sqrt(2)) / 2
 
 
 def softplus(z):
@@ -21,6 +27,10 @@ VALUE = {
     "leaky_relu": lambda z: z if z > 0 else LEAK * z,
     "elu": lambda z: z if z > 0 else math.expm1(z),
     "softplus": softplus,
+    "selu": lambda z: SELU_SCALE * (z if z > 0 else SELU_ALPHA * math.expm1(z)),
+    "gelu": lambda z: z * normal(z),
+    "silu": lambda z: z * sigmoid(z),
+    "mish": lambda z: z * math.tanh(softplus(z)),
     "exp": math.exp,
 }
 # Derivatives with respect to z, from z: the kernels take them from a.
@@ -32,6 +42,10 @@ SLOPE = {
     "leaky_relu": lambda z: 1.0 if z > 0 else LEAK,
     "elu": lambda z: 1.0 if z > 0 else math.exp(z),
     "softplus": sigmoid,
+    "selu": lambda z: SELU_SCALE * (1.0 if z > 0 else SELU_ALPHA * math.exp(z)),
+    "gelu": lambda z: normal(z) + z * math.exp(-z * z / 2) / math.sqrt(2 * math.pi),
+    "silu": lambda z: sigmoid(z) + z * sigmoid(z) * sigmoid(-z),
+    "mish": lambda z: math.tanh(softplus(z)) + z * sigmoid(z) / math.cosh(softplus(z)) ** 2,
     "exp": math.exp,
 }
 

@@ -9,7 +9,7 @@ from fastbp.kernels.plan import panel_of
 from fastbp.kernels.simd import lanes_of
 from fastbp.kernels.tile import ROWS
 
-HIDDEN = ["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus"]
+HIDDEN = ["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "selu", "gelu", "silu", "mish"]
 PAIRS = [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy")]
 PAIRS += [(o, loss) for o in ("softmax", "sigmoid", "identity", "tanh", "relu", "softplus")
           for loss in ("squared_error", "softmax_cross_entropy")]  # fmt: skip

@@ -38,13 +38,18 @@ def test_published_digits():
     assert "delta1[0] = (a - t)·a·(1 - a) = (0.75136507 - 0.01)·0.75136507·(1 - 0.75136507) = 0.13849856" in text
 
 
-FUNCTIONS = {name: getattr(math, name) for name in ("exp", "log", "tanh")} | {"max": max, "sign": np.sign, "abs": abs}
+FUNCTIONS = {name: getattr(math, name) for name in ("exp", "log", "tanh")} | {
+    "erf": math.erf,
+    "max": max,
+    "sign": np.sign,
+    "abs": abs,
+}
 
 
 def evaluated(numbers):
     """The formula with numbers, computed."""
     text = re.sub(r"\|([^|]*)\|", r"abs(\1)", numbers)
-    for mark, code in (("·", "*"), ("²", "**2"), ("½", "0.5")):
+    for mark, code in (("·", "*"), ("²", "**2"), ("½", "0.5"), ("√2", str(math.sqrt(2)))):
         text = text.replace(mark, code)
     return eval(text, {"__builtins__": {}}, FUNCTIONS)
 

@@ -65,7 +65,8 @@ def test_scalar_graph(hidden, output, loss):
 def torch_loss(torch, net, weights, biases, X, targets, l2, sample_weight):
     F = torch.nn.functional
     act = {"identity": lambda z: z, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": F.relu, "elu": F.elu,
-           "leaky_relu": F.leaky_relu, "softplus": F.softplus, "softmax": lambda z: torch.softmax(z, 1)}  # fmt: skip
+           "leaky_relu": F.leaky_relu, "softplus": F.softplus, "selu": F.selu, "gelu": F.gelu,
+           "silu": F.silu, "mish": F.mish, "softmax": lambda z: torch.softmax(z, 1)}  # fmt: skip
     a = X
     for W, b, name in zip(weights, biases, [*net.hidden, net.output], strict=True):
         z = a @ W + b

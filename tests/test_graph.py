@@ -17,6 +17,10 @@ NUMPY = {
     "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
     "elu": lambda z: np.where(z > 0, z, np.exp(z) - 1),
     "softplus": lambda z: np.log(1 + np.exp(z)),
+    "selu": lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * (np.exp(z) - 1)),
+    "gelu": lambda z: z * (1 + math.erf(z / math.sqrt(2))) / 2,
+    "silu": lambda z: z / (1 + np.exp(-z)),
+    "mish": lambda z: z * np.tanh(np.log1p(np.exp(z))),
 }
 
 
@@ -90,7 +94,9 @@ def test_function_values():
     assert (2 - Value(3) ** 2).value == -7
 
 
-@pytest.mark.parametrize(("name", "slope"), [("relu", 0.0), ("leaky_relu", 0.01), ("elu", 1.0)])
+@pytest.mark.parametrize(
+    ("name", "slope"), [("relu", 0.0), ("leaky_relu", 0.01), ("elu", 1.0), ("selu", 1.0507009873554805 * 1.6732632423543772)]
+)
 def test_slope_at_a_kink(name, slope):
     for zero in (Value(0.0), Value(-0.0)):
         ACTIVATIONS[name](zero).backward()
@@ -142,6 +148,14 @@ def test_extreme_arguments_do_not_overflow():
     assert values["sigmoid"] == [0.0, 1.0]
     assert values["softplus"] == [0.0, 1000.0]
     assert values["elu"] == [-1.0, 1000.0]
+    assert values["selu"] == pytest.approx([-1.7580993408473766, 1050.7009873554805], rel=1e-15)
+    for name in ("gelu", "silu", "mish"):
+        assert values[name] == [0.0, 1000.0]
+        for infinite, value, slope in ((-math.inf, 0.0, 0.0), (math.inf, math.inf, 1.0)):
+            z = Value(infinite)
+            a = ACTIVATIONS[name](z)
+            a.backward()
+            assert (a.value, z.grad) == (value, slope)
     tiny = Value(-300.0)  # far below 1: the slope must not be lost in a rounded 1 - a
     ACTIVATIONS["sigmoid"](-tiny).backward()
     assert tiny.grad == pytest.approx(-math.exp(-300))

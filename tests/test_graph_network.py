@@ -18,6 +18,10 @@ NUMPY = {
     "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
     "elu": lambda z: np.where(z > 0, z, np.exp(z) - 1),
     "softplus": lambda z: np.log(1 + np.exp(z)),
+    "selu": lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * (np.exp(z) - 1)),
+    "gelu": lambda z: z * (1 + np.vectorize(math.erf)(z / 2**0.5)) / 2,
+    "silu": lambda z: z / (1 + np.exp(-z)),
+    "mish": lambda z: z * np.tanh(np.log(1 + np.exp(z))),
     "softmax": lambda z: np.exp(z) / np.exp(z).sum(),
     "exp": np.exp,
 }
@@ -159,8 +163,8 @@ W, B, X = parameters(3, 4, 2)
 @pytest.mark.parametrize(
     ("error", "message", "changes"),
     [
-        (ValueError, "hidden must be one of identity, .*softplus; got 'swish'", {"hidden": "swish"}),
-        (ValueError, "hidden must be one of identity, .*softplus; got 3", {"hidden": [3]}),
+        (ValueError, "hidden must be one of identity, .*mish; got 'swish'", {"hidden": "swish"}),
+        (ValueError, "hidden must be one of identity, .*mish; got 3", {"hidden": [3]}),
         (ValueError, "hidden must be .* each of 1 hidden layers, got 2", {"hidden": ["relu"] * 2}),
         (ValueError, "output must be one of softmax, .*; got 'step'", {"output": "step"}),
         (ValueError, "loss must be one of cross_entropy, .*; got 'mse'", {"loss": "mse"}),

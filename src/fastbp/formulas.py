@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from .kernels.activations import LEAK
+from .kernels.activations import LEAK, SELU_ALPHA, SELU_SCALE
 
 ELLIPSIS = "…"
+SELU_BELOW = f"{SELU_SCALE * SELU_ALPHA:.8g}"
 
 
 def number(value):
@@ -44,6 +45,13 @@ def value_of(activation, z, j, shown):
         "leaky_relu": (f"max({LEAK}·z, z)", f"max({LEAK}·{z_j}, {number(z[j])})"),
         "elu": ("z if z > 0 else exp(z) - 1", "" if z[j] > 0 else f"exp({number(z[j])}) - 1"),
         "softplus": ("log(1 + exp(z))", f"log(1 + exp({number(z[j])}))"),
+        "selu": (
+            f"{SELU_SCALE:.8g}·z if z > 0 else {SELU_BELOW}·(exp(z) - 1)",
+            f"{SELU_SCALE:.8g}·{z_j}" if z[j] > 0 else f"{SELU_BELOW}·(exp({number(z[j])}) - 1)",
+        ),
+        "gelu": ("z·½·(1 + erf(z / √2))", f"{z_j}·½·(1 + erf({number(z[j])} / √2))"),
+        "silu": ("z / (1 + exp(-z))", f"{z_j} / (1 + exp(-{z_j}))"),
+        "mish": ("z·tanh(log(1 + exp(z)))", f"{z_j}·tanh(log(1 + exp({number(z[j])})))"),
     }
     return formulas.get(activation, (f"{activation}(z)", f"{activation}({number(z[j])})"))
 

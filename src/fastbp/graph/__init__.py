@@ -10,10 +10,10 @@ its operands and, after :func:`backward`, the derivative of the result by it.
 (20.0, 4.0, 4.0, 5.0)
 """
 
+from .activations import ACTIVATIONS, gelu, mish, selu, silu
 from .dense import NetworkGraph, from_net, network
 from .draw import to_dot, to_svg
 from .scalar import (
-    ACTIVATIONS,
     Value,
     backward,
     elu,
@@ -39,13 +39,17 @@ __all__ = [
     "elu",
     "exp",
     "from_net",
+    "gelu",
     "identity",
     "leaky_relu",
     "log",
     "log_sum_exp",
+    "mish",
     "network",
     "relu",
+    "selu",
     "sigmoid",
+    "silu",
     "softmax",
     "softplus",
     "tanh",

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .activations import ACTIVATIONS
 from .losses import DEFAULT_LOSS, LOSSES, OUTPUT_OF_LOSS, sample_loss
-from .scalar import ACTIVATIONS, Value, exp, softmax, total
+from .scalar import Value, exp, softmax, total
 
 Array = NDArray[np.float64]
 

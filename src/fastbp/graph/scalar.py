@@ -292,8 +292,3 @@ def softplus(z: Value | float) -> Value:
     z = _as_value(z)
     value = max(z.value, 0.0) + math.log1p(math.exp(-abs(z.value)))
     return _node("softplus", value, (z,), (sigmoid(z).value,))
-
-
-ACTIVATIONS: dict[str, Callable[[Value | float], Value]] = {
-    function.__name__: function for function in (identity, sigmoid, tanh, relu, leaky_relu, elu, softplus)
-}
