@@ -8,6 +8,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from test_against_naive import HIDDEN
 
 import fastbp
 from fastbp.engine import Steps
@@ -96,7 +97,7 @@ def twin_gradient(net, X, Y, masks):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("hidden", ["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus"])
+@pytest.mark.parametrize("hidden", HIDDEN)
 def test_gradient_of_the_thinned_net(hidden, dtype):
     """Two steps of plain descent, rows of zeros among the samples, so that kept activations of exactly 0 occur."""
     n = 2 * lanes_of(np.dtype(dtype)) + 3
