@@ -4,7 +4,7 @@ import numba
 import numpy as np
 
 from fastbp.kernels import update
-from fastbp.kernels.activations import ACTIVATIONS, activate
+from fastbp.kernels.activations import ACTIVATIONS, FIRST_GATED, GATED, activate, gated
 from fastbp.kernels.dense import backward, forward, turn, weights
 from fastbp.kernels.memory import load, store
 from fastbp.kernels.plan import Plan, aligned_zeros
@@ -39,6 +39,14 @@ def run_weights(work, params, state, gradient, sums, layers, job, step):
 def run_activation(code, x, y):
     for i in range(0, x.size, lanes(x)):
         store(y, i, activate(code, load(x, i)))
+
+
+@numba.njit(**OPTIONS)
+def run_gated(code, x, y, slopes):
+    for i in range(0, x.size, lanes(x)):
+        a, f = gated(code, load(x, i))
+        store(y, i, a)
+        store(slopes, i, f)
 
 
 class Layer:
@@ -89,13 +97,18 @@ class Update(Layer):
 
 
 class Activation:
-    params = (["float32", "float64"], list(ACTIVATIONS))
+    params = (["float32", "float64"], [*ACTIVATIONS, *GATED])
     param_names = ("dtype", "activation")
 
     def setup(self, dtype, activation):
         self.x = np.random.default_rng(0).normal(0, 3, 16_384).astype(dtype)
-        self.y, self.code = np.empty_like(self.x), ACTIVATIONS[activation].code
+        self.y, self.slopes = np.empty_like(self.x), np.empty_like(self.x)
+        self.code = (ACTIVATIONS | GATED)[activation].code
         self.time_kernel_activation(dtype, activation)
 
     def time_kernel_activation(self, dtype, activation):
-        run_activation(self.code, self.x, self.y)
+        """The value; of a gated activation the value and its slope."""
+        if self.code >= FIRST_GATED:
+            run_gated(self.code, self.x, self.y, self.slopes)
+        else:
+            run_activation(self.code, self.x, self.y)
