@@ -13,6 +13,7 @@ from .patching import load_ipython_extension as load_ipython_extension
 from .patching import patch_sklearn, unpatch_sklearn
 from .patching import unload_ipython_extension as unload_ipython_extension
 from .range_test import RangeTest, lr_find
+from .resuming import resume
 from .saving import load
 from .warmup import warmup
 
@@ -39,6 +40,7 @@ __all__ = [
     "lr_find",
     "patch_sklearn",
     "plot",
+    "resume",
     "schedules",
     "unpatch_sklearn",
     "warmup",

@@ -46,6 +46,23 @@ def replace_file(path: str | os.PathLike, parts: Iterable[bytes]) -> None:
         raise
 
 
+def probe(path: str | os.PathLike) -> None:
+    """Find out whether `path` can be replaced, leaving it as it is.
+
+    Raises
+    ------
+    OSError
+        Naming `path`, if its folder is missing or may not be written to.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        temporary, descriptor = _locked_file(target)
+        os.close(descriptor)
+        temporary.unlink()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
 def _locked_file(target):
     """A new temporary file, with the lock that says that its writer lives: its path and descriptor."""
     while True:

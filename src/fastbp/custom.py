@@ -48,8 +48,8 @@ class CustomSteps(engine.Steps):
         rows = min(INFER_ROWS, round_up(-(-batch // team.members), panel_of(network.dtype)))
         self.forward = engine.Forward(network, rows, min(team.members, -(-batch // rows)))
 
-    def run(self, order, done):
-        """See `Steps.run`. Where the function raises, `failure` holds its error, and the steps before it are made."""
+    def run(self, order, done, pause=None):
+        """See `Steps.run`; never paused. Where the function raises, `failure` holds its error, the steps before are made."""
         losses, steps, stopped = [np.zeros(0)], 0, False
         self.failure, rates = None, self.rates
         for first in range(0, len(order), self.batch):

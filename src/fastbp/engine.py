@@ -135,8 +135,11 @@ class Steps:
         self.plan.job[0]["batch"] = samples.n
         return True
 
-    def run(self, order, done):
+    def run(self, order, done, pause=None):
         """Steps over the samples `order`, after `done` earlier ones.
+
+        `pause` is asked between two calls of the kernels whether to end the run there, between two steps; once true it is so
+        until the run has ended.
 
         Returns
         -------
@@ -150,16 +153,16 @@ class Steps:
         losses, steps, at = [], 0, 0
         for samples, part, unfinished in self.samples.pieces(order, self.batch):
             self._part_of_step(order, at, unfinished)
-            here, made, failed, stopped = self._piece(samples, part, done, steps)
+            here, made, failed, stopped = self._piece(samples, part, done, steps, None if unfinished else pause)
             steps, at = steps + made, at + len(part)
             self.rules[:, update.BEFORE] = here[0] if unfinished and len(here) else 0
             if failed or not unfinished:
                 losses.append(here)
-            if failed or stopped:
+            if failed or stopped or (pause is not None and not unfinished and pause()):
                 return np.concatenate([np.zeros(0), *losses]), steps, stopped
         return np.concatenate(losses), steps, False
 
-    def _piece(self, samples, order, done, before):
+    def _piece(self, samples, order, done, before, pause):
         """Steps over samples that lie where a kernel can read them, in as many calls as the pace asks for.
 
         `done` steps were made before this run, `before` in this run.
@@ -186,6 +189,8 @@ class Steps:
             seen += int(self.team.sync[SEEN])
             failed, stopped = self.team.sync[NOT_FINITE] != 0, self.team.sync[STOP] != 0
             made = seen - int(self.team.sync[SEEN]) + int(self.team.sync[UPDATED])
+            if pause is not None and pause():
+                break
         return losses[:seen], made, failed, stopped
 
     def _part_of_step(self, order, at, unfinished):

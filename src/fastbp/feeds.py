@@ -16,6 +16,11 @@ from .engine import Steps
 HEARING = 0.1  # seconds between two looks whether a signal came, as in team.py
 
 
+def drawn(rng, n, shuffle):
+    """The order of an epoch's samples."""
+    return rng.permutation(n) if shuffle else np.arange(n)
+
+
 class Arrays:
     """All samples at hand.
 
@@ -27,17 +32,28 @@ class Arrays:
     shuffle : bool
     single : bool
         One step a run.
+
+    Attributes
+    ----------
+    order : ndarray of int64 (n,)
+        Of the samples in the epoch that is running; None before the first.
+    n_steps : int
+        Of an epoch.
     """
 
     def __init__(self, samples, batch, shuffle, single):
         self._samples, self.batch, self._shuffle, self.single = samples, batch, shuffle, single
-        self._steps = None
+        self._steps, self.order, self.n_steps = None, None, -(-samples.n // batch)
+
+    def steps_into_epoch(self, history):
+        """How many steps of the running epoch are made."""
+        return len(history.batch_loss) - history.n_epochs * self.n_steps
 
     def parts(self, rng, make_steps):
         if self._steps is None:
             self._steps = make_steps(self._samples, self.batch)
         n = self._samples.n
-        order = rng.permutation(n) if self._shuffle else np.arange(n)
+        self.order = order = drawn(rng, n, self._shuffle)
         run = self.batch if self.single else n
         for first in range(0, n, run):
             yield self._steps, order[first : first + run]

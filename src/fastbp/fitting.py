@@ -1,5 +1,6 @@
 """Training a model: what `fit` and its kin take, checked, and handed to the course of the fit."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -13,15 +14,17 @@ from .class_weight import weigh_classes
 from .data import Samples
 from .feeds import Arrays, Stream, is_stream
 from .history import History
-from .hooks import as_callbacks, overrides
+from .hooks import as_callbacks, check_same_callbacks, overrides
 from .inference import Inference
+from .keeper import Keeper
 from .kernels.plan import aligned_zeros
 from .optimizers import SGD, Optimizer
 from .progress import Progress
 from .rates import Position
+from .settings import Settings
 from .team import Team, team_sizes
 from .training import Course
-from .validation import check_count, check_flag, check_inputs, check_number, check_targets, check_weight
+from .validation import check_flag, check_inputs, check_number, check_targets, check_weight
 
 AnyCallback = Callback | Callable[[Any, History], object]
 
@@ -55,6 +58,9 @@ class Fitting(Inference):
         progress: bool = False,
         n_threads: int | None = None,
         class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float | None = None,
+        checkpoint_errors: Literal["warn", "raise"] = "warn",
     ) -> History:
         """Train by minibatch descent, going on from the present weights and optimizer state.
 
@@ -104,6 +110,15 @@ class Fitting(Inference):
             For one class a sample: each sample's weight is multiplied by its class's. "balanced" gives every class that is
             there the same total weight, n / (k n_c) a sample; labels that a mapping leaves out weigh 1. Of the training samples
             only: the validation loss is unweighted.
+        checkpoint : str or path-like, optional
+            File to put the fit into while it runs, and at its end; `fastbp.resume` goes on from there, to the same bits. With
+            arrays X and y only. A file that is there already must be the checkpoint of a fit that has ended, which is replaced.
+        checkpoint_every : float, optional
+            Seconds between two checkpoints, 0 for one after every step. By default 60, or more where it takes so long to
+            write one that it would cost more than a hundredth of the time.
+        checkpoint_errors : "warn" or "raise", default "warn"
+            Where one cannot be written (the disk full, the folder gone), go on with a warning, or stop with the error. The
+            last good one stands either way.
 
         Returns
         -------
@@ -118,25 +133,37 @@ class Fitting(Inference):
             A ValueError: a loss was NaN or infinite. The net keeps its last finite weights.
         Exception
             What a callable as loss raises, with a note of where. The net keeps the weights of the last whole step.
+        OSError
+            If `checkpoint` cannot be written: at the beginning, or also later with ``checkpoint_errors="raise"``.
 
         Warns
         -----
         UserWarning
-            On Ctrl-C, which stops within one step and leaves a usable net and history.
+            On Ctrl-C, which stops within one step and leaves a usable net and history. If a checkpoint cannot be written.
         """
+        settings = Settings(
+            epochs, batch_size, l2, l1, clip_value, clip_norm, shuffle, patience, restore_best, class_weight
+        )  # fmt: skip
+        keeper = None if checkpoint is None else Keeper(checkpoint, checkpoint_every, checkpoint_errors)
+        if keeper is None and checkpoint_every is not None:
+            raise ValueError(f"checkpoint_every={checkpoint_every!r} needs checkpoint, the path of a file")
+        return self._fit(X, y, X_val, y_val, sample_weight, optimizer, settings, callbacks, progress, n_threads, keeper)
+
+    def _fit(
+        self, X, y, X_val, y_val, sample_weight, optimizer, settings, callbacks, progress, n_threads, keeper, resumed=None
+    ):
+        """`fit`, or from the moment `resumed` on what is left of it."""
         if (X_val is None) != (y_val is None):
             raise ValueError(f"X_val and y_val go together, got only {'X_val' if y_val is None else 'y_val'}")
         validation = None if X_val is None else self._samples(X_val, y_val, None, "X_val", "y_val")
-        epochs = check_count("epochs", epochs)
-        batch_size = None if batch_size is None else check_count("batch_size", batch_size)
-        for name, flag in (("shuffle", shuffle), ("restore_best", restore_best), ("progress", progress)):
-            check_flag(name, flag)
+        epochs, class_weight = settings.epochs, settings.class_weight
+        check_flag("progress", progress)
         each = as_callbacks(callbacks)
-        if patience is not None:
-            each.insert(0, EarlyStopping(check_count("patience", patience), restore=restore_best))
+        if settings.patience is not None:
+            each.insert(0, EarlyStopping(settings.patience, restore=settings.restore_best))
         if progress:
             each.insert(0, Progress(epochs))
-        numbers = self._numbers(optimizer, l2, l1, clip_value, clip_norm)
+        numbers = self._numbers(optimizer, *settings.of_update)
         if is_stream(X, y):
             if isinstance(X, Iterator) and epochs > 1:
                 raise ValueError(
@@ -144,21 +171,27 @@ class Fitting(Inference):
                 )
             if sample_weight is not None:
                 raise ValueError("sample_weight must come with the batches, as (X, y, sample_weight)")
-            for name, given in (("class_weight", class_weight), ("loss", self.loss_function)):
+            path = keeper and keeper.path
+            for name, given in (("class_weight", class_weight), ("loss", self.loss_function), ("checkpoint", path)):
                 if given is not None:
                     raise ValueError(f"{name}={given!r} goes with arrays X and y only, not with an iterable of batches")
             feed: Arrays | Stream = Stream(X, self._samples)
         else:
             samples = self._samples(X, y, sample_weight, class_weight=class_weight)
-            batch = samples.n if batch_size is None else min(batch_size, samples.n)
+            batch = settings.batch(samples.n)
             if self.loss_function is not None:
                 rows = min(batch, custom.CHECKED_ROWS)
                 custom.check_function(self.loss_function, self._outputs(samples.x.array[:rows]), samples.y[:rows], self.output)
-            feed = Arrays(samples, batch, shuffle, single=any(overrides(callback, "on_step_end") for callback in each))
-        history = self._train(feed, validation, each, optimizer, numbers, epochs, n_threads)
+            if resumed is not None:
+                check_same_callbacks(each, resumed.callbacks)
+            if keeper is not None:
+                keeper.begin(self, settings, optimizer, samples, validation, resumed)
+            single = any(overrides(callback, "on_step_end") for callback in each)
+            feed = Arrays(samples, batch, settings.shuffle, single)
+        history = self._train(feed, validation, each, optimizer, numbers, epochs, n_threads, keeper, resumed)
         if history.stopped_by == "interrupt":
             where = f"after {history.n_epochs} epochs and {len(history.batch_loss)} steps"
-            warnings.warn(f"fit was interrupted {where}; the net holds the weights of its last whole step", stacklevel=2)
+            warnings.warn(f"fit was interrupted {where}; the net holds the weights of its last whole step", stacklevel=3)
         return history
 
     def partial_fit(
@@ -214,13 +247,16 @@ class Fitting(Inference):
             numbers[engine.update.MAX_NORM] = check_number("clip_norm", clip_norm, above=0)
         return numbers
 
-    def _train(self, feed, validation, callbacks, optimizer, numbers, epochs, n_threads):
+    def _train(self, feed, validation, callbacks, optimizer, numbers, epochs, n_threads, keeper=None, resumed=None):
         with closing(feed):
             sizes = team_sizes(n_threads, engine.work_of(self._network, feed.batch))
             self._prepare(optimizer)
-            self.history_ = history = History(has_validation=validation is not None)
+            if resumed is None:
+                self.history_ = History(has_validation=validation is not None)
+            history = self.history_
             with Team(max(sizes)) as team:
-                Course(self, feed, validation, history, callbacks, n_threads).run(team, sizes, numbers, epochs)
+                course = Course(self, feed, validation, history, callbacks, n_threads, keeper, resumed)
+                course.run(team, sizes, numbers, epochs)
         return history
 
     def _prepare(self, optimizer):

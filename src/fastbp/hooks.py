@@ -33,6 +33,14 @@ def as_callbacks(callbacks):
     return [callback if isinstance(callback, Callback) else _Function(callback) for callback in each]
 
 
+def check_same_callbacks(callbacks, states):
+    """Refuse callbacks that cannot take up the states that a checkpoint has kept."""
+    given = [type(callback).__name__ for callback in callbacks if overrides(callback, "checkpoint_state")]
+    wanted = [name for name, _ in states]
+    if given != wanted:
+        raise ValueError(f"callbacks must have those of the run that is resumed whose state was kept: {wanted}, got {given}")
+
+
 class Hooks:
     """The hooks that are overridden, in the callbacks' order.
 
@@ -49,10 +57,21 @@ class Hooks:
         self.on_step_end = [callback for callback in callbacks if overrides(callback, "on_step_end")]
         self._on_epoch_end = [callback for callback in callbacks if overrides(callback, "on_epoch_end")]
 
-    def begin(self):
+    def begin(self, states=None):
+        """Begin, or go on with what a checkpoint has kept of the callbacks that keep a state, in their order."""
+        kept = iter(states or [])
         for callback in self._callbacks:
-            self._call(callback, "on_fit_begin")
+            if states is None:
+                self._call(callback, "on_fit_begin")
+            else:
+                state = next(kept)[1] if overrides(callback, "checkpoint_state") else {}
+                self._call(callback, "on_fit_resume", state)
             self._begun += 1
+
+    def states(self):
+        """The type and the state of each callback that keeps one."""
+        kept = [callback for callback in self._callbacks if overrides(callback, "checkpoint_state")]
+        return [(type(callback).__name__, self._call(callback, "checkpoint_state", alone=True)) for callback in kept]
 
     def step_ended(self):
         for callback in self.on_step_end:
@@ -76,10 +95,10 @@ class Hooks:
         if self._call(callback, hook) is True and self._history.stopped_by is None:
             self._history.stopped_by = "callback"
 
-    def _call(self, callback, hook):
+    def _call(self, callback, hook, *more, alone=False):
         done = f"after {self._history.n_epochs} epochs and {len(self._history.batch_loss)} steps"
         with blaming(f"the callback {callback!r} in {hook}, {done}"):
-            return getattr(callback, hook)(*self._arguments)
+            return getattr(callback, hook)(*([] if alone else self._arguments), *more)
 
 
 def overrides(callback, hook):

@@ -31,8 +31,8 @@ class Progress(Callback):
         }  # tqdm's own guess of how many epochs to pass over is wrong as soon as they take longer
         if not (sys.stderr.isatty() or issubclass(tqdm, tqdm_notebook)):
             options |= {"file": _Lines(sys.stderr), "mininterval": LOG_SECONDS, "ncols": 0}
-        self._bar = Bar(total=self._epochs, unit="epoch", desc="fit", **options)
-        self._last, self._samples = time.perf_counter(), 0
+        self._bar = Bar(total=self._epochs, initial=history.n_epochs, unit="epoch", desc="fit", **options)
+        self._last, self._samples = time.perf_counter(), history.n_samples
 
     def on_epoch_end(self, net, history):
         now = time.perf_counter()

@@ -69,12 +69,16 @@ class Position:
         self.lr = lr if isinstance(lr, Schedule) else float(lr)
         self.steps, self.epochs, self.state = 0, 0, None
 
-    def rates(self, n):
-        """The rates of the next `n` steps, float64 (n,); empty for a number, of which the update rule knows already."""
+    def rates(self, n, made=0):
+        """The rates of `n` steps, of which `made` are made, float64 (n,); empty for a number, which the update rule knows.
+
+        All at once also where some are made: an array's values can depend on its length, by a bit.
+        """
         if not isinstance(self.lr, Schedule):
             return _NONE
         with blaming(f"the schedule {self.lr!r} at its step {self.steps}, epoch {self.epochs}"):
-            steps = np.arange(self.steps, self.steps + n)
+            first = self.steps - made
+            steps = np.arange(first, first + n)
             rates = np.array(self.lr.rates(steps, self.epochs, self.state), np.float64, order="C")
             if rates.shape != (n,):
                 raise ValueError(f"learning rates must be of shape ({n},), got {rates.shape}")

@@ -1,4 +1,7 @@
-"""A net as a file, and the net that a file holds: all that it is, so that it goes on as if it had never been put away."""
+"""A net as a file, and the net that a file holds: all that it is, so that it goes on as if it had never been put away.
+
+A checkpoint is such a file with one thing more: the course of the fit that is running, from which `resume` goes on.
+"""
 
 import os
 import platform
@@ -9,6 +12,7 @@ import numpy as np
 
 from . import container, documents
 from .atomic import replace_file
+from .checkpoints import give_arrays, moment_document, moment_of
 from .documents import LISTS
 from .kernels.update import SLOTS
 from .mlp import MLP
@@ -19,12 +23,18 @@ FORMAT = 1  # of what is written; every one from 1 on is read
 KEYS = (
     "format", "versions", "net", "optimizer", "steps", "position", "generator", "dropout_key", "history", "preprocessing",
 )  # fmt: skip
+COURSE = "course"  # the key that a checkpoint has beside those
 ABOUT = ("widths", "hidden", "output", "loss", "dtype", "label_smoothing", "dropout")
 DTYPES = ("float32", "float64")
 
 
 def save(net: MLP, path: str | os.PathLike) -> None:
     """See `MLP.save`."""
+    replace_file(path, file_of(net))
+
+
+def file_of(net, moment=None):
+    """The parts of a model's file, or of the checkpoint of a fit that is at this moment."""
     for what in ("weights", "biases"):
         for i, values in enumerate(getattr(net, what)):
             check_finite(f"{what}[{i}]", values, net.dtype)
@@ -55,14 +65,18 @@ def save(net: MLP, path: str | os.PathLike) -> None:
     arrays |= {f"optimizer.{i}": part for i, part in enumerate(net._state.reshape(-1, net._parameters.size))}
     if net.history_ is not None:
         arrays |= {f"history.{name}": np.array(getattr(net.history_, name), np.float64) for name in LISTS}
-    replace_file(path, container.packed(document, arrays))
+    if moment is not None:
+        document[COURSE], more = moment_document(moment)
+        arrays |= more
+    return container.packed(document, arrays)
 
 
 def load(path: str | os.PathLike) -> MLP:
     """The net that `MLP.save` has put into a file: weights, optimizer and its state, shuffles to come, history.
 
     Training it further gives the same bits as if it had never been saved. Everything is checked before the net is made, and
-    nothing in the file is run: neither pickles nor paths are part of the format.
+    nothing in the file is run: neither pickles nor paths are part of the format. Of a checkpoint this is the net as it was at
+    that moment, its history's `stopped_by` None where the fit had not ended; `fastbp.resume` goes on with the fit itself.
 
     Parameters
     ----------
@@ -79,6 +93,11 @@ def load(path: str | os.PathLike) -> MLP:
     ValueError
         If it is not such a file, or is damaged, or was written by a newer version of fastbp in a format of its own.
     """
+    return read(path, "a model saved by fastbp")[0]
+
+
+def read(path, wanted):
+    """The net in a file, and the moment of a fit if it is a checkpoint; `wanted` is what the path must be, for the errors."""
     with open(path, "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError(f"path must be a file, got {os.fspath(path)!r}")
@@ -86,16 +105,17 @@ def load(path: str | os.PathLike) -> MLP:
     try:
         return _net_of(content)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"path must be a model saved by fastbp, got {os.fspath(path)!r}: {error}") from error
+        raise ValueError(f"path must be {wanted}, got {os.fspath(path)!r}: {error}") from error
 
 
 def _net_of(content):
-    """The net in a file's bytes."""
+    """The net in a file's bytes, and the moment of a fit or None."""
     document, entries = container.document_of(content)
     form = check_count("format", document.get("format"))
     if form > FORMAT:
         raise ValueError(f"its format {form} is of a newer fastbp: this one reads up to {FORMAT}")
-    container.exactly("the document", document, KEYS)
+    container.exactly("the document", document, [*KEYS, COURSE] if COURSE in document else KEYS)
+    moment, of_course = moment_of(document[COURSE]) if COURSE in document else (None, {})
     versions = container.exactly("versions", document["versions"], _versions())
     if not all(isinstance(version, str) for version in versions.values()):
         raise ValueError(f"versions must be text, got {versions!r}")
@@ -122,6 +142,7 @@ def _net_of(content):
     expected |= {f"optimizer.{i}": (dtype, (size,)) for i in range(SLOTS[optimizer.rule] if optimizer else 0)}
     if history is not None:
         expected |= {f"history.{name}": (np.dtype("f8"), (document["history"][name],)) for name in LISTS}
+    expected |= of_course
     if entries != expected:
         wrong = sorted(name for name in entries | expected if entries.get(name) != expected.get(name))
         raise ValueError(f"its arrays are not those of such a net: {', '.join(wrong[:3])}")
@@ -143,7 +164,11 @@ def _net_of(content):
     for name in LISTS if history is not None else ():
         getattr(history, name)[:] = arrays[f"history.{name}"].tolist()
     net.history_, net.preprocessing_ = history, preprocessing
-    return net
+    if moment is not None:
+        if history is None or optimizer is None:
+            raise ValueError("its course has no history or no optimizer")
+        give_arrays(moment, arrays)
+    return net, moment
 
 
 def _versions():

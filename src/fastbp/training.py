@@ -5,6 +5,7 @@ from contextlib import nullcontext
 import numpy as np
 
 from .custom import mean_loss, steps_of
+from .documents import generator_document
 from .history import DivergenceError
 from .hooks import Hooks
 from .interrupts import Deferred
@@ -20,11 +21,18 @@ class Course:
     validation : Samples or None
     history : History, filled in
     callbacks : list of Callback
+    keeper : Keeper or None
+        Of checkpoints; with arrays only.
+    resumed : Moment or None
+        To go on from there; net and history are those of that moment.
     """
 
-    def __init__(self, net, feed, validation, history, callbacks, n_threads):
+    def __init__(self, net, feed, validation, history, callbacks, n_threads, keeper=None, resumed=None):
         self.net, self.feed, self.validation, self.history = net, feed, validation, history
         self.hooks, self.n_threads = Hooks(callbacks, net, history), n_threads
+        self._keeper, self._resumed = keeper, resumed
+        self._drawn_from = None  # the generator's state before the running epoch's order was drawn; None between epochs
+        self._told = None  # steps and epochs of which all callbacks know
 
     def run(self, team, sizes, numbers, epochs):
         """Train for at most `epochs` epochs; fills in the history. Ctrl-C ends it, see the history's `stopped_by`."""
@@ -37,20 +45,13 @@ class Course:
             return steps
 
         try:
-            self.hooks.begin()
-            while history.stopped_by is None:
-                parts = self.feed.parts(net._rng, make_steps)
-                if self.feed.single:  # the next batch of a stream may be long in coming, and callbacks too
-                    self._epoch(parts, lambda: Deferred(team.stop))
-                else:
-                    with Deferred(team.stop):
-                        self._epoch(parts, nullcontext)
-                if history.stopped_by is None:
-                    self.hooks.epoch_ended()
-                if history.stopped_by is None and history.n_epochs == epochs:
-                    history.stopped_by = "epochs"
-        except KeyboardInterrupt:
-            history.stopped_by = "interrupt"
+            try:
+                self.hooks.begin(self._resumed and self._resumed.callbacks)
+                self._epochs(team, make_steps, epochs)
+            except KeyboardInterrupt:
+                history.stopped_by = "interrupt"
+            if self._keeper is not None and history.stopped_by == "interrupt":
+                self._keep_interrupted(team)
         except BaseException as error:
             history.stopped_by = history.stopped_by or "error"
             for late in self.hooks.end():
@@ -59,39 +60,90 @@ class Course:
         errors = self.hooks.end()
         if errors:
             raise errors[0]
+        if self._keeper is not None and history.stopped_by != "interrupt":
+            self._keep(team, [])
 
-    def _epoch(self, parts, undisturbed):
-        """Train on the parts; `undisturbed` makes a context in which what belongs together is done."""
+    def _epochs(self, team, make_steps, epochs):
+        net, history, done = self.net, self.history, 0
+        if self._resumed is not None:
+            done = self.feed.steps_into_epoch(history)
+            net._rng.bit_generator.state = self._resumed.generator
+        self._told = len(history.batch_loss), history.n_epochs
+        while history.stopped_by is None:
+            if self._keeper is not None:
+                self._drawn_from = generator_document(net._rng)
+            parts = self.feed.parts(net._rng, make_steps)
+            if self.feed.single:  # the next batch of a stream may be long in coming, and callbacks too
+                self._epoch(parts, lambda: Deferred(team.stop), done, team)
+            else:
+                with Deferred(team.stop):
+                    self._epoch(parts, nullcontext, done, team)
+            done = 0
+            if history.stopped_by is None:
+                self.hooks.epoch_ended()
+            if history.stopped_by is None and history.n_epochs == epochs:
+                history.stopped_by = "epochs"
+            self._told = len(history.batch_loss), history.n_epochs
+            self._keep_if_due(team)
+
+    def _epoch(self, parts, undisturbed, done, team):
+        """Train on the parts, of which the first `done` steps are made; `undisturbed` makes a context in which what belongs
+        together is done."""
         net, history = self.net, self.history
-        losses, weights, before = [], [], len(history.batch_loss)
+        before = len(history.batch_loss) - done
+        losses, weights = [np.array(history.batch_loss[before:])], []
         for steps, order in parts:
-            with undisturbed():
-                here, whole = self._part(steps, order, before)
-            losses.append(here)
             weights.append(steps.samples.weights_of_batches(order, steps.batch))
+            if done >= len(weights[-1]):
+                done -= len(weights[-1])
+                continue
+            with undisturbed():
+                here, whole = self._part(steps, order, done, before, team)
+            losses.append(here)
+            done = 0
             if not whole:  # the KeyboardInterrupt may have been somebody's else, who did not raise it
                 history.stopped_by = "interrupt"
                 return
             self.hooks.step_ended()
+            self._told = len(history.batch_loss), history.n_epochs
             if history.stopped_by is not None:
                 return
+            self._keep_if_due(team)
         with undisturbed():
             shares = _joined(weights)
             history.loss.append(float(np.dot(_joined(losses), shares) / shares.sum()))
             if self.validation is not None:
                 history.val_loss.append(self._validation_loss())
             net._position.epoch_ends(history.monitored)
+            self._drawn_from = None
 
     def _validation_loss(self):
         net = self.net
         return mean_loss(net.loss_function, net._network, net._parameters, self.validation, self.n_threads)
 
-    def _part(self, steps, order, epoch_began):
-        """The steps over the samples `order`. Returns their losses, and whether all were made."""
+    def _part(self, steps, order, done, epoch_began, team):
+        """The steps over the samples `order` but for the first `done`, with checkpoints between them where these are due.
+
+        Returns their losses, and whether all were made.
+        """
+        keeper, count = self._keeper, -(-len(order) // steps.batch)
+        rates, losses = self.net._position.rates(count, done), []
+        while True:
+            end = done + 1 if keeper is not None and keeper.every == 0 else count
+            steps.rates = rates[done:end]
+            rest = order[done * steps.batch : end * steps.batch]
+            here, made, stopped = self._run(steps, rest, epoch_began, keeper and keeper.due)
+            losses.append(here)
+            done += made
+            if done >= count or stopped:
+                return _joined(losses), done >= count
+            self._keep_if_due(team)
+
+    def _run(self, steps, order, epoch_began, pause):
+        """Steps over the samples `order`, noted in the history. Returns their losses, how many, and whether asked to stop."""
         net, history = self.net, self.history
-        steps.rates = net._position.rates(-(-len(order) // steps.batch))
         before = net._parameters.copy(), net._state.copy()
-        losses, made, _ = steps.run(order, net._steps_done)
+        losses, made, stopped = steps.run(order, net._steps_done, pause)
         history.batch_loss += losses.tolist()
         scheduled = steps.rates.size > 0
         history.learning_rate += steps.rates[: len(losses)].tolist() if scheduled else [net._position.lr] * len(losses)
@@ -108,7 +160,35 @@ class Course:
         if steps.failure is not None:
             history.stopped_by = "loss"
             raise steps.failure
-        return losses, made * steps.batch >= len(order)
+        return losses, made, stopped
+
+    def _keep_if_due(self, team):
+        """Write a checkpoint if it is time, and there is more to come in this epoch, or another one."""
+        if self._keeper is not None and self.history.stopped_by is None and self._keeper.due() and self._resumable():
+            self._keep(team, self.hooks.states())
+
+    def _keep_interrupted(self, team):
+        """On Ctrl-C a last checkpoint, unless it came while only some of the callbacks knew of a step or an epoch."""
+        if self._resumable():
+            self.history.stopped_by = None  # in the file the fit goes on
+            try:
+                self._keep(team, self.hooks.states())
+            finally:
+                self.history.stopped_by = "interrupt"
+
+    def _resumable(self):
+        """Whether a fit can go on from here: the callbacks know of all that was done, and the epoch has steps to come."""
+        history = self.history
+        if self._told is None:
+            return False
+        steps, epochs = self._told
+        known = history.n_epochs == epochs and (not self.feed.single or len(history.batch_loss) == steps)
+        done = self.feed.steps_into_epoch(history)
+        return known and (done == 0 or (done < self.feed.n_steps and self.feed.order is not None))
+
+    def _keep(self, team, states):
+        order = self.feed.order if self.feed.steps_into_epoch(self.history) > 0 else None
+        self._keeper.write(self.net, states, self._drawn_from or generator_document(self.net._rng), order, team.stop)
 
     def _last_finite(self, steps, order, made, before):
         """Where an update overflowed, do the part's steps over again up to the last one with finite weights.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..history import History
@@ -35,3 +36,18 @@ class Callback:
 
     def on_fit_end(self, net: MLP, history: History) -> object:
         """At the end, however it came about: ``history.stopped_by`` says how."""
+
+    def checkpoint_state(self) -> Mapping[str, Any]:
+        """What a checkpoint has to hold of it: None, numbers, text and arrays of float32 or float64, by names.
+
+        Called at an end of a step or an epoch. Overridden, the fit can only be resumed with a callback of this type in its
+        place among those that do.
+        """
+        return {}
+
+    def on_fit_resume(self, net: MLP, history: History, state: Mapping[str, Any]) -> object:
+        """In the place of `on_fit_begin` where a fit goes on from a checkpoint: with what `checkpoint_state` gave, or {}.
+
+        The history is that of the steps and epochs so far.
+        """
+        return self.on_fit_begin(net, history)

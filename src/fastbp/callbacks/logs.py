@@ -10,7 +10,8 @@ from .base import Callback
 
 class CSVLogger(Callback):
     """A row an epoch in a CSV file: epoch (from 0), loss, val_loss (empty without a validation set), learning_rate (of the
-    epoch's last step) and seconds since the fit began. Each row is on the disk when the next epoch begins.
+    epoch's last step) and seconds since the fit began. Each row is on the disk when the next epoch begins. A fit that is
+    resumed goes on behind the rows that its checkpoint knew of.
 
     Parameters
     ----------
@@ -34,6 +35,19 @@ class CSVLogger(Callback):
     def on_fit_begin(self, net, history):
         self._file = open(self.path, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115 - see on_fit_end
         self._writer, self._began = csv.writer(self._file), time.perf_counter()
+        if self._file.tell() == 0:
+            self._writer.writerow(self.COLUMNS)
+
+    def checkpoint_state(self):
+        return {"size": self._file.tell(), "seconds": time.perf_counter() - self._began}
+
+    def on_fit_resume(self, net, history, state):
+        """Go on behind the rows of the checkpoint, those of epochs that will be done again cut off."""
+        size, there = state["size"], os.path.isfile(self.path)
+        self._file = open(self.path, "r+" if there else "w", newline="", encoding="utf-8")  # noqa: SIM115 - see on_fit_end
+        self._file.truncate(min(size, os.path.getsize(self.path)))
+        self._file.seek(0, os.SEEK_END)
+        self._writer, self._began = csv.writer(self._file), time.perf_counter() - state["seconds"]
         if self._file.tell() == 0:
             self._writer.writerow(self.COLUMNS)
 
@@ -82,6 +96,14 @@ class TensorBoard(Callback):
         # tensorboardX names a file by the second in which it is made: the number keeps two fits' files apart.
         self._writer, self._written = self._writer_of(self.directory, filename_suffix=f".{self._fits}"), 0
         self._fits += 1
+
+    def checkpoint_state(self):
+        return {"fits": self._fits, "steps": self._steps, "epochs": self._epochs, "written": self._written}
+
+    def on_fit_resume(self, net, history, state):
+        self._fits, self._steps, self._epochs = (int(state[name]) for name in ("fits", "steps", "epochs"))
+        self.on_fit_begin(net, history)
+        self._written = int(state["written"])
 
     def on_epoch_end(self, net, history):
         self._write_steps(history)

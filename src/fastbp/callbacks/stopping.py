@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from ..validation import check_count, check_flag, check_number, known
 from .base import Callback
 
@@ -48,6 +50,17 @@ class EarlyStopping(Callback):
             history.best_epoch = history.n_epochs - 1
         elif history.best_epoch is None or history.n_epochs - 1 - history.best_epoch >= self.patience:
             history.stopped_by = "patience"
+
+    def checkpoint_state(self):
+        return {"lowest": self._lowest if self._lowest < math.inf else None, "best": self._best}
+
+    def on_fit_resume(self, net, history, state):
+        self.on_fit_begin(net, history)
+        lowest, best = state["lowest"], state["best"]
+        if best is not None and (not isinstance(best, np.ndarray) or best.shape != net._parameters.shape):
+            raise ValueError(f"the best weights in the checkpoint must be an array of {net._parameters.size} numbers")
+        self._lowest = math.inf if lowest is None else check_number("the lowest loss in the checkpoint", lowest)
+        self._best = best
 
     def on_fit_end(self, net, history):
         if self._best is not None and history.stopped_by not in ("interrupt", "divergence", "error"):
