@@ -264,7 +264,7 @@ def test_bad_paths_are_refused_before_anything_is_changed(tmp_path):
         (text, ValueError, "checkpoint must be a new file or a checkpoint of a fit that has ended: .*data.csv"),
         (other, ValueError, "holds a fit that has not ended"),
         (running, ValueError, "holds a fit that has not ended: fastbp.resume goes on with it"),
-        (5, TypeError, "checkpoint must be a path, got 5"),
+        (5, TypeError, "checkpoint must be a path as text, got 5"),
         (b"run", TypeError, "checkpoint must be a path as text, got b'run'"),
     ]
     for path, error, message in cases:

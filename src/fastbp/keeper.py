@@ -31,11 +31,9 @@ class Keeper:
     """
 
     def __init__(self, path, every, errors):
-        if not isinstance(path, str | bytes | os.PathLike):
-            raise TypeError(f"checkpoint must be a path, got {path!r}")
-        self.path = os.fspath(path)
-        if isinstance(self.path, bytes):
-            raise TypeError(f"checkpoint must be a path as text, got {self.path!r}")
+        if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+            raise TypeError(f"checkpoint must be a path as text, got {path!r}")
+        self.path: str = os.fspath(path)
         self.every = None if every is None else check_number("checkpoint_every", every, least=0)
         self._errors = known("checkpoint_errors", errors, ("warn", "raise"))
         self._written, self._failing = "none has been written yet", False
