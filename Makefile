@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 
 # The oldest scikit-learn that fastbp.sklearn follows; what `pip install` gets is the newest.
 SKLEARN ?= 1.9.0
+# Two test processes, a file of tests each at a time; PARALLEL= for one.
+PARALLEL ?= -n 2 --dist loadfile
 
 .PHONY: demo test test-sklearn lint bench clean
 
@@ -12,7 +14,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits.py
 
 test: $(VENV)/test.stamp lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 	$(MAKE) test-sklearn
 
 # fastbp.sklearn against another release of scikit-learn, which is put in front of the installed one on the path.
@@ -20,7 +22,7 @@ test-sklearn: $(VENV)/test.stamp
 	test -d $(VENV)/sklearn-$(SKLEARN) || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --target $(VENV)/sklearn-$(SKLEARN) scikit-learn==$(SKLEARN)
 	PYTHONPATH=$(CURDIR)/$(VENV)/sklearn-$(SKLEARN) $(BIN)/python -c 'import sklearn; assert sklearn.__version__ == "$(SKLEARN)"'
-	PYTHONPATH=$(CURDIR)/$(VENV)/sklearn-$(SKLEARN) $(BIN)/python -m pytest tests/sklearn_dropin \
+	PYTHONPATH=$(CURDIR)/$(VENV)/sklearn-$(SKLEARN) $(BIN)/python -m pytest $(PARALLEL) tests/sklearn_dropin \
 	  -W "ignore:Passing a non-Collection iterable"  # by parametrize_with_checks of 1.9.0, under pytest 9
 
 lint: $(VENV)/test.stamp

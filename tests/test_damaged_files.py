@@ -152,7 +152,7 @@ WRONG = {
     "format a flag": (put("document", "format", value=True), "format must be a whole number, got True"),
     "one key more": (put("document", "more", value=1), "document must have the keys .*'more'"),
     "one key less": (drop("document", "steps"), "document must have the keys .*'steps'"),
-    "preprocessing": (put("document", "preprocessing", value={}), "preprocessing must be null"),
+    "preprocessing": (put("document", "preprocessing", value={}), "preprocessing must have the keys"),
     "versions": (put("document", "versions", value=[]), "versions must have the keys"),
     "a version": (put("document", "versions", "numpy", value=1), "versions must be text"),
     "widths": (put("document", "net", "widths", value=[4, 7, 3]), "its arrays are not those .*biases.0"),

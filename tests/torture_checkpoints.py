@@ -109,6 +109,8 @@ def presses(path, number):
                 net = fastbp.resume(path, x, y, callbacks=soon)
         assert len(caught) == 1, caught
         assert net.history_.stopped_by == "interrupt"
+        if net.history_.n_epochs == settings["epochs"]:  # the press fell into the last steps of all: the last checkpoint stands
+            continue
         half = fastbp.load(path)
         assert half.history_.batch_loss == net.history_.batch_loss
         assert half._parameters.tobytes() == net._parameters.tobytes()

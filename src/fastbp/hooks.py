@@ -57,6 +57,11 @@ class Hooks:
         self.on_step_end = [callback for callback in callbacks if overrides(callback, "on_step_end")]
         self._on_epoch_end = [callback for callback in callbacks if overrides(callback, "on_epoch_end")]
 
+    @property
+    def listening(self):
+        """Whether anybody is told of steps or epochs."""
+        return bool(self.on_step_end or self._on_epoch_end)
+
     def begin(self, states=None):
         """Begin, or go on with what a checkpoint has kept of the callbacks that keep a state, in their order."""
         kept = iter(states or [])

@@ -33,6 +33,7 @@ class Course:
         self._keeper, self._resumed = keeper, resumed
         self._drawn_from = None  # the generator's state before the running epoch's order was drawn; None between epochs
         self._told = None  # steps and epochs of which all callbacks know
+        self._wanted = 0  # epochs
 
     def run(self, team, sizes, numbers, epochs):
         """Train for at most `epochs` epochs; fills in the history. Ctrl-C ends it, see the history's `stopped_by`."""
@@ -64,7 +65,7 @@ class Course:
             self._keep(team, [])
 
     def _epochs(self, team, make_steps, epochs):
-        net, history, done = self.net, self.history, 0
+        net, history, done, self._wanted = self.net, self.history, 0, epochs
         if self._resumed is not None:
             done = self.feed.steps_into_epoch(history)
             net._rng.bit_generator.state = self._resumed.generator
@@ -168,7 +169,7 @@ class Course:
             self._keep(team, self.hooks.states())
 
     def _keep_interrupted(self, team):
-        """On Ctrl-C a last checkpoint, unless it came while only some of the callbacks knew of a step or an epoch."""
+        """On Ctrl-C a last checkpoint, unless not all callbacks may know of a step or an epoch that has been made."""
         if self._resumable():
             self.history.stopped_by = None  # in the file the fit goes on
             try:
@@ -177,14 +178,14 @@ class Course:
                 self.history.stopped_by = "interrupt"
 
     def _resumable(self):
-        """Whether a fit can go on from here: the callbacks know of all that was done, and the epoch has steps to come."""
+        """Whether a fit can go on from here: the callbacks know of all that was done, and there are steps to come."""
         history = self.history
-        if self._told is None:
+        if self._told is None or history.n_epochs == self._wanted:
             return False
         steps, epochs = self._told
         known = history.n_epochs == epochs and (not self.feed.single or len(history.batch_loss) == steps)
         done = self.feed.steps_into_epoch(history)
-        return known and (done == 0 or (done < self.feed.n_steps and self.feed.order is not None))
+        return (known or not self.hooks.listening) and (done == 0 or (done < self.feed.n_steps and self.feed.order is not None))
 
     def _keep(self, team, states):
         order = self.feed.order if self.feed.steps_into_epoch(self.history) > 0 else None
