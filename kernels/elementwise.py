@@ -88,7 +88,7 @@ def adam(param, first, second, grad, rate, beta_1, beta_2, epsilon):
     w, m, v, g = param.reshape(param.size), first.reshape(first.size), second.reshape(second.size), grad.reshape(grad.size)
     for i in range(0, w.size, lanes(w)):
         n = w.size - i
-        new = adam_rule(get(w, i, n), get(m, i, n), get(v, i, n), get(g, i, n), rate, 0.0, 1.0, beta_1, beta_2, epsilon)
+        new = adam_rule(get(w, i, n), get(m, i, n), get(v, i, n), get(g, i, n), rate, beta_1, beta_2, epsilon)
         put(w, i, new[0], n)
         put(m, i, new[1], n)
         put(v, i, new[2], n)

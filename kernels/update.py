@@ -90,11 +90,14 @@ def momentum_rule(w, v, g, rate, mu, nesterov):
 
 
 @kernel
-def adam_rule(w, m, v, g, rate, look, kept, beta_1, beta_2, floor):
-    """The parameters and both means after a step, as vectors."""
+def adam_rule(w, m, v, g, rate, beta_1, beta_2, epsilon):
+    """The parameters and both means after a step of plain Adam, as vectors.
+
+    `_adam` writes the formula out: a call with its arguments, two more than these, made whole steps 8 to 18 % longer.
+    """
     m = m * beta_1 + g * (1 - beta_1)
     v = v * beta_2 + g * g * (1 - beta_2)
-    return w * kept - (m * rate + g * look) / (sqrt(v) + floor), m, v
+    return w - m * rate / (sqrt(v) + epsilon), m, v
 
 
 @kernel
@@ -237,11 +240,11 @@ def _adam(params, state, at, stride, work, tile, rows, penalised, width, rate, l
         kept = shrink if i < penalised else 1.0
         for j in range(0, width, lanes(work)):
             n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
-            w, m, v = get(params, p, n), get(state, p, n), get(state, second + p, n)
-            w, m, v = adam_rule(w, m, v, g, rate, look, kept, beta_1, beta_2, floor)
+            m = get(state, p, n) * beta_1 + g * (1 - beta_1)
+            v = get(state, second + p, n) * beta_2 + g * g * (1 - beta_2)
             put(state, p, m, n)
             put(state, second + p, v, n)
-            put(params, p, w, n)
+            put(params, p, get(params, p, n) * kept - (m * rate + g * look) / (sqrt(v) + floor), n)
 
 
 @section
