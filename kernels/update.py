@@ -8,6 +8,9 @@ Hutter, 2019), Nadam (Dozat, 2016), RMSprop (Tieleman and Hinton, 2012; centred:
 are PyTorch's, with epsilon inside the correction.
 """
 
+from numba import types
+from numba.extending import intrinsic
+
 from .jit import kernel, section
 from .memory import lane_sum, load, load_first, store, store_first
 from .simd import absolute, elementwise, lanes, select, square_root, vector
@@ -35,6 +38,17 @@ PLAIN, SHRINK, LOOK, FLOOR, PRODUCT, COUNT, APPLYING, SCALE, STEP_SIZE = range(2
 
 sqrt = elementwise(square_root)
 size_of = elementwise(absolute)
+
+
+@intrinsic
+def apart(typingctx):
+    """Keep the kernel that says this a function of its own: as part of `train`, what few fits need would compile longer."""
+
+    def codegen(context, b, signature, args):
+        b.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
 
 
 @kernel
@@ -162,9 +176,10 @@ def add_earlier(gradient, at, stride, work, tile, rows, width):
             store(work, here, load(work, here) + get(gradient, at + i * stride + j, width - j))
 
 
-@section
+@kernel
 def _fetch(gradient, at, stride, work, tile, rows, width, scale):
     """The gradient as it was kept, times `scale`, into the tile."""
+    apart()
     for i in range(rows):
         for j in range(0, width, lanes(work)):
             here = tile + i * VECTORS * lanes(work) + j
@@ -183,9 +198,10 @@ def _penalise(params, at, stride, work, tile, rows, width, l2):
     return lane_sum(squares)
 
 
-@section
+@kernel
 def _penalise_sizes(params, at, stride, work, tile, rows, width, l1):
     """The L1 penalty's gradient, 0 for a weight of 0, into the tile. Returns the sum of the weights' sizes."""
+    apart()
     sizes, nothing, up, down = vector(params, 0.0), vector(params, 0.0), vector(params, l1), vector(params, -l1)
     for i in range(rows):
         for j in range(0, width, lanes(work)):
@@ -195,9 +211,10 @@ def _penalise_sizes(params, at, stride, work, tile, rows, width, l1):
     return lane_sum(sizes)
 
 
-@section
+@kernel
 def _clip(work, tile, rows, width, largest):
     """Every derivative into [-largest, largest]; a NaN stays one."""
+    apart()
     high, low = vector(work, largest), vector(work, -largest)
     for i in range(rows):
         for j in range(0, width, lanes(work)):
@@ -247,9 +264,10 @@ def _adam(params, state, at, stride, work, tile, rows, penalised, width, rate, l
             put(params, p, get(params, p, n) * kept - (m * rate + g * look) / (sqrt(v) + floor), n)
 
 
-@section
+@kernel
 def _scaled(params, state, at, stride, work, tile, rows, width, rate, kept, added, epsilon):
     """Adagrad, and RMSprop at its plainest: the gradient over the root of a sum or mean of its squares."""
+    apart()
     for i in range(rows):
         for j in range(0, width, lanes(work)):
             n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
@@ -258,9 +276,10 @@ def _scaled(params, state, at, stride, work, tile, rows, width, rate, kept, adde
             put(params, p, get(params, p, n) - g * rate / (sqrt(v) + epsilon), n)
 
 
-@section
+@kernel
 def _rmsprop(params, state, at, stride, work, tile, rows, width, rate, rho, mu, centered, epsilon):
     """RMSprop with a momentum (0: none), and where `centered` is 1 with the gradient's mean taken off its mean square."""
+    apart()
     second, third, nothing = params.size, 2 * params.size, vector(work, 0.0)
     for i in range(rows):
         for j in range(0, width, lanes(work)):
