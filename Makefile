@@ -42,10 +42,10 @@ bench: $(VENV)/bench.stamp
 	-cd asv_bench && ../$(BIN)/asv continuous $(ASV) HEAD^ HEAD
 	cd asv_bench && ../$(BIN)/asv publish
 
-# What `make test` does in a short form: processes killed while they save and fit, files mutated at random.
+# What `make test` does in a short form: processes killed while they save and fit, files and compiled code changed at random.
 torture: $(VENV)/test.stamp
-	FASTBP_KILLS=300 FASTBP_MUTATIONS=100000 $(BIN)/python -m pytest tests/test_faults.py tests/test_damaged_files.py \
-	  tests/test_checkpoints.py tests/test_checkpoint_files.py
+	FASTBP_KILLS=300 FASTBP_MUTATIONS=100000 FASTBP_FLIPS=300 $(BIN)/python -m pytest tests/test_faults.py \
+	  tests/test_damaged_files.py tests/test_checkpoints.py tests/test_checkpoint_files.py tests/test_cache_damage.py
 
 clean:
 	rm -rf $(VENV) build dist src/fastbp.egg-info

@@ -164,7 +164,7 @@ def test_no_cache(tmp_path):
     (tmp_path / "file").write_text("")
     code, out, _ = run("info", env=os.environ | {"FASTBP_CACHE_DIR": str(tmp_path / "file")})
     assert code == 0
-    assert "cache:         its folder cannot be written to, so every process compiles anew" in out
+    assert "cache:         its folder cannot be used, so every process compiles anew: [Errno 20] Not a directory: '" in out
 
 
 def test_bench():

@@ -1,11 +1,12 @@
 """``fastbp info`` and ``fastbp warmup``: this machine, and the kernels compiled for it."""
 
+import os
 import platform
 import time
 from importlib import metadata
 
 from ..kernels import host
-from ..kernels.jit import cache_folder
+from ..kernels.cache import SUFFIX, cache_folder
 from ..team import available_cpus
 from ..warmup import warmup
 
@@ -46,8 +47,10 @@ def run_warmup(arguments) -> None:
 
 def is_warm() -> bool:
     """Whether there is compiled code in the cache."""
-    folder = cache_folder()
-    return folder is not None and any(folder.rglob("*.nbi"))
+    try:
+        return any(cache_folder().glob("*" + SUFFIX))
+    except OSError:
+        return False
 
 
 def _version(name):
@@ -58,8 +61,10 @@ def _version(name):
 
 
 def _cache():
-    folder = cache_folder()
-    if folder is None:
-        return "its folder cannot be written to, so every process compiles anew"
-    files = [path.stat().st_size for path in folder.rglob("*.nb?")]
-    return f"{folder} ({len(files)} files, {sum(files) / 1e6:.1f} MB)"
+    try:
+        folder = cache_folder()
+        files = [path.stat().st_size for path in folder.glob("*" + SUFFIX)]
+    except OSError as error:
+        return f"its folder cannot be used, so every process compiles anew: {error}"
+    read_only = "" if os.access(folder, os.W_OK) else ", cannot be written to"
+    return f"{folder} ({len(files)} files, {sum(files) / 1e6:.1f} MB{read_only})"
