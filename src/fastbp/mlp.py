@@ -13,6 +13,7 @@ from .fitting import Fitting
 from .history import History
 from .initializers import initial_weights
 from .names import dropout_rates
+from .onnx_export import to_onnx
 from .optimizers import Optimizer
 from .preprocessing import Preprocessing
 from .rates import Position
@@ -185,6 +186,7 @@ class MLP(Fitting):
         return loss, list(like.weights), list(like.biases)
 
     explain = explain
+    to_onnx = to_onnx
 
     def save(self, path: str | os.PathLike) -> None:
         """Put all that the net is into a file, from which `fastbp.load` makes it again: safetensors with a header of our own.

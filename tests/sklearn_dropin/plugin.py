@@ -4,8 +4,9 @@ import sklearn
 import sklearn.neural_network
 
 import fastbp.sklearn
+from fastbp.patching import NAMES
 
-for name in fastbp.sklearn.__all__:
+for name in NAMES:
     setattr(sklearn.neural_network, name, getattr(fastbp.sklearn, name))
 
 
