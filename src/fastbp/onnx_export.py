@@ -160,7 +160,8 @@ def activation(graph: Graph, z: str, name: str) -> str:
 def outputs(graph: Graph, x: str, weights: Sequence, biases: Sequence, names: Sequence[str]) -> str:
     """The outputs (N, n_out) of a net whose layers have these weights, biases and activations, for rows x (N, n_in)."""
     for i, (w, b, name) in enumerate(zip(weights, biases, names, strict=True)):
-        z = graph.op("Gemm", x, graph.constant(w, f"weights.{i}"), graph.constant(b, f"biases.{i}"))
+        product = graph.op("MatMul", x, graph.constant(w, f"weights.{i}"))  # with Add: ONNX Runtime to 1.17 makes of Gemm and
+        z = graph.op("Add", product, graph.constant(b, f"biases.{i}"))  # an activation one operator that float64 has not
         x = activation(graph, z, name)
     return x
 
