@@ -30,7 +30,9 @@ def net_of(hidden, output, dtype, widths=WIDTHS):
 
 def session_of(net, path):
     net.to_onnx(path)
-    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # a pool of threads a session would be most of the time
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def difference(got, wanted):

@@ -127,7 +127,7 @@ def _silu(graph, z):
 
 
 def _mish(graph, z):
-    """z / (1 + 2 / w) with w = u (u + 2), u = exp(z), see `kernels/gates.py`: z where w is infinite, 0 where w is."""
+    """z / (1 + 2 / w) with w = u (u + 2), u = exp(z), see `kernels/gates.py`: z where w is infinite, 0 where it is 0."""
     u, two = graph.op("Exp", z), graph.constant(2)
     inverse = graph.op("Div", two, graph.op("Mul", u, graph.op("Add", u, two)))
     return graph.op("Div", z, graph.op("Add", inverse, graph.constant(1)))

@@ -42,8 +42,9 @@ def registered():
 
 
 def session_of(model, x, options=None):
-    proto = skl2onnx.to_onnx(model, x[:1], options=options)
-    return onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    proto, settings = skl2onnx.to_onnx(model, x[:1], options=options), onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = 1  # a pool of threads a session would be most of the time
+    return onnxruntime.InferenceSession(proto.SerializeToString(), settings, providers=["CPUExecutionProvider"])
 
 
 def pipeline(net):
