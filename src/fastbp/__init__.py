@@ -5,6 +5,8 @@ from importlib import metadata as _metadata
 
 from . import callbacks, graph, schedules
 from .conversion import from_sklearn
+from .exchange.keras import from_keras
+from .exchange.torch import from_torch
 from .gradcheck import GradientCheck, check_gradients
 from .history import DivergenceError, History
 from .mlp import MLP
@@ -33,7 +35,9 @@ __all__ = [
     "RangeTest",
     "callbacks",
     "check_gradients",
+    "from_keras",
     "from_sklearn",
+    "from_torch",
     "functional",
     "graph",
     "load",

@@ -1,7 +1,10 @@
 """Trained nets from scikit-learn's MLP estimators, and back, with equal predictions."""
 
+import warnings
+
 import numpy as np
 
+from .exchange.chain import net_of
 from .mlp import MLP
 from .names import HIDDEN
 from .patching import sklearns_own
@@ -63,10 +66,7 @@ def from_sklearn(fitted: object) -> MLP:
     for name in [activation] if isinstance(activation, str) else activation:
         known("the activation of fitted", name, HIDDEN)
     output = OUTPUTS[known("the output activation of fitted", fitted.out_activation_, OUTPUTS)]
-    widths = [len(fitted.coefs_[0]), *(len(b) for b in fitted.intercepts_)]
-    net = MLP(widths, activation, output, dtype=np.result_type(*fitted.coefs_))
-    net.weights, net.biases = fitted.coefs_, fitted.intercepts_
-    return net
+    return net_of(fitted.coefs_, fitted.intercepts_, activation, output)
 
 
 def to_sklearn(net, classes):
@@ -83,6 +83,10 @@ def to_sklearn(net, classes):
             raise ValueError(f"scikit-learn has the hidden activations {', '.join(ACTIVATIONS)}, but no {name!r}")
     if len(set(net.hidden)) > 1:
         raise ValueError(f"scikit-learn has one activation for all hidden layers, but no hidden={net.hidden!r}")
+    left_out = [name for name in ("dropout", "label_smoothing") if np.any(getattr(net, name))]
+    if left_out:  # it changes no prediction
+        message = f"scikit-learn has no {' and no '.join(left_out)}: the estimator predicts as the net does, but trains without"
+        warnings.warn(message, stacklevel=3)  # at the line that calls net.to_sklearn
     weights, biases, n_out = [w.copy() for w in net.weights], [b.copy() for b in net.biases], net.widths[-1]
     settings = {"hidden_layer_sizes": net.widths[1:-1], "activation": ACTIVATIONS[net.hidden[0]] if net.hidden else "identity"}
     if out_activation == "identity":

@@ -232,7 +232,34 @@ class MLP(Fitting):
         ValueError
             If scikit-learn lacks a hidden activation of the net, different ones in its layers, or its output with its
             loss; or if `classes` do not fit the outputs.
+
+        Warns
+        -----
+        UserWarning
+            If the net has dropout or label smoothing, which change no prediction: the estimator is trained further without.
         """
         from .conversion import to_sklearn  # which needs this module
 
         return to_sklearn(self, classes)
+
+    def to_torch(self):
+        """A PyTorch module with these weights and equal outputs; `fastbp.from_torch` is the way back, to the same bits.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            Of ``Linear``, activations and, where the net drops units, ``Dropout``; of the net's dtype, with copies of the
+            weights, on the CPU, in evaluation mode. Its outputs are those of ``forward(X)[-1]`` to rounding: probabilities if
+            the net's output is softmax or sigmoid. ``module[:-1]`` gives the logits then, which PyTorch's losses want. The
+            loss, label smoothing in it, and the optimizer's state are not part of a module.
+
+        Raises
+        ------
+        ImportError
+            If PyTorch is not installed.
+        ValueError
+            If the net's output is "exp", for which PyTorch has no module.
+        """
+        from .exchange.torch import to_torch  # which needs this module
+
+        return to_torch(self)

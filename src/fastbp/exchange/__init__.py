@@ -1,0 +1,1 @@
+"""Nets from PyTorch's and Keras's models, and to PyTorch: a file a library, and what they share."""
