@@ -35,7 +35,7 @@ LAYERS: dict[str, tuple[str, dict[str, tuple]]] = {
     "Softmax": ("softmax", {"axis": (-1, 1)}),
 }
 KERAS_2 = {"LeakyReLU": ("leaky_relu", {"alpha": (0.01,)})}  # where a setting has another name there
-TAKEN = f"from_keras takes Sequential, Dense, Activation, Dropout, {', '.join(LAYERS)}, and Flatten before them all"
+TAKEN = f"from_keras takes Sequential, Dense, Activation, Dropout, {', '.join(LAYERS)}, Flatten (first of all)"
 # What a Dense layer may have that acts in training alone.
 TRAINING = ("kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint")
 
@@ -60,8 +60,9 @@ def from_keras(model: Any, output: str | None = None, loss: str | LossFunction |
     Returns
     -------
     MLP
-        Of the model's dtype, with copies of the weights. Its outputs are those of ``model.predict``, to rounding. ``Dropout``
-        behind a hidden layer's activation becomes the net's.
+        Of the dtype of the model's weights, which are copied. Its outputs are those of ``model.predict``, to rounding: Keras 3
+        computes a float64 model in float32 except with TensorFlow. ``Dropout`` behind a hidden layer's activation becomes the
+        net's.
 
     Raises
     ------
