@@ -35,7 +35,7 @@ LAYERS: dict[str, tuple[str, dict[str, tuple]]] = {
     "Softmax": ("softmax", {"axis": (-1, 1)}),
 }
 KERAS_2 = {"LeakyReLU": ("leaky_relu", {"alpha": (0.01,)})}  # where a setting has another name there
-TAKEN = f"from_keras takes Sequential, Dense, Activation, Dropout, {', '.join(LAYERS)}, Flatten (first of all)"
+TAKEN = ("Sequential", "Dense", "Activation", "Dropout", *LAYERS, "Flatten")  # the last only before all others
 # What a Dense layer may have that acts in training alone.
 TRAINING = ("kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint")
 
@@ -86,24 +86,23 @@ def from_keras(model: Any, output: str | None = None, loss: str | LossFunction |
         raise ValueError(f"model must be a keras.Sequential, got {type(model).__name__}: {hint}")
     if not model.built:
         raise ValueError("model must be built, got one without weights: begin it with an Input, or call it once")
-    chain, flat = Chain(), len(model.input_shape) == 2
-    for where, layer in _parts("model", model):
-        if _is(layer, "Flatten") and not chain.started:
-            check_settings(where, layer, "input", {"data_format": ("channels_last",)})
-            flat = True
-        elif _is(layer, "Dense") and not flat:
-            shape = tuple(model.input_shape)
-            raise refusal(where, f"its input must be (n_samples, n_in), got {shape} of model, and no Flatten")
-        else:
-            _add(chain, where, layer)
+    chain, parts = Chain(), list(_parts("model", model))
+    if len(model.input_shape) != 2 and not any(_is(layer, "Flatten") for _, layer in parts):
+        raise ValueError(f"model must take inputs (n_samples, n_in), got {tuple(model.input_shape)} and no Flatten")
+    for where, layer in parts:
+        _add(chain, where, layer, parts[0])
     return chain.net("model", output, loss)
 
 
-def _add(chain, where, layer):
-    """Put a layer that is no container into the chain."""
+def _add(chain, where, layer, first):
+    """Put a layer that is no container into the chain, if it computes in the dtype of the first."""
     kind = type(layer).__name__ if _of_keras(type(layer)) else ""  # a class of that name from elsewhere is something else
+    if kind not in TAKEN or (kind == "Flatten" and chain.started):
+        raise refusal(where, f"from_keras takes {', '.join(TAKEN)} (first of all)")
+    dtype = known(f"the dtype of {where}", layer.compute_dtype, DTYPES)
+    if dtype != first[1].compute_dtype:
+        raise refusal(where, f"it computes in {dtype}, and {first[0]} in {first[1].compute_dtype}")
     if kind == "Dense":
-        known(f"the dtype of {where}", layer.compute_dtype, DTYPES)
         arrays = layer.get_weights()
         if [a.ndim for a in arrays] != [2, 1][: 1 + layer.use_bias]:
             raise refusal(where, "it has weights beside its kernel and bias")
@@ -112,29 +111,29 @@ def _add(chain, where, layer):
             chain.note(where, f"loses its {', '.join(left_out)}")
         if not layer.trainable:
             chain.note(where, "is frozen, and is trained")
-        chain.dense(where, *arrays, *[None] * (not layer.use_bias))
-        _activate(chain, where, layer.activation)
+        chain.dense(where, arrays[0], arrays[1] if layer.use_bias else None)
+        _activate(chain, where, layer.activation, first)
     elif kind == "Activation":
-        _activate(chain, where, layer.activation)
+        _activate(chain, where, layer.activation, first)
     elif kind == "Dropout":
         if layer.noise_shape is None:
             chain.dropout(where, layer.rate)
         else:
             chain.note(where, "is left out")
-    elif kind in LAYERS:
+    elif kind == "Flatten":
+        check_settings(where, layer, "input", {"data_format": ("channels_last",)})
+    else:
         name, settings = LAYERS[kind]
         if not all(hasattr(layer, key) for key in settings):
             name, settings = KERAS_2[kind]
         check_settings(where, layer, name, settings)
         chain.activation(where, name)
-    else:
-        raise refusal(where, TAKEN)
 
 
-def _activate(chain, where, activation):
+def _activate(chain, where, activation, first):
     """The activation of a layer: a function of Keras's, or a layer."""
     if any(_of_keras(kind) for kind in type(activation).__mro__):
-        _add(chain, f"{where} whose activation is a {type(activation).__name__},", activation)
+        _add(chain, f"{where} whose activation is a {type(activation).__name__},", activation, first)
         return
     name, module = getattr(activation, "__name__", None), getattr(activation, "__module__", None) or ""
     # keras.ops has the same names with other defaults; tf.keras 2 has some of TensorFlow's own functions.
