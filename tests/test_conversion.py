@@ -233,6 +233,24 @@ def test_what_scikit_learn_lacks_is_refused(settings, message):
         net.to_sklearn()
 
 
+@pytest.mark.parametrize(
+    ("settings", "lacks"),
+    [
+        ({"dropout": 0.5}, "no dropout:"),
+        ({"label_smoothing": 0.1}, "no label_smoothing:"),
+        ({"dropout": (0.0, 0.2), "label_smoothing": 0.1}, "no dropout and no label_smoothing:"),
+    ],
+    ids=str,
+)
+def test_what_only_training_feels_is_warned_of(settings, lacks):
+    """The predictions are equal all the same, and the warning names the caller's line."""
+    net = fastbp.MLP([6, 5, 4, 3], hidden="tanh", dtype="float64", **settings)
+    with pytest.warns(UserWarning, match=f"scikit-learn has {lacks} the estimator predicts as the net does") as caught:
+        model = net.to_sklearn()
+    assert [warning.filename for warning in caught] == [__file__]
+    assert_equal_outputs(model, net, X, True, "float64")
+
+
 @pytest.mark.parametrize("classes", [[0, 1], [0, 1, 1], [0, 2, 1], [[0, 1, 2]], "abc", 3])
 def test_classes_that_do_not_fit_are_refused(classes):
     with pytest.raises(ValueError, match="classes must be 3 different labels, sorted, got"):
