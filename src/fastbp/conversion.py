@@ -11,13 +11,14 @@ from .patching import sklearns_own
 from .validation import known
 
 # scikit-learn's name of the output activation -> the net's, whose own loss is then the estimator's too.
-OUTPUTS = {"softmax": "softmax", "logistic": "sigmoid", "identity": "identity"}
+OUTPUTS = {"softmax": "softmax", "logistic": "sigmoid", "identity": "identity", "exp": "exp"}
 # The net's output and loss -> scikit-learn's output activation.
 OUT_ACTIVATIONS = {
     ("softmax", "cross_entropy"): "softmax",
     ("identity", "softmax_cross_entropy"): "softmax",
     ("sigmoid", "binary_cross_entropy"): "logistic",
     ("identity", "squared_error"): "identity",
+    ("exp", "poisson"): "exp",
 }
 ACTIVATIONS = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
 
@@ -33,9 +34,10 @@ def from_sklearn(fitted: object) -> MLP:
     Returns
     -------
     MLP
-        Of the weights' dtype; the weights are copied, the optimizer's state is not. ``predict_proba``, or ``predict`` of a
-        regression, gives the same numbers to rounding. A classifier's labels become 0..n_classes - 1, so that
-        ``fitted.classes_[net.predict(X)]`` equals ``fitted.predict(X)``; those of a multilabel one are equal as they are.
+        Of the weights' dtype; the weights are copied, the optimizer's state and settings of training are not.
+        ``predict_proba``, or ``predict`` of a regression, gives the same numbers to rounding. A classifier's labels become
+        0..n_classes - 1, so that ``fitted.classes_[net.predict(X)]`` equals ``fitted.predict(X)``; those of a multilabel one
+        are equal as they are.
 
     Raises
     ------
@@ -44,7 +46,7 @@ def from_sklearn(fitted: object) -> MLP:
     TypeError
         If `fitted` is anything else.
     ValueError
-        If it is not fitted, or has an activation that fastbp lacks (as the exponential output of ``loss="poisson"``).
+        If it is not fitted, or has an activation that fastbp lacks.
 
     Examples
     --------
@@ -75,8 +77,8 @@ def to_sklearn(net, classes):
     out_activation = OUT_ACTIVATIONS.get((net.output, net.loss_name))
     if out_activation is None:
         raise ValueError(
-            "scikit-learn has softmax with cross_entropy, sigmoid with binary_cross_entropy and identity with squared_error, "
-            f"but no output={net.output!r} with loss={net.loss_name!r}"
+            "scikit-learn has softmax with cross_entropy, sigmoid with binary_cross_entropy, identity with squared_error and "
+            f"exp with poisson, but no output={net.output!r} with loss={net.loss_name!r}"
         )
     for name in net.hidden:
         if name not in ACTIVATIONS:
@@ -89,10 +91,10 @@ def to_sklearn(net, classes):
         warnings.warn(message, stacklevel=3)  # at the line that calls net.to_sklearn
     weights, biases, n_out = [w.copy() for w in net.weights], [b.copy() for b in net.biases], net.widths[-1]
     settings = {"hidden_layer_sizes": net.widths[1:-1], "activation": ACTIVATIONS[net.hidden[0]] if net.hidden else "identity"}
-    if out_activation == "identity":
+    if out_activation in ("identity", "exp"):
         if classes is not None:
             raise ValueError(f"classes must be None for a regression, got {classes!r}")
-        estimator = theirs.MLPRegressor(**settings)
+        estimator = theirs.MLPRegressor(**settings, **{"loss": "poisson"} if out_activation == "exp" else {})
     else:
         binarizer = _label_binarizer(classes, n_out, out_activation)
         estimator = theirs.MLPClassifier(**settings)
