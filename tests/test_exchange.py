@@ -1,4 +1,4 @@
-"""Importing fastbp imports neither PyTorch nor Keras; without them it says what is missing."""
+"""What holds without PyTorch and Keras: fastbp does not import them, says what is missing, and knows all activations."""
 
 import subprocess
 import sys
@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import fastbp
+from fastbp.exchange import keras, torch
+from fastbp.names import HIDDEN, OUTPUTS
 
 CODE = """
 import sys
@@ -47,3 +49,10 @@ def test_another_type_is_refused(convert, given):
     name = {fastbp.from_torch: "module must be a torch.nn", fastbp.from_keras: "model must be a keras"}[convert]
     with pytest.raises(TypeError, match=f"{name}.Sequential, got an object of type {type(given).__name__}"):
         convert(given)
+
+
+def test_every_activation_has_its_place():
+    """But for those that the other library has no name for: "exp" in PyTorch."""
+    names = (set(HIDDEN) | set(OUTPUTS)) - {"logistic"}
+    assert set(torch.ACTIVATIONS) == names - {"exp"}
+    assert {*keras.FUNCTIONS.values(), *(name for name, _ in keras.LAYERS.values())} == names

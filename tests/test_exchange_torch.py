@@ -272,6 +272,7 @@ REFUSED = {
         r"the dtype of module, Linear\(.*\), must be one of 'float32', 'float64', got 'float16'",
     ),
     "bfloat16": (lambda: nn.Linear(5, 3).bfloat16(), r"the dtype of .* must be one of 'float32', 'float64', got 'bfloat16'"),
+    "meta": (lambda: nn.Linear(5, 3, device="meta"), r"module, Linear\(.*\), .* on the meta device, which holds no values"),
     "two dtypes": (
         lambda: nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 3).double()),
         r"module\[1\], Linear\(.*\), .* it is of float64 and module\[0\], Linear\(.*\), of float32",

@@ -147,4 +147,6 @@ def _check_hooks(where, module):
 
 def _array(where, parameter):
     known(f"the dtype of {where}", str(parameter.dtype).removeprefix("torch."), DTYPES)
+    if parameter.is_meta:
+        raise refusal(where, "its parameters are on the meta device, which holds no values")
     return parameter.detach().cpu().numpy()
