@@ -145,10 +145,12 @@ net = fastbp.MLP([3, 100, 100, 2])
 net.fit(X, y, epochs=1)
 for i in range(60):
     signal.setitimer(signal.ITIMER_REAL, 0.003 + i * 1e-4)
+    done = net._steps_done
     try:
         net.fit(X, y, epochs=10**6, batch_size=16, n_threads=int(sys.argv[1]))
     except Alarm:
         pass
+    assert len(net.history_.batch_loss) == net._steps_done - done
 assert np.isfinite(net.fit(X, y, epochs=1).loss).all()
 """
 

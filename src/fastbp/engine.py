@@ -1,6 +1,7 @@
 """From validated arrays to the compiled kernels: plans, buffers and the calls themselves."""
 
 import math
+import threading
 import time
 from itertools import pairwise
 
@@ -34,6 +35,7 @@ class Network:
         self.smoothing, self.few = smoothing, panel_of(dtype)
         self._spare: list[_Few] = []
         self._paces: dict[tuple, Pace] = {}
+        self.training = threading.Lock()  # held by the fit that is running
         self.size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
 
     def plan(self, rows, members=1):
@@ -103,7 +105,8 @@ class Steps:
     Attributes
     ----------
     failure : Exception or None
-        Raised by a loss of the caller's own in the last run, which then stopped.
+        Raised by a loss of the caller's own in the last run, which then stopped; or MemoryError, where there was none for the
+        next samples or for the threads.
     rates : ndarray of float64
         The learning rate of each step of the next run; empty where it is that of `numbers`.
     """
@@ -150,17 +153,20 @@ class Steps:
         stopped : bool
             Whether the team was asked to stop.
         """
-        losses, steps, at = [], 0, 0
-        for samples, part, unfinished in self.samples.pieces(order, self.batch):
-            self._part_of_step(order, at, unfinished)
-            here, made, failed, stopped = self._piece(samples, part, done, steps, None if unfinished else pause)
-            steps, at = steps + made, at + len(part)
-            self.rules[:, update.BEFORE] = here[0] if unfinished and len(here) else 0
-            if failed or not unfinished:
-                losses.append(here)
-            if failed or stopped or (pause is not None and not unfinished and pause()):
-                return np.concatenate([np.zeros(0), *losses]), steps, stopped
-        return np.concatenate(losses), steps, False
+        losses, steps, at, stopped, self.failure = [np.zeros(0)], 0, 0, False, None
+        try:
+            for samples, part, unfinished in self.samples.pieces(order, self.batch):
+                self._part_of_step(order, at, unfinished)
+                here, made, failed, stopped = self._piece(samples, part, done, steps, None if unfinished else pause)
+                steps, at = steps + made, at + len(part)
+                self.rules[:, update.BEFORE] = here[0] if unfinished and len(here) else 0
+                if failed or not unfinished:
+                    losses.append(here)
+                if failed or stopped or self.failure or (pause is not None and not unfinished and pause()):
+                    break
+        except MemoryError as error:  # of samples that were to be converted
+            self.failure = error
+        return np.concatenate(losses), steps, stopped
 
     def _piece(self, samples, order, done, before, pause):
         """Steps over samples that lie where a kernel can read them, in as many calls as the pace asks for.
@@ -169,7 +175,7 @@ class Steps:
         """
         losses = np.zeros(-(-len(order) // self.batch))
         job, arrays = self.plan.job[0], samples.describe(self.plan.job[0])
-        seen, stopped, failed = 0, False, False
+        seen, made, stopped, failed = 0, 0, False, False
         while seen < len(losses) and not (stopped or failed):
             members, steps = self.pace.next(len(losses) - seen)
             part, here = order[seen * self.batch : (seen + steps) * self.batch], losses[seen : seen + steps]
@@ -182,7 +188,11 @@ class Steps:
                     *arrays, part, self.rules, rates, self.team.sync, member, members,
                 )  # fmt: skip
 
-            self.team.start(members)
+            try:
+                self.team.start(members)
+            except MemoryError as error:
+                self.failure = error
+                break
             start = time.perf_counter()
             self.team.run(call, members)
             self.pace.took(members, steps, time.perf_counter() - start)

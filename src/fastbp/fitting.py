@@ -135,11 +135,21 @@ class Fitting(Inference):
             What a callable as loss raises, with a note of where. The net keeps the weights of the last whole step.
         OSError
             If `checkpoint` cannot be written: at the beginning, or also later with ``checkpoint_errors="raise"``.
+        RuntimeError
+            If the net is being trained already, by another thread or by the fit whose callback makes the call.
+        MemoryError
+            If there is too little for the buffers, before a weight is changed; or for samples that are converted on the way,
+            after a whole step.
 
         Warns
         -----
         UserWarning
             On Ctrl-C, which stops within one step and leaves a usable net and history. If a checkpoint cannot be written.
+
+        Notes
+        -----
+        What the handler of another signal raises (SIGTERM, SIGHUP, SIGALRM, SIGUSR1, SIGUSR2) stops a fit like Ctrl-C and then
+        comes out of it: ``signal.signal(signal.SIGTERM, lambda *_: sys.exit())`` for a last checkpoint where a job is ended.
         """
         settings = Settings(
             epochs, batch_size, l2, l1, clip_value, clip_norm, shuffle, patience, restore_best, class_weight
@@ -222,7 +232,7 @@ class Fitting(Inference):
 
         Raises
         ------
-        ValueError, TypeError, DivergenceError
+        ValueError, TypeError, DivergenceError, RuntimeError, MemoryError
             As for ``fit``.
         KeyboardInterrupt
             On Ctrl-C, after the step.
@@ -248,26 +258,33 @@ class Fitting(Inference):
         return numbers
 
     def _train(self, feed, validation, callbacks, optimizer, numbers, epochs, n_threads, keeper=None, resumed=None):
+        # Two threads that come here between the same two lines take turns. The lock is taken by a ``with``, which no signal
+        # can part from its release.
         with closing(feed):
-            sizes = team_sizes(n_threads, engine.work_of(self._network, feed.batch))
-            self._prepare(optimizer)
-            if resumed is None:
-                self.history_ = History(has_validation=validation is not None)
-            history = self.history_
-            with Team(max(sizes)) as team:
-                course = Course(self, feed, validation, history, callbacks, n_threads, keeper, resumed)
-                course.run(team, sizes, numbers, epochs)
+            if self._network.training.locked():
+                raise RuntimeError("the net is being trained already, by another thread or by the fit whose callback this is")
+            with self._network.training:
+                sizes = team_sizes(n_threads, engine.work_of(self._network, feed.batch))
+                self._prepare(optimizer)
+                if resumed is None:
+                    self.history_ = History(has_validation=validation is not None)
+                history = self.history_
+                with Team(max(sizes)) as team:
+                    course = Course(self, feed, validation, history, callbacks, n_threads, keeper, resumed)
+                    course.run(team, sizes, numbers, epochs)
         return history
 
     def _prepare(self, optimizer):
-        """Make the optimizer's state, and the place in its schedule, unless the last fit left them."""
-        last, self.optimizer_ = self.optimizer_, optimizer
+        """Make the optimizer's state, and the place in its schedule, unless the last fit left them: both or, where there is no
+        memory for it, neither."""
+        last, state, steps, position = self.optimizer_, self._state, self._steps_done, self._position
         if last is None or (type(last), last.rule) != (type(optimizer), optimizer.rule):
             slots = engine.update.SLOTS[optimizer.rule]
-            self._state, self._steps_done = aligned_zeros(slots * self._parameters.size, self.dtype), 0
-            self._position = Position(optimizer.lr)
-        elif self._position.lr != optimizer.lr:
-            self._position = Position(optimizer.lr)
+            state, steps, position = aligned_zeros(slots * self._parameters.size, self.dtype), 0, Position(optimizer.lr)
+        elif position.lr != optimizer.lr:
+            position = Position(optimizer.lr)
+        # In one go, as a state that is not the optimizer's would be read beyond its end: no signal is heard within the line.
+        self.optimizer_, self._state, self._steps_done, self._position = optimizer, state, steps, position
 
     def _samples(self, X, y, sample_weight, x_name="X", y_name="y", class_weight=None):
         X = check_inputs(x_name, X, self.widths[0], self.dtype)

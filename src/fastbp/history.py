@@ -28,8 +28,9 @@ class History:
     best_epoch : int or None
         Epoch (from 0) of the lowest monitored loss, where `patience` was given.
     stopped_by : str or None
-        "epochs" (all done), "patience", "callback", "interrupt" (Ctrl-C), "divergence", "loss" (a callable that raised) or
-        "error" (of a callback, a schedule or the source of the batches); None while running.
+        "epochs" (all done), "patience", "callback", "interrupt" (Ctrl-C, or a SystemExit), "divergence", "loss" (a callable
+        that raised) or "error" (of a callback, a schedule, the source of the batches, another signal's handler, or too little
+        memory); None while running.
     """
 
     loss: list[float] = field(default_factory=list)

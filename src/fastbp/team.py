@@ -82,10 +82,19 @@ class Team:
             thread.join()
 
     def start(self, members):
-        """Have threads for this many members ready, so that what comes next can be timed."""
+        """Have threads for this many members ready, so that what comes next can be timed.
+
+        Raises
+        ------
+        MemoryError
+            Where one cannot be started, for want of memory for its stack or of the right to one more.
+        """
         while len(self._threads) < members and not (members == 1 and self._alone):
             thread = _Member(self._finished)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise MemoryError(f"too little memory, or too few threads allowed, for a team of {members}") from error
             self._threads.append(thread)
 
     def stop(self):
@@ -113,7 +122,9 @@ class Team:
                     thread.busy = True
                     thread.inbox.put(lambda member=member: self._work(task, member, members))
                 errors = [self._result() for _ in busy]
-            except BaseException:  # of another signal's handler: leave no member at work on arrays that the caller has back
+            except (
+                BaseException
+            ):  # of a handler whose signal is not deferred: leave no member at work on arrays that the caller has back
                 self._release()
                 while any(thread.busy for thread in self._threads):
                     time.sleep(0.001)

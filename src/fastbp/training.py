@@ -1,5 +1,6 @@
 """The course of a fit: epochs, validation, stopping. Everything inside an epoch is the kernels'."""
 
+import math
 from contextlib import nullcontext
 
 import numpy as np
@@ -36,7 +37,8 @@ class Course:
         self._wanted = 0  # epochs
 
     def run(self, team, sizes, numbers, epochs):
-        """Train for at most `epochs` epochs; fills in the history. Ctrl-C ends it, see the history's `stopped_by`."""
+        """Train for at most `epochs` epochs; fills in the history. Ctrl-C ends it, see the history's `stopped_by`; so does a
+        SystemExit, as of a handler of SIGTERM, but that goes on to the caller."""
         net, history = self.net, self.history
         new_steps = steps_of(net.loss_function)
 
@@ -49,10 +51,12 @@ class Course:
             try:
                 self.hooks.begin(self._resumed and self._resumed.callbacks)
                 self._epochs(team, make_steps, epochs)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, SystemExit) as error:
                 history.stopped_by = "interrupt"
-            if self._keeper is not None and history.stopped_by == "interrupt":
-                self._keep_interrupted(team)
+                if self._keeper is not None:
+                    self._keep_interrupted(team)
+                if isinstance(error, SystemExit):
+                    raise
         except BaseException as error:
             history.stopped_by = history.stopped_by or "error"
             for late in self.hooks.end():
@@ -102,8 +106,7 @@ class Course:
                 here, whole = self._part(steps, order, done, before, team)
             losses.append(here)
             done = 0
-            if not whole:  # the KeyboardInterrupt may have been somebody's else, who did not raise it
-                history.stopped_by = "interrupt"
+            if not whole:  # what stopped the team is raised where the disturbance is let in
                 return
             self.hooks.step_ended()
             self._told = len(history.batch_loss), history.n_epochs
@@ -112,9 +115,9 @@ class Course:
             self._keep_if_due(team)
         with undisturbed():
             shares = _joined(weights)
-            history.loss.append(float(np.dot(_joined(losses), shares) / shares.sum()))
             if self.validation is not None:
                 history.val_loss.append(self._validation_loss())
+            history.loss.append(float(np.dot(_joined(losses), shares) / shares.sum()))
             net._position.epoch_ends(history.monitored)
             self._drawn_from = None
 
@@ -149,7 +152,7 @@ class Course:
         scheduled = steps.rates.size > 0
         history.learning_rate += steps.rates[: len(losses)].tolist() if scheduled else [net._position.lr] * len(losses)
         # The last update may have overflowed: no loss of this epoch would show it.
-        diverged = not (np.isfinite(losses[-1:]).all() and np.isfinite(net._parameters).all())
+        diverged = not (finite(losses[-1:]) and finite(net._parameters))
         if diverged:
             made = self._last_finite(steps, order[: made * steps.batch], made, before)
         net._steps_done += made
@@ -159,7 +162,7 @@ class Course:
             history.stopped_by = "divergence"
             raise DivergenceError(history.n_epochs, len(history.batch_loss) - epoch_began - 1, history)
         if steps.failure is not None:
-            history.stopped_by = "loss"
+            history.stopped_by = "error" if isinstance(steps.failure, MemoryError) else "loss"
             raise steps.failure
         return losses, made, stopped
 
@@ -198,23 +201,28 @@ class Course:
         """
         net = self.net
 
-        def finite():
-            return np.isfinite(net._parameters).all() and np.isfinite(net._state).all()
+        def sound():
+            return finite(net._parameters) and finite(net._state)
 
         def again(wanted):
             net._parameters[:], net._state[:] = before
             return steps.run(order[: wanted * steps.batch], net._steps_done)[1] if wanted else 0
 
-        if finite():
+        if sound():
             return made
         good, bad = 0, made  # what is infinite once stays so, hence bisection
         while bad - good > 1:
             middle = (good + bad) // 2
             made = again(middle)
-            good, bad = (max(good, made), bad) if finite() else (good, middle)
+            good, bad = (max(good, made), bad) if sound() else (good, middle)
             if made < middle:
                 break  # asked to stop
         return again(good)
+
+
+def finite(array):
+    """Whether all numbers of the array are finite, without one that is as long."""
+    return array.size == 0 or (math.isfinite(array.min()) and math.isfinite(array.max()))
 
 
 def _joined(arrays):

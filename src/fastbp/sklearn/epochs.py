@@ -78,18 +78,18 @@ class Epochs:
 
         Raises
         ------
-        KeyboardInterrupt
-            On Ctrl-C, with parameters, state and step count those of the last whole step.
+        KeyboardInterrupt, MemoryError
+            On Ctrl-C, or where there is too little, with parameters, state and step count those of the last whole step.
         """
         optimizer = self.optimizer
         refuse_weightless(self.samples, order, self.batch)
         self.steps.rules[:, update.LR] = optimizer.learning_rate_init if self.adam else optimizer.learning_rate
         with Deferred(self.team.stop):
-            losses, made, stopped = self.steps.run(order, optimizer.t if self.adam else 0)
+            losses, made, _ = self.steps.run(order, optimizer.t if self.adam else 0)
             if self.adam:
                 optimizer.t += made
                 correction = np.sqrt(1 - optimizer.beta_2**optimizer.t) / (1 - optimizer.beta_1**optimizer.t)
                 optimizer.learning_rate = optimizer.learning_rate_init * correction
-        if stopped:
-            raise KeyboardInterrupt
+        if self.steps.failure is not None:
+            raise self.steps.failure
         return np.dot(losses, self.rows) / self.samples.n
