@@ -107,7 +107,7 @@ def fitted(seed, n_threads=None):
 
 @pytest.mark.parametrize("n_threads", [1, 2, None])
 def test_fits_in_other_threads(n_threads):
-    results, seeds = {}, range(4)
+    results, seeds = {}, range(8)
     threads = [threading.Thread(target=lambda s=seed: results.update({s: fitted(s, n_threads)})) for seed in seeds]
     for thread in threads:
         thread.start()

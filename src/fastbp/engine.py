@@ -124,6 +124,7 @@ class Steps:
         self.sums = np.zeros(self.plan.sums_size)
         stores = batch > BLOCK_ROWS or numbers[update.RULE] == update.GRADIENT or numbers[update.MAX_NORM] != 0
         self.gradient = np.zeros(network.size if stores else 0, network.dtype)
+        team.start(self.pace.next(1)[0])  # if there is too little memory, then before anything is changed
 
     def drop(self, rates, key):
         """From now on drop hidden units at these rates, one a layer; what is dropped follows from the key, two 32-bit words."""

@@ -35,6 +35,7 @@ class Course:
         self._drawn_from = None  # the generator's state before the running epoch's order was drawn; None between epochs
         self._told = None  # steps and epochs of which all callbacks know
         self._wanted = 0  # epochs
+        self._before: tuple = ()  # parameters and state as they were before the steps that are being made
 
     def run(self, team, sizes, numbers, epochs):
         """Train for at most `epochs` epochs; fills in the history. Ctrl-C ends it, see the history's `stopped_by`; so does a
@@ -45,6 +46,7 @@ class Course:
         def make_steps(samples, batch):
             steps = new_steps(net._network, net._parameters, net._state, samples, batch, numbers, team, sizes)
             steps.drop(net.dropout, net._dropout_key)
+            self._before = np.empty_like(net._parameters), np.empty_like(net._state)
             return steps
 
         try:
@@ -146,7 +148,8 @@ class Course:
     def _run(self, steps, order, epoch_began, pause):
         """Steps over the samples `order`, noted in the history. Returns their losses, how many, and whether asked to stop."""
         net, history = self.net, self.history
-        before = net._parameters.copy(), net._state.copy()
+        for kept, now in zip(self._before, (net._parameters, net._state), strict=True):
+            kept[:] = now
         losses, made, stopped = steps.run(order, net._steps_done, pause)
         history.batch_loss += losses.tolist()
         scheduled = steps.rates.size > 0
@@ -154,7 +157,7 @@ class Course:
         # The last update may have overflowed: no loss of this epoch would show it.
         diverged = not (finite(losses[-1:]) and finite(net._parameters))
         if diverged:
-            made = self._last_finite(steps, order[: made * steps.batch], made, before)
+            made = self._last_finite(steps, order[: made * steps.batch], made)
         net._steps_done += made
         net._position.steps += made
         history.n_samples += min(made * steps.batch, len(order))
@@ -194,7 +197,7 @@ class Course:
         order = self.feed.order if self.feed.steps_into_epoch(self.history) > 0 else None
         self._keeper.write(self.net, states, self._drawn_from or generator_document(self.net._rng), order, team.stop)
 
-    def _last_finite(self, steps, order, made, before):
+    def _last_finite(self, steps, order, made):
         """Where an update overflowed, do the part's steps over again up to the last one with finite weights.
 
         The same steps give the same bits, so this is exactly where the net was, at the cost of one copy a part.
@@ -205,7 +208,7 @@ class Course:
             return finite(net._parameters) and finite(net._state)
 
         def again(wanted):
-            net._parameters[:], net._state[:] = before
+            net._parameters[:], net._state[:] = self._before
             return steps.run(order[: wanted * steps.batch], net._steps_done)[1] if wanted else 0
 
         if sound():
