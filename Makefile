@@ -42,10 +42,12 @@ bench: $(VENV)/bench.stamp
 	-cd asv_bench && ../$(BIN)/asv continuous $(ASV) HEAD^ HEAD
 	cd asv_bench && ../$(BIN)/asv publish
 
-# What `make test` does in a short form: processes killed while they save and fit, files and compiled code changed at random.
+# What `make test` does in a short form: processes killed while they save and fit, files and compiled code changed at random,
+# signals at any moment, 100,000 fits in one process.
 torture: $(VENV)/test.stamp
 	FASTBP_KILLS=300 FASTBP_MUTATIONS=100000 FASTBP_FLIPS=300 $(BIN)/python -m pytest tests/test_faults.py \
 	  tests/test_damaged_files.py tests/test_checkpoints.py tests/test_checkpoint_files.py tests/test_cache_damage.py
+	FASTBP_SIGNALS=2000 FASTBP_ROUNDS=34000 $(BIN)/python -m pytest tests/test_signals.py tests/test_long_running.py
 
 clean:
 	rm -rf $(VENV) build dist src/fastbp.egg-info

@@ -12,6 +12,7 @@ import numpy as np
 from .blame import blaming
 from .data import Samples
 from .engine import Steps
+from .team import start_thread
 
 HEARING = 0.1  # seconds between two looks whether a signal came, as in team.py
 
@@ -86,7 +87,7 @@ class Stream:
         self._steps: Steps | None = None
         self._wanted: queue.SimpleQueue = queue.SimpleQueue()  # see team.py for why not a Queue
         self._got: queue.SimpleQueue = queue.SimpleQueue()
-        threading.Thread(target=self._read, name="fastbp-reader", daemon=True).start()
+        start_thread(threading.Thread(target=self._read, name="fastbp-reader", daemon=True))
         try:
             self._wanted.put(True)
             self._first = self._next()

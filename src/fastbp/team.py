@@ -1,6 +1,7 @@
 """Threads for the kernels' team: how many, and running them so that Ctrl-C is heard."""
 
 import ctypes
+import mmap
 import os
 import queue
 import threading
@@ -18,6 +19,7 @@ from .validation import check_count
 WORK_PER_THREAD = 500_000
 MAX_THREADS = 1024
 HEARING = 0.05  # seconds
+ROOM = 160 << 20  # bytes: eight megabytes of stack, and up to 128 that glibc reserves for a new thread's small objects
 _current_cpu = getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None  # Linux has both
 
 
@@ -46,6 +48,24 @@ def team_sizes(n_threads, work):
     while n_threads is None and sizes[-1] > 1:
         sizes.append(sizes[-1] // 2)
     return sizes
+
+
+def start_thread(thread):
+    """Start a thread, if there is room for its stack and what its allocator sets aside.
+
+    Room is looked for first, as Python waits for ever for a thread that dies of too little memory before its first line.
+
+    Raises
+    ------
+    MemoryError
+        Where there is none, or one thread more is not allowed.
+    """
+    try:
+        with mmap.mmap(-1, ROOM):  # address space, which nobody touches
+            pass
+        thread.start()
+    except (OSError, RuntimeError) as error:
+        raise MemoryError("too little memory for one more thread, or none more is allowed") from error
 
 
 class Team:
@@ -87,14 +107,11 @@ class Team:
         Raises
         ------
         MemoryError
-            Where one cannot be started, for want of memory for its stack or of the right to one more.
+            See `start_thread`.
         """
         while len(self._threads) < members and not (members == 1 and self._alone):
             thread = _Member(self._finished)
-            try:
-                thread.start()
-            except RuntimeError as error:
-                raise MemoryError(f"too little memory, or too few threads allowed, for a team of {members}") from error
+            start_thread(thread)
             self._threads.append(thread)
 
     def stop(self):
