@@ -9,6 +9,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture
+def many_cpus(monkeypatch):
+    """Teams as large as a test asks for, on whatever machine; otherwise they have no more members than there are CPUs."""
+    from fastbp import team
+
+    monkeypatch.setattr(team, "available_cpus", lambda: 64)
+
+
+@pytest.fixture
 def fastbp_says(capsys):
     """Runs a command line; its exit code, standard output and standard error."""
 

@@ -45,8 +45,8 @@ print(before, most)
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
 def test_memory_is_flat(capsys):
-    """After five hundred rounds of fits and predictions, FASTBP_ROUNDS more take at most two megabytes: a leak of 1.4 kilobytes a
-    round would take as much in the short form, one of 60 bytes in the long (34,000 rounds: 100,000 fits)."""
+    """After five hundred rounds of fits and predictions, FASTBP_ROUNDS more take at most two megabytes: a leak of 1.4
+    kilobytes a round would take as much in the short form, one of 60 bytes in the long (34,000 rounds: 100,000 fits)."""
     done = subprocess.run([sys.executable, "-c", ROUND, str(ROUNDS)], capture_output=True, text=True, timeout=120 + ROUNDS)
     assert (done.returncode, done.stderr) == (0, "")
     before, most = map(int, done.stdout.split())

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fastbp
+from fastbp import team
 
 RNG = np.random.default_rng(5)
 X, Y = RNG.normal(size=(3000, 64)).astype("f4"), RNG.integers(0, 5, 3000)
@@ -22,6 +23,18 @@ def trained(n_threads=None, epochs=8):
     return net._parameters.tobytes()
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+def test_a_team_is_not_larger_than_the_machine():
+    """Neither one that is asked for; the caller's affinity counts."""
+    before = os.sched_getaffinity(0)
+    assert team.team_sizes(1000, 10**9) == [team.available_cpus()]
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert team.team_sizes(1000, 10**9) == team.team_sizes(None, 10**9) == [1]
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def confine(cpus):
     """All threads of this process to these CPUs, as `taskset --all-tasks` does from outside."""
     for thread in os.listdir("/proc/self/task"):
@@ -31,6 +44,7 @@ def confine(cpus):
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux")
 @pytest.mark.parametrize("n_threads", [None, 2, 8])
+@pytest.mark.usefixtures("many_cpus")
 def test_cpus_taken_away_and_given_back(n_threads):
     """Again and again while a fit runs: all but one, and all again."""
     before, ended = os.sched_getaffinity(0), threading.Event()

@@ -6,6 +6,7 @@ import pytest
 import fastbp
 from fastbp import engine, team
 
+pytestmark = pytest.mark.usefixtures("many_cpus")
 NETS = [[3, 2], [64, 20, 20, 10], [30, 70, 45, 7], [5, 200, 1]]
 
 

@@ -105,7 +105,7 @@ class Fitting(Inference):
         progress : bool, default False
             Show a progress bar (on standard error; in a log file, lines) with loss, validation loss and samples a second.
         n_threads : int, optional
-            Threads; by default as many as pay. The result has the same bits for any number.
+            Threads, at most one a CPU; by default as many as pay. The result has the same bits for any number.
         class_weight : "balanced" or mapping {label: weight}, optional
             For one class a sample: each sample's weight is multiplied by its class's. "balanced" gives every class that is
             there the same total weight, n / (k n_c) a sample; labels that a mapping leaves out weigh 1. Of the training samples
