@@ -135,6 +135,7 @@ def fitted(X, y, dropout=0.4, threads=None, **options):
 
 
 @pytest.mark.parametrize("batch", [1, 33, 300, 2600])
+@pytest.mark.usefixtures("many_cpus")
 def test_the_same_bits_for_any_number_of_threads(batch):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(2600 if batch > 1 else 60, 20)), rng.integers(0, 3, 2600)

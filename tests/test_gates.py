@@ -155,6 +155,7 @@ def data(n=300, width=20):
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 @pytest.mark.parametrize("batch", [33, 1500])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.usefixtures("many_cpus")
 def test_the_same_bits_for_any_number_of_threads(dtype, batch, dropout):
     X, y = data(1500)
 

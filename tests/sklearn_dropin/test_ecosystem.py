@@ -126,6 +126,7 @@ def test_sparse_is_never_dense_as_a_whole(monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.usefixtures("many_cpus")
 def test_any_number_of_threads_the_same_bits(solver, dtype):
     features = X.astype(dtype)
     settings = {"solver": solver, "max_iter": 4, "random_state": 0, "hidden_layer_sizes": (64, 33)}
