@@ -1,5 +1,6 @@
 """Ctrl-C, and other signals whose handlers raise, heard at once but answered where everything is consistent."""
 
+import _signal  # the same functions without enumerations around them, which took 15 of a small epoch's 50 µs
 import signal
 import threading
 from typing import ClassVar
@@ -7,7 +8,7 @@ from typing import ClassVar
 # Those that end a program, or a part of it, by an exception where somebody has given them a handler in Python: sys.exit on
 # SIGTERM, a time-out on SIGALRM, a batch system's notice on SIGUSR1.
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2")
-SIGNALS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+SIGNALS = [int(getattr(signal, name)) for name in NAMES if hasattr(signal, name)]
 
 
 class Deferred:
@@ -37,10 +38,10 @@ class Deferred:
     def _replace_handlers(self):
         try:
             for number in SIGNALS:
-                handler = signal.getsignal(number)
+                handler = _signal.getsignal(number)
                 if callable(handler):
                     self._handlers[number] = handler
-                    signal.signal(number, self._handle)
+                    _signal.signal(number, self._handle)
             Deferred._outermost = self  # from here on nothing comes out
         except BaseException:
             self._put_back()
@@ -55,7 +56,7 @@ class Deferred:
 
     def _put_each_back(self):
         for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+            _signal.signal(number, handler)
 
     def _handle(self, number, frame):
         """In the place of a handler; outside of the block, where a signal came while they were changed, as if it were that."""
