@@ -63,7 +63,7 @@ def test_long_csv(rows, write):
     table = read(write("\n".join(["a,b", *lines])))
     np.testing.assert_array_equal(table.columns["a"], np.arange(rows) / 8)
     assert table.columns["b"].tolist() == [f"{i % 7}\n-" for i in range(rows)]
-    assert table.lines[-1] == 1 + 2 * rows
+    assert [table.lines[row] for row in (0, 1, rows - 1)] == [3, 5, 1 + 2 * rows]
     with pytest.raises(DataError, match=rf"^t.csv, row {rows + 1} \(line {2 * rows + 2}\), column 'a': 'x' is not a number"):
         read(write("\n".join(["a,b", *lines, "x,z"])))
 
@@ -83,6 +83,7 @@ WRONG = {
     "only names": ("a,b\n", {}, "t.csv: no rows"),
     "only names, known": ("age,city\n\n\n", {"columns": KNOWN}, "t.csv: no rows"),
     "no name": ("a,\n1,2\n", {}, "t.csv, line 1, column 2: no name in UTF-8; the first line must name the columns"),
+    "an empty first line": ("\na,b\n1,2\n", {}, "t.csv, row 1 (line 2): 2 values, where the first line names 0 columns"),
     "names in Latin 1": (b"a,\xe9\n1,2\n", {}, "t.csv, line 1, column 2: no name in UTF-8; the first line must"),
     "a name twice": ("a,b,a\n1,2,3\n", {}, "t.csv: 2 columns have the name 'a'"),
     "no target": ("a,b\n1,2\n", {"target": "c"}, "t.csv: no column 'c'; there are 'a', 'b'"),
@@ -121,6 +122,14 @@ WRONG = {
     "too many categories": ("a\nx1\nx2\nx3\nx4\nx5\n", {"most": 4}, "t.csv, row 5 (line 6), column 'a': more than 4"),
     "Latin 1": (b"a\nx\nn\xe9e\n", {}, ROW_2 + "text that is not UTF-8"),
     "Latin 1 among numbers": (b"a\n1\n\xe9\n", {}, ROW_2 + r"'\udce9' is not a number"),
+    "too many columns": (
+        ",".join(f"x{i}" for i in range(tables.MAX_COLUMNS + 1)), {}, "t.csv: 16385 columns, at most 16384 are read",
+    ),
+    "too long a line": ("a\n1\n" + "1," * 600_000, {}, "t.csv, line 3: 1200000 characters, at most 1048576 are read"),
+    "too many texts": (
+        "a,b,c\n" + "".join(f"{x}a,{x}b,{x}c\n" for x in range(30_000)), {"most": 10**6},
+        "t.csv: more than 80000 different texts in its columns; --drop leaves one out",
+    ),
     "a quote left open": ('a,b\n1,"2\n3,4\n', {}, "t.csv, line 3: not CSV: unexpected end of data"),
     "more behind a quote": ('a,b\n1,"2"x\n', {}, "t.csv, line 2: not CSV: "),
     "an endless value": ("a\n" + "9" * 200_000, {}, "t.csv, line 2: not CSV: field larger than field limit"),
@@ -285,11 +294,11 @@ def test_mutated_csv(write):
 
 
 @pytest.mark.parametrize(
-    "row", ["1,2\n", "a,b\n", "1.25,some longer text\n", "{i},{i}\n", "{i}.5,x{i}\n"], ids=lambda row: row.strip()
+    "row", ["1,2\n", "a,b\n", "1.25,some longer text\n", "{i},{i}\n", "{i}.5,x{j}\n"], ids=lambda row: row.strip()
 )
 def test_memory(row, write):
     """No more than ten times the file, beside what a few thousand rows and the interpreter take."""
-    path = write("first,second\n" + "".join(row.format(i=i) for i in range(200_000)))
+    path = write("first,second\n" + "".join(row.format(i=i, j=i % 60_000) for i in range(200_000)))
     tracemalloc.start()
     try:
         with_text = "x" in row or "b" in row

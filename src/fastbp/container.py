@@ -93,12 +93,9 @@ def parsed(text):
 
     Raises
     ------
-    ValueError
+    ValueError, RecursionError
     """
-    try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refused)
-    except RecursionError:
-        raise ValueError("its header is nested too deeply") from None
+    value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refused)
     if not isinstance(value, dict):
         raise ValueError(f"its header must be an object of JSON, got {type(value).__name__}")
     return value

@@ -106,6 +106,8 @@ def read(path, wanted):
         return _net_of(content)
     except (ValueError, TypeError) as error:
         raise ValueError(f"path must be {wanted}, got {os.fspath(path)!r}: {error}") from error
+    except RecursionError:  # of the parser, or of what shows a value that it has just taken
+        raise ValueError(f"path must be {wanted}, got {os.fspath(path)!r}: its header is nested too deeply") from None
 
 
 def _net_of(content):

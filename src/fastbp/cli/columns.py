@@ -2,6 +2,7 @@
 
 import math
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,8 +15,32 @@ LARGEST = 1e300  # beyond it arithmetic on the numbers overflows
 Fail = Callable[[int, str], Exception]  # (row from 0, what is wrong) -> the error to raise
 
 
+class Lines:
+    """The line that each row ends in; nearly always that after the last row's, so only where it is not is noted."""
+
+    def __init__(self) -> None:
+        self._n, self._ahead = 0, -1
+        self._from, self._shifts = array("q"), array("q")  # line = row + shift, for rows from here on
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, row: int) -> int:
+        return row + self._shifts[bisect_right(self._from, row) - 1]
+
+    def append(self, line: int) -> None:
+        """The next row ends in this line."""
+        if line - self._n != self._ahead:
+            self._ahead = line - self._n
+            self._from.append(self._n)
+            self._shifts.append(self._ahead)
+        self._n += 1
+
+
 class Numbers:
     """A column of numbers, 8 bytes a value."""
+
+    different = 0  # texts
 
     def __init__(self, fail: Fail, hint: str = "") -> None:
         self._fail, self._hint, self._values = fail, hint, array("d")
@@ -78,6 +103,11 @@ class Texts:
                     raise self._fail(len(self._codes) + texts.index(text), what)
                 self._place[text] = len(self._place)
         self._codes.extend([self._place[text] for text in texts])
+
+    @property
+    def different(self) -> int:
+        """How many different texts there are so far."""
+        return len(self._place)
 
     def _wrong(self, text):
         """What is wrong with a text that has not been met before; None if nothing is."""

@@ -4,7 +4,6 @@ import csv
 import io
 import sys
 import zipfile
-from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -14,10 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from ..preprocessing import OneHot, Scaled, quoted
-from .columns import Numbers, Texts, missing, number_of
+from .columns import Lines, Numbers, Texts, missing, number_of
 
 STDIN = "-"
-ROWS = 4096  # read together
+ROWS = 4096  # read together, or as many of CSV as have
+CELLS = 1 << 16  # values, which take ten and more times their place in the file while they are texts
+# More has no room in a model file, and what a name, a column or a text takes beside its characters would be most of the memory.
+MAX_LINE = 1 << 20  # characters
+MAX_COLUMNS = 1 << 14
+MAX_TEXTS = 80_000  # different ones, over all columns
 FORMATS = {".parquet": "parquet", ".pq": "parquet", ".npz": "npz"}  # everything else is CSV
 
 
@@ -72,13 +76,13 @@ class Table:
     ----------
     source : str
         Its file, as messages name it.
-    lines : sequence of int
+    lines : Lines
         The line of a CSV file that each row ends in; empty for other formats.
     """
 
     source: str
     columns: dict[str, np.ndarray] = field(default_factory=dict)
-    lines: array = field(default_factory=lambda: array("q"))
+    lines: Lines = field(default_factory=Lines)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -127,11 +131,13 @@ def _text(path):
 
 
 def _read_csv(file, delimiter, wanted, table):
-    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    reader = csv.reader(_lines(file, table), delimiter=delimiter, strict=True)
     try:
         names = next(reader, None)
         if names is None:
             raise DataError(f"{table.source}: it is empty: not even a line of column names")
+        if len(names) > MAX_COLUMNS:
+            raise DataError(f"{table.source}: {len(names)} columns, at most {MAX_COLUMNS} are read")
         for i, name in enumerate(names):
             if not name.strip() or any("\ud800" <= c <= "\udfff" for c in name):
                 where = f"{table.source}, line 1, column {i + 1}"
@@ -144,14 +150,24 @@ def _read_csv(file, delimiter, wanted, table):
                 builders = {name: _builder(table, name, wanted, _kind(cells[name])) for name in chosen}
             for name, builder in builders.items():
                 builder.add(cells[name])
+            if sum(builder.different for builder in builders.values()) > MAX_TEXTS:
+                raise DataError(f"{table.source}: more than {MAX_TEXTS} different texts in its columns; --drop leaves one out")
     except csv.Error as error:
         raise DataError(f"{table.source}, line {reader.line_num}: not CSV: {error}") from error
     table.columns = {name: builder.values() for name, builder in (builders or {}).items()}
 
 
+def _lines(file, table):
+    """The lines of a file, none of them too long."""
+    for number, line in enumerate(file, 1):
+        if len(line) > MAX_LINE:
+            raise DataError(f"{table.source}, line {number}: {len(line)} characters, at most {MAX_LINE} are read")
+        yield line
+
+
 def _rows(reader, width, table):
     """The next rows, all of this width; their lines are noted in the table. Lines with nothing on them are not rows."""
-    rows = []
+    rows, most = [], min(ROWS, -(-CELLS // max(width, 1)))
     for row in reader:
         row = row or [""] * (width == 1)
         if not row:
@@ -161,7 +177,7 @@ def _rows(reader, width, table):
             where = f"{table.source}, row {len(table.lines)} (line {reader.line_num})"
             raise DataError(f"{where}: {len(row)} values, where the first line names {width} columns")
         rows.append(row)
-        if len(rows) == ROWS:
+        if len(rows) == most:
             break
     return rows
 
