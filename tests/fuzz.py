@@ -2,10 +2,9 @@
 
 python tests/fuzz.py model|checkpoint|csv [options of libFuzzer, such as -max_total_time=300]
 
-An input is taken or refused by the errors that are documented. Anything else ends the run, and leaves the input behind: another
-error, a result that is not sound, an input that takes longer than ten seconds, or memory beyond a file's own and what reading
-the largest one may take. Beside the mutations of the tests, which need no more than Python, this finds its way by coverage; it
-needs atheris.
+An input is taken or refused by the errors that are documented. Anything else ends the run and leaves the input behind: another
+error, a warning, a result that is not sound, an input that takes longer than ten seconds, or more memory than the process may
+take. Beside the mutations of the tests, which need no more than Python, this finds its way by coverage; it needs atheris.
 """
 
 import contextlib
@@ -13,6 +12,7 @@ import json
 import os
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import atheris
@@ -155,6 +155,7 @@ def main():
     kept = f"-artifact_prefix={Path.cwd()}{os.sep}{name}-"
     atheris.Setup([sys.argv[0], *limits, kept, "-print_final_stats=1", *options, str(corpus)], targets[name])
     print(f"{len(given)} inputs to begin with, in {corpus}", flush=True)
+    warnings.simplefilter("error")
     atheris.Fuzz()
 
 

@@ -1,8 +1,14 @@
 """Every kernel over odd shapes in the index-checked build, where a stray access is an IndexError."""
 
+import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from fastbp.kernels import jit
 
 PROGRAM = """
 import numpy as np, fastbp
@@ -50,8 +56,90 @@ with Team(1) as team:
 """
 
 
-def test_every_index_is_in_its_array():
+FUNCTIONAL = """
+import numpy as np
+from fastbp import functional as fn
+from fastbp.functional import dense, output
+from fastbp.kernels.memory import CHECKED
+from fastbp.kernels.plan import aligned_zeros
+assert CHECKED
+dense.room = output.room = aligned_zeros  # none that an earlier call has made larger
+rng = np.random.default_rng(0)
+for dtype in ("float32", "float64"):
+    for n, n_in, n_out in ((0, 3, 2), (1, 1, 1), (2, 7, 1), (15, 1, 9), (17, 33, 31), (33, 14, 65), (1030, 20, 64)):
+        x, W, b = (rng.normal(size=shape).astype(dtype) for shape in ((n, n_in), (n_in, n_out), n_out))
+        a = fn.dense_forward(x, W, b, "tanh")
+        fn.dense_backward(a, x, W, activation="relu")
+        fn.dense_backward(a[::-1], np.asfortranarray(x), W)
+        for f in (fn.sigmoid, fn.sigmoid_slope, fn.relu, fn.leaky_relu_slope, fn.softmax, fn.log_softmax):
+            f(a)
+        if n:
+            labels = rng.integers(0, n_out, n)
+            for name, loss in (("softmax", "cross_entropy"), ("identity", "squared_error"), ("tanh", "softmax_cross_entropy")):
+                fn.output_delta(a, np.eye(n_out)[labels], name, loss)
+            fn.output_delta(a, labels, "softmax", "cross_entropy")
+        for param in (W, b, b[:0], W.T):
+            m, v, g = (np.zeros_like(param) for _ in range(3))
+            fn.sgd_step(param, g, 0.1)
+            fn.sgd_step(param, g, 0.1, velocity=m, momentum=0.9, nesterov=True)
+            fn.adam_step(param, g, m, v, 3)
+# and the check is alive here too: a workspace that is too small must be noticed
+dense.room = lambda size, dtype: aligned_zeros(size // 4, dtype)
+try:
+    fn.dense_forward(x, W, b)
+except IndexError:
+    print("all checked")
+"""
+GATED = """
+import numpy as np, fastbp
+from fastbp.kernels.memory import CHECKED
+from fastbp.names import HIDDEN, LOSSES, OUTPUTS, loss_name
+assert CHECKED
+rng = np.random.default_rng(0)
+for dtype in ("float32", "float64"):
+    for i, hidden in enumerate(HIDDEN):
+        for n in (1, 17, 40):
+            X, y = rng.normal(size=(n, 5)).astype(dtype), rng.integers(0, 3, n)
+            for dropout in (0.0, 0.4):
+                net = fastbp.MLP([5, 17, 33, 3], hidden, dtype=dtype, dropout=dropout)
+                net.fit(X, y, epochs=1, batch_size=16 + i, n_threads=2)
+                net.fit(X, y, epochs=1, optimizer=fastbp.AdamW(), clip_norm=0.1, n_threads=3)
+                net.predict(X[:1])
+                net.forward(X)
+    X = rng.normal(size=(19, 5)).astype(dtype)
+    for output in OUTPUTS:
+        for loss in LOSSES:
+            try:
+                loss_name(loss, output, 3)
+            except ValueError:
+                continue
+            labels = rng.integers(0, 3, 19)
+            net = fastbp.MLP([5, 3], output=output, loss=loss, dtype=dtype)
+            for y in (labels, np.eye(3, dtype=dtype)[labels]):
+                net.fit(X, y, epochs=1, batch_size=8, optimizer=fastbp.SGD(1e-3))
+                net.loss_and_gradients(X, y, n_threads=2)
+print("all checked")
+"""
+
+
+@pytest.mark.parametrize("program", [PROGRAM, FUNCTIONAL, GATED], ids=["nets", "functional", "activations and losses"])
+def test_every_index_is_in_its_array(program):
     env = os.environ | {"FASTBP_BOUNDSCHECK": "1", "NUMBA_BOUNDSCHECK": "1"}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, timeout=600)
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["all", "checked"]
+
+
+def test_every_entry_is_run():
+    """Those of the programs above, by the modules that call them; a new one belongs there too."""
+    entries = {}
+    for path in Path(jit.__file__).parent.glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and any(ast.unparse(d) == "entry" for d in node.decorator_list):
+                entries.setdefault(path.stem, set()).add(node.name)
+    assert entries == {
+        "train": {"train"},
+        "infer": {"infer"},
+        "functional": {"dense_forward", "dense_backward", "output_delta", "first_outside"},
+        "elementwise": {"apply", "apply_slope", "softmax", "descend", "descend_with_momentum", "adam"},
+    }

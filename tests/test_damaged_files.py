@@ -219,6 +219,13 @@ def test_numbers_that_are_not_finite_are_refused(name, value, content, tmp_path)
         loading(sealed(bytes(wrong)), tmp_path / "net")
 
 
+@pytest.mark.parametrize("bits", ["0100807f", "0100a0ff"])
+def test_a_signalling_nan_is_refused_without_a_warning(bits, content, tmp_path):
+    wrong = content[:-4] + bytes.fromhex(bits)
+    with pytest.raises(ValueError, match="must be finite in float32, got nan"):
+        loading(sealed(wrong), tmp_path / "net")
+
+
 EMPTY = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
 HEADERS = {
     "a key twice": (b'"widths', b'"hidden', "comes twice"),

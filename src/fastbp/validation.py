@@ -83,7 +83,7 @@ def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
     """Refuse values that are NaN, too large for `dtype` or outside [low, high]; the error says which row."""
     if array.size <= SMALL and array.dtype == dtype and low == -np.inf and high == np.inf:
         flat = array.ravel()
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # invalid: of a signalling NaN, as files may have them
             if np.dot(flat, flat) < np.inf:  # one quick pass that a NaN or an infinity would show in, and a large square too
                 return
     largest = LARGEST[np.dtype(dtype)]
@@ -96,7 +96,8 @@ def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
         if low <= float(part.min()) and float(part.max()) <= high:
             continue
         if part.dtype.itemsize < 8:
-            part = part.astype(np.float64)  # in the array's own dtype the limits may be infinite
+            with np.errstate(invalid="ignore"):
+                part = part.astype(np.float64)  # in the array's own dtype the limits may be infinite
         good = (part >= low) & (part <= high)
         row = first + int(np.argmin(good.reshape(len(part), -1).all(axis=1)))
         bad = array[row][~good[row - first]].ravel()[0] if array.ndim > 1 else array[row]

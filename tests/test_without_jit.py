@@ -1,0 +1,89 @@
+"""Kernels as plain Python, with Numba's compiler switched off: what is scalar in them gives the numbers of the compiled ones.
+
+That is what prepares a step and shares out the work. All else begins with an intrinsic (`lanes`, a load, a tile): machine
+instructions, which have no meaning in Python. They are held against tests/naive.py and run under index checks instead.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+PROGRAM = """
+import json, sys
+import numba
+import numpy as np
+from fastbp.kernels import functional, update
+from fastbp.kernels.dense import tile_place
+from fastbp.kernels.team import share
+
+@numba.njit
+def begin_step(step, count, total):  # kernels are called by compiled code, or where nothing is compiled, as they are
+    update.begin_step(step, count, total)
+
+@numba.njit
+def momentum_rule(w, v, g, rate, mu, nesterov):
+    return update.momentum_rule(w, v, g, rate, mu, nesterov)
+
+@numba.njit
+def shared(n, i, members):
+    return share(n, i, members)
+
+@numba.njit
+def place(item, blocks, columns, rows):
+    return tile_place(item, blocks, columns, rows)
+
+from fastbp.optimizers import SGD, Adagrad, Adam, AdamW, Nadam, RMSprop
+steps = []
+for optimizer in (
+    SGD(0.1), SGD(0.1, momentum=0.9), SGD(0.1, 0.9, True), Adam(0.01), AdamW(0.01), Nadam(0.01, momentum_decay=0.1), Nadam(),
+    RMSprop(), RMSprop(momentum=0.9, centered=True), Adagrad(),
+):
+    numbers = optimizer.numbers()
+    numbers[update.ALPHA] = 0.3
+    for count in (1, 2, 3, 10, 11, 5):
+        begin_step(numbers, count, 7.0)
+        steps.append(numbers.tolist())
+rules = [momentum_rule(0.5, 0.25, g, 0.1, 0.9, nesterov) for g in (-1.5, 3e-3) for nesterov in (False, True)]
+shares = [[shared(n, i, members) for i in range(members + 1)] for n in range(20) for members in range(1, 6)]
+places = [
+    [place(item, blocks, columns, rows) for item in range(blocks * columns)]
+    for blocks in (1, 2, 5, 40) for columns in (1, 3, 8) for rows in (1, 60, 5000)
+]
+outside = [functional.first_outside(np.array(a, np.int64), 3) for a in ([], [0, 2], [0, 3], [1, -1])]
+json.dump([steps, rules, shares, places, outside], sys.stdout)
+"""
+
+
+def run(program, disabled):
+    env = os.environ | {"NUMBA_DISABLE_JIT": disabled}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def pure():
+    return json.loads(run(PROGRAM, "1"))
+
+
+def test_the_numbers_of_the_compiled_ones(pure):
+    compiled = json.loads(run(PROGRAM, "0"))
+    for plain, fast in zip(pure[:2], compiled[:2], strict=True):
+        np.testing.assert_allclose(plain, fast, rtol=1e-13)  # a power is the C library's, or Python's
+    assert pure[2:] == compiled[2:]
+
+
+def test_all_work_is_shared_out_once(pure):
+    _, _, shares, places, outside = pure
+    for k, bounds in enumerate(shares):
+        assert bounds[0] == 0
+        assert bounds[-1] == k // 5
+        assert bounds == sorted(bounds)
+    for k, tiles in enumerate(places):
+        blocks, columns = (1, 2, 5, 40)[k // 9], (1, 3, 8)[k // 3 % 3]
+        assert sorted(map(tuple, tiles)) == [(q, block) for q in range(columns) for block in range(blocks)]
+    assert outside == [-1, -1, 1, 1]
