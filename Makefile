@@ -7,8 +7,10 @@ BIN := $(VENV)/bin
 SKLEARN ?= 1.9.0
 # Two test processes, a file of tests each at a time; PARALLEL= for one.
 PARALLEL ?= -n 2 --dist loadfile
+# Of each of `make fuzz`'s three.
+FUZZ_SECONDS ?= 300
 
-.PHONY: demo test test-sklearn lint bench clean
+.PHONY: demo test test-sklearn lint bench torture fuzz clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits.py
@@ -43,11 +45,16 @@ bench: $(VENV)/bench.stamp
 	cd asv_bench && ../$(BIN)/asv publish
 
 # What `make test` does in a short form: processes killed while they save and fit, files and compiled code changed at random,
-# signals at any moment, 100,000 fits in one process.
+# nets drawn at random, signals at any moment, 100,000 fits in one process.
 torture: $(VENV)/test.stamp
-	FASTBP_KILLS=300 FASTBP_MUTATIONS=100000 FASTBP_FLIPS=300 $(BIN)/python -m pytest tests/test_faults.py \
-	  tests/test_damaged_files.py tests/test_checkpoints.py tests/test_checkpoint_files.py tests/test_cache_damage.py
+	FASTBP_KILLS=300 FASTBP_MUTATIONS=100000 FASTBP_FLIPS=300 FASTBP_EXAMPLES=3000 $(BIN)/python -m pytest tests/test_faults.py \
+	  tests/test_damaged_files.py tests/test_cli_tables.py tests/test_checkpoints.py tests/test_checkpoint_files.py \
+	  tests/test_cache_damage.py tests/test_properties.py
 	FASTBP_SIGNALS=2000 FASTBP_ROUNDS=34000 $(BIN)/python -m pytest tests/test_signals.py tests/test_long_running.py
+
+# Whatever reads a stranger's file, guided by coverage; where atheris can be installed. What it finds is left in this folder.
+fuzz: $(VENV)/fuzz.stamp
+	for target in model checkpoint csv; do $(BIN)/python tests/fuzz.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist src/fastbp.egg-info

@@ -135,6 +135,15 @@ def test_texts_in_a_table_are_texts(text, events, tmp_path):
     assert events(lambda: tables.append(read_table(str(path), Wanted()))) == [("open", str(path))]
 
 
+def test_messages_are_one_line_without_control_characters(tmp_path, monkeypatch, fastbp_says):
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text('a,"\x1b]0;x\x07\n\u202e"\n1,2\n')
+    code, out, err = fastbp_says("train", "t.csv", "--target", "y")
+    assert (code, out) == (1, "")
+    assert err.startswith("fastbp train: error: t.csv: no column 'y'; there are 'a', '\\x1b]0;x\\x07\\n\\u202e'")
+    assert err[:-1].isprintable()
+
+
 def test_pickles_in_an_npz_are_refused(tmp_path):
     class Run:
         def __reduce__(self):
