@@ -201,6 +201,22 @@ def test_what_is_no_npz(write, tmp_path):
             read(write(content, "t.npz"))
 
 
+def test_mutated_npz(write, tmp_path):
+    np.savez(tmp_path / "a.npz", **ARRAYS)
+    np.savez_compressed(tmp_path / "b.npz", **ARRAYS)
+    whole, rng, refused = [(tmp_path / name).read_bytes() for name in ("a.npz", "b.npz")], random.Random(0), 0
+    for i in range(N_MUTATIONS // 4):
+        content = bytearray(whole[i % 2])
+        for _ in range(rng.choice([1, 1, 2, 4])):
+            at = rng.randrange(len(content))
+            content[at : at + rng.choice([1, 1, 1, 4])] = bytes([rng.randrange(256)])
+        try:
+            assert_sound(read(write(bytes(content), "t.npz")))
+        except (DataError, MemoryError):  # the size of an array may have become a large one
+            refused += 1
+    assert 0.3 * N_MUTATIONS / 4 < refused < 0.99 * N_MUTATIONS / 4
+
+
 def test_parquet(write, tmp_path):
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet as pq

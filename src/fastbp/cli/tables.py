@@ -3,7 +3,6 @@
 import csv
 import io
 import sys
-import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -249,16 +248,16 @@ def _texts(types, kind):
 
 
 def _read_npz(path, wanted, table):
-    try:
-        with open(path, "rb") as file:
+    with open(path, "rb") as file:
+        try:
             arrays = np.load(file, allow_pickle=False)
             if not isinstance(arrays, np.lib.npyio.NpzFile):
                 raise DataError(f"{path}: not an NPZ file, but one array, which has no name")
             columns = dict(_npz_columns(path, {name: arrays[name] for name in arrays.files}))
-    except DataError:
-        raise
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not an NPZ file that can be read: {error}") from error
+        except (DataError, MemoryError):
+            raise
+        except Exception as error:  # whatever zipfile, zlib and NumPy raise of damage
+            raise DataError(f"{path}: not an NPZ file that can be read: {error}") from error
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{quoted(name)} {n}" for name, n in list(lengths.items())[:20])
