@@ -47,12 +47,12 @@ bench: $(VENV)/bench.stamp
 # What `make test` does in a short form: processes killed while they save and fit, files and compiled code changed at random,
 # nets drawn at random, signals at any moment, 100,000 fits in one process.
 torture: $(VENV)/test.stamp
-	FASTBP_KILLS=300 FASTBP_MUTATIONS=100000 FASTBP_FLIPS=300 FASTBP_EXAMPLES=1000 $(BIN)/python -m pytest tests/test_faults.py \
+	FASTBP_KILLS=300 FASTBP_MUTATIONS=100000 FASTBP_FLIPS=300 FASTBP_EXAMPLES=4000 $(BIN)/python -m pytest tests/test_faults.py \
 	  tests/test_damaged_files.py tests/test_cli_tables.py tests/test_checkpoints.py tests/test_checkpoint_files.py \
 	  tests/test_cache_damage.py tests/test_properties.py
 	FASTBP_SIGNALS=2000 FASTBP_ROUNDS=34000 $(BIN)/python -m pytest tests/test_signals.py tests/test_long_running.py
 
-# Whatever reads a stranger's file, guided by coverage; where atheris can be installed. What it finds is left in this folder.
+# Whatever reads a stranger's file, guided by coverage; where atheris can be installed. What it finds is left in .fuzz/.
 fuzz: $(VENV)/fuzz.stamp
 	for target in model checkpoint csv; do $(BIN)/python tests/fuzz.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 

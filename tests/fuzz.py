@@ -2,16 +2,14 @@
 
 python tests/fuzz.py model|checkpoint|csv [options of libFuzzer, such as -max_total_time=300]
 
-An input is taken or refused by the errors that are documented. Anything else ends the run and leaves the input behind: another
-error, a warning, a result that is not sound, an input that takes longer than ten seconds, or more memory than the process may
-take. Beside the mutations of the tests, which need no more than Python, this finds its way by coverage; it needs atheris.
+An input is taken or refused by the errors that are documented. Anything else ends the run and leaves the input in .fuzz/: an
+error of another kind, a warning, a result that is not sound, an input that takes longer than ten seconds, or more memory than
+the process may take. Beside the mutations of the tests, which need Python alone, this finds its way by coverage, by atheris.
 """
 
 import contextlib
 import json
-import os
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -34,7 +32,7 @@ from torture_checkpoints import VALIDATION, X, Y
 from fastbp import saving
 from fastbp.preprocessing import OneHot, Preprocessing, Scaled
 
-FOLDER = Path(tempfile.mkdtemp(prefix="fastbp-fuzz-"))
+FOLDER = Path.cwd() / ".fuzz"  # inputs found to lead somewhere, which the next run begins with, and those that fail
 PATH = FOLDER / "input"
 SPLIT = b"\xff"  # which no text of JSON holds
 WANTED = [{}, {"columns": KNOWN}, {"text": ["age"]}, {"most": 1}, {"drop": ["age"]}, {"target": "y"}]
@@ -144,15 +142,15 @@ def main():
     if len(sys.argv) < 2 or sys.argv[1] not in targets:
         sys.exit(__doc__)
     name, options = sys.argv[1], sys.argv[2:]
-    corpus = FOLDER / "corpus"
-    corpus.mkdir()
+    corpus = FOLDER / name
+    corpus.mkdir(parents=True, exist_ok=True)
     given = seeds(name)
     for i, content in enumerate(given):
         (corpus / str(i)).write_bytes(content)
         targets[name](content)  # which compiles, or loads, what is needed
     (FOLDER / "words").write_text(words(given))
     limits = ["-timeout=10", "-rss_limit_mb=1024", "-max_len=20000", "-len_control=0", f"-dict={FOLDER / 'words'}"]
-    kept = f"-artifact_prefix={Path.cwd()}{os.sep}{name}-"
+    kept = f"-artifact_prefix={FOLDER / name}-"
     atheris.Setup([sys.argv[0], *limits, kept, "-print_final_stats=1", *options, str(corpus)], targets[name])
     print(f"{len(given)} inputs to begin with, in {corpus}", flush=True)
     warnings.simplefilter("error")
