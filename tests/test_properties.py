@@ -200,14 +200,6 @@ def test_training(rule, dtype):
         step = min(batch or n, n)
         parts = [order[first : first + step] for order in parts for first in range(0, n, step)]
         assume(weight is None or all(weight[part].any() for part in parts))
-        history = net.fit(x, y, sample_weight=w, n_threads=data.draw(st.sampled_from([1, 2, 3])), **fit)
-
-        kept = None if given_[2] is None else np.ascontiguousarray(weight)
-        same = plain.fit(np.ascontiguousarray(X), given_[1], sample_weight=kept, n_threads=1, **fit)
-        assert same.batch_loss == history.batch_loss
-        assert plain._parameters.tobytes() == net._parameters.tobytes()
-        assert plain._state.tobytes() == net._state.tobytes()
-
         arrays = (*slow.weights, *slow.biases)
         twins = [naive.Rule(**scalar) for p in slow.weights for _ in range(p.size)]
         twins += [naive.Rule(**scalar | {"weight_decay": 0.0}) for p in slow.biases for _ in range(p.size)]
@@ -221,7 +213,16 @@ def test_training(rule, dtype):
             moved = np.array([one.step(value, d) for one, value, d in zip(twins, moved, gradient, strict=True)])
             for p in arrays:
                 p.ravel()[:], moved = moved[: p.size], moved[p.size :]
+            assume(all((abs(p) < 30).all() for p in arrays))  # a fit that runs away, as outputs of exp may
             losses.append(loss)
+
+        history = net.fit(x, y, sample_weight=w, n_threads=data.draw(st.sampled_from([1, 2, 3])), **fit)
+
+        kept = None if given_[2] is None else np.ascontiguousarray(weight)
+        same = plain.fit(np.ascontiguousarray(X), given_[1], sample_weight=kept, n_threads=1, **fit)
+        assert same.batch_loss == history.batch_loss
+        assert plain._parameters.tobytes() == net._parameters.tobytes()
+        assert plain._state.tobytes() == net._state.tobytes()
         assert_close(history.batch_loss, losses, DRIFT[dtype])
         for got, wanted in zip((*net.weights, *net.biases), arrays, strict=True):
             assert_close(got, wanted, DRIFT[dtype])
