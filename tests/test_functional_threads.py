@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from fastbp import functional as fn
+from fastbp.functional import teams
+from fastbp.kernels.team import STOP
 
 STEP = """
 import hashlib, sys, numpy as np
@@ -76,8 +78,10 @@ def test_several_threads_at_once():
 
 
 FORKED = """
-import os, threading
+import os, threading, warnings
 wanted = [step(seed, 2) for seed in range(5)]
+assert threading.active_count() > 1
+warnings.simplefilter("error")  # Python 3.12 warns of threads that a child would not have
 pid = os.fork()
 if not pid:
     code = 1
@@ -86,8 +90,47 @@ if not pid:
     finally:
         os._exit(code)
 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+assert [step(seed, 2) for seed in range(5)] == wanted
 print("forked")
 """
+
+
+def members():
+    return {thread for thread in threading.enumerate() if thread.name == "fastbp"}
+
+
+def test_threads_live_on(many_cpus):
+    """From call to call; one team of them, the larger where a call needs more."""
+    x, W, b = np.ones((4, 3)), np.ones((3, 2)), np.zeros(2)
+    fn.dense_forward(x, W, b, n_threads=2)
+    two = members()
+    assert len(two) >= 2
+    fn.dense_backward(x @ W, x, W, n_threads=2)
+    assert members() == two
+    fn.dense_forward(x, W, b, n_threads=len(two) + 1)
+    more = members()
+    assert len(more) == len(two) + 1
+    assert not more & two
+    fn.dense_forward(x, W, b, n_threads=2)
+    assert members() == more
+
+
+def test_an_error_ends_them():
+    """A team that was asked to stop would do nothing for the next call."""
+    team = None
+    try:
+        with teams.lent(2) as team:
+            team.run(lambda member, members: None)
+            before = members()
+            team.stop()
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        assert not members() & before
+    done = []
+    with teams.lent(2) as another:
+        assert another is not team
+        another.run(lambda member, members: done.append(another.sync[STOP]), 2)
+    assert done == [0, 0]
 
 
 def run(program, **env):
