@@ -125,20 +125,18 @@ class Plan:
         self.work_size = 0
         widest = max(widths[1:])
         columns = round_up(widest, panel)
-        self.layers = np.zeros(len(widths) - 1, LAYER)
+        layers: list[tuple] = []
         self.job = np.zeros(1, JOB)
         parameters, x, self.ones = 0, self._section((widths[0] + 1) * panels * panel), []
-        for i, layer in enumerate(self.layers):
-            last = i == len(self.layers) - 1
-            layer["n_in"], layer["n_out"], layer["activation"] = widths[i], widths[i + 1], activations[i]
-            layer["parameters"], layer["x"], layer["out"] = parameters, x, -1
-            layer["x_rows"] = widths[i] + 1
-            layer["a_rows"] = widths[i + 1] + (not last)
-            self.ones += [x + (p * (widths[i] + 1) + widths[i]) * panel for p in range(panels)]
-            parameters += (widths[i] + 1) * widths[i + 1]
-            x = layer["a"] = self._section(layer["a_rows"] * panels * panel)
-            if activations[i] >= FIRST_GATED:
-                layer["slopes"] = self._section(widths[i + 1] * panels * panel)
+        for (n_in, n_out), activation in zip(pairwise(widths), activations, strict=True):
+            a_rows = n_out + (len(layers) < len(widths) - 2)
+            a, gated = self._section(a_rows * panels * panel), activation >= FIRST_GATED
+            slopes = self._section(n_out * panels * panel) if gated else 0
+            layers.append((n_in, n_out, activation, parameters, x, n_in + 1, a, a_rows, slopes, 0.0, -1))
+            self.ones += [x + (p * (n_in + 1) + n_in) * panel for p in range(panels)]
+            parameters += (n_in + 1) * n_out
+            x = a
+        self.layers = np.array(layers, LAYER)
         job, n_out = self.job[0], widths[-1]
         job["block"], job["n_in"], job["n_out"] = rows, widths[0], n_out
         job["delta0_at"], job["delta1_at"] = (self._section(widest * panels * panel) for _ in range(2))

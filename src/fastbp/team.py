@@ -7,7 +7,6 @@ import queue
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +26,8 @@ def available_cpus():
     """CPUs this process may use: its affinity mask, cut to its control group's quota."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        with open("/sys/fs/cgroup/cpu.max") as file:
+            quota, period = file.read().split()
         if quota != "max":
             cpus = min(cpus, max(1, int(int(quota) / int(period))))
     except (OSError, ValueError):
