@@ -99,6 +99,25 @@ def test_what_does_not_fit_together_is_refused(keys, value, message, content, en
         resuming(changed(content, put("document", "course", *keys, value=value)), tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    "state",
+    [{}, {"size": 0}, {"size": -1, "seconds": 0.5}, {"size": 0.5, "seconds": 0.5}, {"size": 0, "seconds": "x"}],
+    ids=str,
+)
+def test_a_callback_s_state_that_was_made_up(state, tmp_path):
+    """By its key or its number's name; the log is as it was."""
+    run, log = tmp_path / "run", tmp_path / "log.csv"
+    callbacks = [fastbp.callbacks.CSVLogger(log), Leave()]
+    with pytest.raises(KeyError):
+        make().fit(X, Y, **VALIDATION, **SETTINGS, callbacks=callbacks, checkpoint=run, checkpoint_every=0)
+    rows = log.read_bytes()
+    run.write_bytes(changed(run.read_bytes(), put("document", "course", "callbacks", 1, "values", value=state)))
+    words = r"^(CSVLogger's state in the checkpoint|size|seconds) must"
+    with pytest.raises((TypeError, ValueError), match=words):
+        fastbp.resume(run, X, Y, **VALIDATION, callbacks=fastbp.callbacks.CSVLogger(log))
+    assert log.read_bytes() == rows
+
+
 def test_shuffles_that_numpy_draws_otherwise(content, tmp_path):
     """As another release of NumPy may, which the digest of the order tells."""
     other = changed(content, put("document", "course", "generator", "state", value=12345))

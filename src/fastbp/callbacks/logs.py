@@ -4,7 +4,8 @@ import csv
 import os
 import time
 
-from ..validation import check_flag
+from ..container import exactly
+from ..validation import check_count, check_flag, check_number
 from .base import Callback
 
 
@@ -43,11 +44,13 @@ class CSVLogger(Callback):
 
     def on_fit_resume(self, net, history, state):
         """Go on behind the rows of the checkpoint, those of epochs that will be done again cut off."""
-        size, there = state["size"], os.path.isfile(self.path)
+        exactly("CSVLogger's state in the checkpoint", state, ["size", "seconds"])
+        size, seconds = check_count("size", state["size"], least=0), check_number("seconds", state["seconds"])
+        there = os.path.isfile(self.path)
         self._file = open(self.path, "r+" if there else "w", newline="", encoding="utf-8")  # noqa: SIM115 - see on_fit_end
         self._file.truncate(min(size, os.path.getsize(self.path)))
         self._file.seek(0, os.SEEK_END)
-        self._writer, self._began = csv.writer(self._file), time.perf_counter() - state["seconds"]
+        self._writer, self._began = csv.writer(self._file), time.perf_counter() - seconds
         if self._file.tell() == 0:
             self._writer.writerow(self.COLUMNS)
 
@@ -101,9 +104,11 @@ class TensorBoard(Callback):
         return {"fits": self._fits, "steps": self._steps, "epochs": self._epochs, "written": self._written}
 
     def on_fit_resume(self, net, history, state):
-        self._fits, self._steps, self._epochs = (int(state[name]) for name in ("fits", "steps", "epochs"))
+        names = ["fits", "steps", "epochs", "written"]
+        exactly("TensorBoard's state in the checkpoint", state, names)
+        self._fits, self._steps, self._epochs, written = (check_count(name, state[name], least=0) for name in names)
         self.on_fit_begin(net, history)
-        self._written = int(state["written"])
+        self._written = written
 
     def on_epoch_end(self, net, history):
         self._write_steps(history)

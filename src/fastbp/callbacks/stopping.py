@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..container import exactly
 from ..validation import check_count, check_flag, check_number, known
 from .base import Callback
 
@@ -55,6 +56,7 @@ class EarlyStopping(Callback):
         return {"lowest": self._lowest if self._lowest < math.inf else None, "best": self._best}
 
     def on_fit_resume(self, net, history, state):
+        exactly("EarlyStopping's state in the checkpoint", state, ["lowest", "best"])
         self.on_fit_begin(net, history)
         lowest, best = state["lowest"], state["best"]
         if best is not None and (not isinstance(best, np.ndarray) or best.shape != net._parameters.shape):
