@@ -46,8 +46,12 @@ class _Compiler(Compiler):
         def same(scope, memo):
             return scope
 
+        before = vars(ir.Scope).get("__deepcopy__")
         ir.Scope.__deepcopy__ = same  # under Numba's lock, which lets one thread at a time compile
         try:
             return super().compile_extra(func)
         finally:
-            del ir.Scope.__deepcopy__
+            if before is None:
+                del ir.Scope.__deepcopy__
+            else:
+                ir.Scope.__deepcopy__ = before
