@@ -124,6 +124,7 @@ def seeds(target):
         texts = [content for content, *_ in FORMS.values()] + [content for content, *_ in WRONG.values()]
         texts = [text if isinstance(text, bytes) else text.encode() for text in texts]
         return [bytes([i % 24]) + text for i, text in enumerate([GOOD.encode(), *texts]) if len(text) < 2000]
+    PATH.unlink(missing_ok=True)  # of an earlier run, which no fit's checkpoint may replace
     files = [written(PATH)] if target == "checkpoint" else files_of_models()
     return [given for content in files for given in inputs_of(content)]
 
