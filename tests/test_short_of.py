@@ -43,6 +43,19 @@ def confine(cpus):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux")
+def test_a_team_shrinks_to_the_cpus_that_are_left():
+    """From one run to the next, which in a fit are a twentieth of a second or an epoch."""
+    before, sizes = os.sched_getaffinity(0), []
+    if team.available_cpus() < 2:
+        pytest.skip("needs two CPUs")
+    with team.Team(2) as two:
+        for cpus in (before, {min(before)}, before):
+            confine(cpus)
+            two.run(lambda member, members: sizes.append(members))
+    assert sizes == [2, 2, 1, 2, 2]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux")
 @pytest.mark.parametrize("n_threads", [None, 2, 8])
 @pytest.mark.usefixtures("many_cpus")
 def test_cpus_taken_away_and_given_back(n_threads):

@@ -24,12 +24,12 @@ def test_float64(name):
     if hasattr(ours, "classes_"):
         np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
     values = "predict_proba" if hasattr(ours, "classes_") else "predict"
-    np.testing.assert_allclose(getattr(ours, values)(X), getattr(theirs, values)(X), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(getattr(ours, values)(X), getattr(theirs, values)(X), rtol=1e-10, atol=1e-12)
     if hasattr(ours, "_optimizer"):
         assert ours._optimizer.learning_rate == pytest.approx(theirs._optimizer.learning_rate, rel=1e-14)
         for moment in ("ms", "vs"):
             for a, b in zip(getattr(theirs._optimizer, moment, []), getattr(ours._optimizer, moment, []), strict=True):
-                np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-12 * abs(a).max())
+                np.testing.assert_allclose(b, a, rtol=1e-10, atol=1e-12 * abs(a).max())
 
 
 @pytest.mark.parametrize("name", SMOOTH)
