@@ -86,8 +86,9 @@ import sys
 from pathlib import Path
 Path(sys.argv[1], "cgroup.procs").write_text("0")  # this process
 from test_short_of import trained
-import hashlib
+import fastbp, hashlib
 print(*(hashlib.sha256(trained(n_threads, epochs=2)).hexdigest() for n_threads in (None, 1, 2, 8)))
+print(fastbp.team.available_cpus())
 """
 
 
@@ -117,8 +118,10 @@ def test_half_a_cpu(half_a_cpu):
     command, env = [sys.executable, "-c", QUOTA, half_a_cpu], os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(set(done.stdout.split())) == 1
-    assert len(done.stdout.split()) == 4
+    *digests, cpus = done.stdout.split()
+    assert len(set(digests)) == 1
+    assert len(digests) == 4
+    assert cpus == "1"
 
 
 SHORT = """

@@ -1,12 +1,14 @@
 """Threads for the kernels' team: how many, and running them so that Ctrl-C is heard."""
 
 import ctypes
+import functools
 import mmap
 import os
 import queue
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
@@ -22,16 +24,40 @@ ROOM = 160 << 20  # bytes: eight megabytes of stack, and up to 128 that glibc re
 _current_cpu = getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None  # Linux has both
 
 
+@functools.cache
+def _quota_files():
+    """The files with the CPU quota and its period of this process's control group and of those around it, in both layouts."""
+    found = []
+    with suppress(OSError, ValueError):  # no control groups here
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            root = "/sys/fs/cgroup/cpu" if controllers else "/sys/fs/cgroup"
+            names = ["cpu.cfs_quota_us", "cpu.cfs_period_us"] if controllers else ["cpu.max"]
+            group = Path(root + path)
+            folders = [folder for folder in (group, *group.parents) if folder.is_relative_to(root)]
+            found += [[str(folder / name) for name in names] for folder in folders if (folder / names[0]).exists()]
+    return found
+
+
+def _content(path):
+    """Of a short file; by system calls alone, as every call of a team asks."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 100)
+    finally:
+        os.close(descriptor)
+
+
 def available_cpus():
     """CPUs this process may use: its affinity mask, cut to its control group's quota."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        with open("/sys/fs/cgroup/cpu.max") as file:
-            quota, period = file.read().split()
-        if quota != "max":
-            cpus = min(cpus, max(1, int(int(quota) / int(period))))
-    except (OSError, ValueError):
-        pass  # no control groups here, or an older layout of them
+    for files in _quota_files():
+        with suppress(OSError, ValueError):  # the group is gone
+            quota, period = b" ".join(map(_content, files)).split()
+            if quota not in (b"max", b"-1"):
+                cpus = min(cpus, max(1, int(quota) // int(period)))
     return cpus
 
 
@@ -40,10 +66,8 @@ def team_size(n_threads, work):
 
     Eight on two CPUs took 12 times as long as two for 64-100-10 in batches of 32, 1.7 times for 784-256-128-10 in 128.
     """
-    if n_threads is not None:
-        wanted = check_count("n_threads", n_threads, most=MAX_THREADS)
-        return wanted if wanted == 1 else min(wanted, available_cpus())
-    return max(1, min(available_cpus(), work // WORK_PER_THREAD))
+    wanted = max(1, work // WORK_PER_THREAD) if n_threads is None else check_count("n_threads", n_threads, most=MAX_THREADS)
+    return wanted if wanted == 1 else min(wanted, available_cpus())
 
 
 def team_sizes(n_threads, work):
