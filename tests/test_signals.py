@@ -1,5 +1,6 @@
 """Signals whose handlers raise stop a fit like Ctrl-C; those whose handlers return do not."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -39,13 +40,19 @@ def stop(*_):
 
 @pytest.fixture
 def handled():
-    """Gives a signal a handler for the length of a test."""
+    """Gives a signal a handler for the length of a test.
+
+    Without garbage collection: Python loses what a handler raises in a callback of it, and jax, which other tests import, has
+    one.
+    """
     before = {}
+    gc.disable()
 
     def handle(number, handler):
         before[number] = signal.signal(number, handler)
 
     yield handle
+    gc.enable()
     for number, handler in before.items():
         signal.signal(number, handler)
 
