@@ -9,6 +9,7 @@ kept out of everything by a delta of zero. The input of a layer has one more row
 layer's parameters are therefore one row-major (n_in + 1, n_out) matrix, W with b below it, and so is its gradient.
 """
 
+import copy
 from itertools import pairwise
 
 import numpy as np
@@ -54,7 +55,11 @@ JOB = np.dtype(
             "t_base",
             "t_row",
             "t_column",
+            "n_samples",  # of an order
+            "begin",  # of a run: its first step in the order, and the first behind it
+            "end",
             "done",
+            "has_rates",
             "key0",  # two 32-bit words: the key of what training drops
             "key1",
             "row",  # place in the batch of the first sample of a step that an earlier call began
@@ -156,6 +161,12 @@ class Plan:
     def _section(self, size):
         at, self.work_size = self.work_size, self.work_size + int(size)
         return at
+
+    def copy(self):
+        """One whose tables are its own."""
+        other = copy.copy(self)
+        other.layers, other.job = self.layers.copy(), self.job.copy()
+        return other
 
     def work(self, dtype):
         """A work buffer, with the rows of ones in place."""

@@ -27,7 +27,7 @@ I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 
 def lanes_of(dtype):
     """Lanes in one vector register of this host, for a Numba or NumPy float type."""
-    return host.VECTOR_BYTES // np.dtype(getattr(dtype, "name", dtype)).itemsize
+    return host.VECTOR_BYTES // (dtype.itemsize if isinstance(dtype, np.dtype) else dtype.bitwidth // 8)
 
 
 class Vector(types.Type):

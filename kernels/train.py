@@ -12,7 +12,7 @@ from .jit import entry, kernel, section
 from .norm import limit_norm
 from .output import output_column, smooth
 from .simd import lanes
-from .team import NOT_FINITE, SEEN, STOPPING, UPDATED, barrier, share, stop_asked
+from .team import MEMBERS, NOT_FINITE, SEEN, STOPPING, UPDATED, another_run, barrier, released, share, stop_asked
 from .tile import VECTORS
 from .update import ADD, BEFORE, L1, L2, LR, MAX_NORM, MORE, REGARDLESS, RESUMED, TOTAL, UNFINISHED, begin_step
 
@@ -124,30 +124,22 @@ def _upwards(work, params, layers, job, sample, step_number, rows, sync, member,
     return meeting
 
 
-@entry
-def train(
-    params, state, gradient, work, sums, losses, layers, jobs, source, targets, labels, sample_weight, order, rules, rates,
-    sync, member, members,
+@section
+def _run(
+    params, state, gradient, work, sums, losses, layers, job, source, targets, labels, sample_weight, order, step, rates, sync,
+    member, members,
 ):  # fmt: skip
-    """Run ``losses.size`` steps over the samples in `order`, `batch` of them a step.
-
-    losses : float64 (steps,), the loss of each step before its update, written
-    layers, jobs : see plan.py
-    source, targets : flat arrays of the net's dtype; labels : int64; sample_weight : the net's dtype
-    rules : float64 (members, STEP_SIZE), see update.py; `jobs[0].done` steps have been made before
-    rates : float64 (steps,), the learning rate of each step; empty where it is the rules' throughout
-    sync : see team.py. Stops early, before a step's update, when its loss is not finite (unless REGARDLESS), and after a step
-    when asked to.
-    """
-    job, step, meeting = jobs[0], rules[member], 0
+    """The steps from `job.begin` to `job.end`, see `train`."""
     z = layers[layers.size - 1].a
     strip = job.strip_at + member * job.strip_size
-    denormals = flush_denormals()
-    for s in range(losses.size):
+    meeting = barrier(sync, members, 0)
+    for s in range(job.begin, job.end):
+        if released(sync):
+            break
         first = s * job.batch
-        end = min(order.size, first + job.batch)
+        end = min(job.n_samples, first + job.batch)
         total = step[TOTAL] if step[TOTAL] != 0.0 else weight_of(job, sample_weight, order, first, end - first)
-        if rates.size > 0:
+        if job.has_rates:
             step[LR] = rates[s]
         begin_step(step, job.done + s + 1, total)
         loss, tiles = step[BEFORE], 0
@@ -179,8 +171,35 @@ def train(
             loss += sum_of(sums, tiles)
         if member == 0:
             losses[s] = loss
-            sync[SEEN], sync[UPDATED] = s + 1, s + made
+            sync[SEEN], sync[UPDATED] = s + 1 - job.begin, s + made - job.begin
             sync[NOT_FINITE] = hopeless(loss, step)
         if sync[STOPPING] != 0 or hopeless(loss, step):
             break
+
+
+@entry
+def train(
+    params, state, gradient, work, sums, losses, layers, jobs, source, targets, labels, sample_weight, order, rules, rates,
+    sync, member,
+):  # fmt: skip
+    """Run the steps from `jobs[0].begin` to `jobs[0].end` over the samples in `order`, `batch` of them a step; and again, as
+    often as members are called again (see team.py), with whatever `jobs`, `rules`, `order` and `rates` then hold.
+
+    losses : float64 (steps,), the loss of each step before its update, written
+    layers, jobs : see plan.py
+    source, targets : flat arrays of the net's dtype; labels : int64; sample_weight : the net's dtype
+    order : int64 (jobs[0].n_samples,), or longer
+    rules : float64 (members, STEP_SIZE), see update.py; `jobs[0].done` steps have been made before the first of `order`
+    rates : float64 (steps,), the learning rate of each step, where `jobs[0].has_rates`; else it is the rules' throughout
+    sync : see team.py. Stops early, before a step's update, when its loss is not finite (unless REGARDLESS), and after a step
+    when asked to.
+    """
+    denormals = flush_denormals()
+    again = True
+    while again:
+        _run(
+            params, state, gradient, work, sums, losses, layers, jobs[0], source, targets, labels, sample_weight, order,
+            rules[member], rates, sync, member, sync[MEMBERS],
+        )  # fmt: skip
+        again = another_run(sync, member, sync[MEMBERS])
     restore_denormals(denormals)

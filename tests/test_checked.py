@@ -43,10 +43,10 @@ for dtype in ("float32", "float64"):
     net.fit(X, rng.integers(0, 3, 2050), epochs=1, batch_size=None)
 # and the check is alive: a plan for fewer rows than are asked for must be noticed
 from fastbp import engine
-from fastbp.team import Team
+from fastbp.teams import lent
 samples = net._samples(X, rng.integers(0, 3, 2050), None)
 numbers = fastbp.SGD(0.1).numbers()
-with Team(1) as team:
+with lent(1) as team:
     steps = engine.Steps(net._network, net._parameters, net._state, samples, 20, numbers, team, [1])
     steps.plan.job[0]["batch"] = steps.plan.job[0]["block"] = steps.batch = 2000
     try:
@@ -138,6 +138,7 @@ def test_every_entry_is_run():
             if isinstance(node, ast.FunctionDef) and any(ast.unparse(d) == "entry" for d in node.decorator_list):
                 entries.setdefault(path.stem, set()).add(node.name)
     assert entries == {
+        "team": {"end_wait"},
         "train": {"train"},
         "infer": {"infer"},
         "functional": {"dense_forward", "dense_backward", "output_delta", "first_outside"},

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fastbp import functional as fn
-from fastbp.functional import teams
+from fastbp import teams
 from fastbp.kernels.team import STOP
 
 STEP = """
@@ -101,6 +101,7 @@ def members():
 
 def test_threads_live_on(many_cpus):
     """From call to call; one team of them, the larger where a call needs more."""
+    teams._end_idle()
     x, W, b = np.ones((4, 3)), np.ones((3, 2)), np.zeros(2)
     fn.dense_forward(x, W, b, n_threads=2)
     two = members()
@@ -120,7 +121,7 @@ def test_an_error_ends_them():
     team = None
     try:
         with teams.lent(2) as team:
-            team.run(lambda member, members: None)
+            team.run(lambda member, members: None, 2)
             before = members()
             team.stop()
             raise KeyboardInterrupt

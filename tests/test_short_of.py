@@ -12,6 +12,7 @@ import pytest
 
 import fastbp
 from fastbp import team
+from fastbp.teams import lent
 
 RNG = np.random.default_rng(5)
 X, Y = RNG.normal(size=(3000, 64)).astype("f4"), RNG.integers(0, 5, 3000)
@@ -48,10 +49,10 @@ def test_a_team_shrinks_to_the_cpus_that_are_left():
     before, sizes = os.sched_getaffinity(0), []
     if team.available_cpus() < 2:
         pytest.skip("needs two CPUs")
-    with team.Team(2) as two:
+    with lent(2) as two:
         for cpus in (before, {min(before)}, before):
             confine(cpus)
-            two.run(lambda member, members: sizes.append(members))
+            two.run(lambda member, members: sizes.append(members), 2)
     assert sizes == [2, 2, 1, 2, 2]
 
 
@@ -154,6 +155,7 @@ call(plain)
 failed = worked = halfway = 0
 for megabytes in (*range(0, 24, 3), *range(24, 400, 24)):
     net = copy.deepcopy(made)
+    fastbp.teams._end_idle()  # so that threads are to be started too
     limit(int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + (megabytes << 20))
     try:
         call(net)

@@ -45,8 +45,8 @@ class CustomSteps(engine.Steps):
     def __init__(self, function, network, params, state, samples, batch, numbers, team, sizes):
         super().__init__(network, params, state, samples, batch, numbers, team, sizes)
         self.function, self.n_out = function, network.widths[-1]
-        rows = min(INFER_ROWS, round_up(-(-batch // team.members), panel_of(network.dtype)))
-        self.forward = engine.Forward(network, rows, min(team.members, -(-batch // rows)))
+        rows = min(INFER_ROWS, round_up(-(-batch // max(sizes)), panel_of(network.dtype)))
+        self.forward = engine.Forward(network, rows, min(max(sizes), -(-batch // rows)))
 
     def run(self, order, done, pause=None):
         """See `Steps.run`; never paused. Where the function raises, `failure` holds its error, the steps before are made."""

@@ -33,6 +33,10 @@ class Matrix:
 
 def _flat(array):
     """All memory from the array's lowest element to its highest as one flat array, and the place of element (0, 0)."""
+    if array.flags.c_contiguous:
+        flat = array.reshape(-1)
+        flat.flags.writeable = False
+        return flat, 0
     base, last = 0, 0
     for axis, (n, stride) in enumerate(zip(array.shape, array.strides, strict=True)):
         if stride < 0:

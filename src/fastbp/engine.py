@@ -12,9 +12,10 @@ from .kernels import infer as infer_kernel
 from .kernels import train as train_kernel
 from .kernels import update
 from .kernels.plan import BLOCK_ROWS, INFER_ROWS, Plan, panel_of
-from .kernels.team import NOT_FINITE, SEEN, SIZE, STOP, UPDATED
+from .kernels.team import NOT_FINITE, SEEN, STOP, UPDATED, new_sync
 from .pace import Pace
-from .team import WORK_PER_THREAD, Team, team_size
+from .team import WORK_PER_THREAD, team_size
+from .teams import lent
 
 
 class Network:
@@ -34,12 +35,17 @@ class Network:
         self.widths, self.activations, self.output, self.loss, self.dtype = widths, activations, output, loss, dtype
         self.smoothing, self.few = smoothing, panel_of(dtype)
         self._spare: list[_Few] = []
+        self._planned: tuple = (None, None)  # the last plan, which the next fit is likely to want too, and what it is for
         self._paces: dict[tuple, Pace] = {}
         self.training = threading.Lock()  # held by the fit that is running
         self.size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
 
     def plan(self, rows, members=1):
-        plan = Plan(self.widths, self.activations, self.dtype, rows, members)
+        key, plan = self._planned
+        if key != (rows, members):
+            plan = Plan(self.widths, self.activations, self.dtype, rows, members)
+            self._planned = (rows, members), plan
+        plan = plan.copy()
         job = plan.job[0]
         job["output"], job["loss"] = self.output, self.loss
         job["keep"], job["spread"] = self.smoothing
@@ -73,7 +79,7 @@ class _Few:
         self.work, self.sums = self.plan.work(dtype), np.zeros(self.plan.sums_size)
         x = np.zeros((1, network.widths[0]), dtype)
         self.others = Samples(x, None, None, None, dtype).describe(self.plan.job[0])[1:]
-        self.no_losses, self.order, self.sync = np.zeros(0), np.arange(network.few), np.zeros(SIZE, np.int64)
+        self.no_losses, self.order, self.sync = np.zeros(0), np.arange(network.few), new_sync(1)
 
     def call(self, params, x):
         out, flat = np.empty((len(x), self.n_out), params.dtype), x.reshape(-1)
@@ -116,15 +122,16 @@ class Steps:
     def __init__(self, network, params, state, samples, batch, numbers, team, sizes):
         self.params, self.state, self.samples, self.batch, self.team = params, state, samples, batch, team
         self.room, self.rates = batch, np.zeros(0)
-        self.plan = network.plan(min(batch, BLOCK_ROWS), team.members)
+        self.plan = network.plan(min(batch, BLOCK_ROWS), max(sizes))
         self.plan.job[0]["batch"] = batch
         self.pace = network.pace(sizes, work_of(network, batch))
-        self.rules = np.tile(numbers, (team.members, 1))
+        self.rules = np.tile(numbers, (max(sizes), 1))
         self.work = self.plan.work(network.dtype)
         self.sums = np.zeros(self.plan.sums_size)
         stores = batch > BLOCK_ROWS or numbers[update.RULE] == update.GRADIENT or numbers[update.MAX_NORM] != 0
         self.gradient = np.zeros(network.size if stores else 0, network.dtype)
-        team.start(self.pace.next(1)[0])  # if there is too little memory, then before anything is changed
+        self._call: tuple = ()  # the last one's samples, their order, itself, and what it reads rates from and writes losses to
+        team.start(self.pace.next(1)[0] - 1)  # if there is too little memory, then before anything is changed
 
     def drop(self, rates, key):
         """From now on drop hidden units at these rates, one a layer; what is dropped follows from the key, two 32-bit words."""
@@ -174,35 +181,49 @@ class Steps:
 
         `done` steps were made before this run, `before` in this run.
         """
-        losses = np.zeros(-(-len(order) // self.batch))
-        job, arrays = self.plan.job[0], samples.describe(self.plan.job[0])
+        call, rates, losses = self._call_on(samples, order)
+        job, n_steps, sync = self.plan.job[0], -(-len(order) // self.batch), self.team.sync
+        job["done"], job["has_rates"] = done + before, self.rates.size > 0
+        if self.rates.size > 0:
+            rates[:] = self.rates[before : before + n_steps]
         seen, made, stopped, failed = 0, 0, False, False
-        while seen < len(losses) and not (stopped or failed):
-            members, steps = self.pace.next(len(losses) - seen)
-            part, here = order[seen * self.batch : (seen + steps) * self.batch], losses[seen : seen + steps]
-            rates = self.rates[before + seen : before + seen + steps]
-            job["done"] = done + before + seen
-
-            def call(member, members, part=part, here=here, rates=rates):
-                train_kernel.train(
-                    self.params, self.state, self.gradient, self.work, self.sums, here, self.plan.layers, self.plan.job,
-                    *arrays, part, self.rules, rates, self.team.sync, member, members,
-                )  # fmt: skip
-
+        while seen < n_steps and not (stopped or failed):
+            members, steps = self.pace.next(n_steps - seen)
+            job["begin"], job["end"] = seen, seen + steps
             try:
-                self.team.start(members)
+                self.team.start(members - 1)
             except MemoryError as error:
                 self.failure = error
                 break
             start = time.perf_counter()
-            self.team.run(call, members)
+            self.team.repeat(call, members)
             self.pace.took(members, steps, time.perf_counter() - start)
-            seen += int(self.team.sync[SEEN])
-            failed, stopped = self.team.sync[NOT_FINITE] != 0, self.team.sync[STOP] != 0
-            made = seen - int(self.team.sync[SEEN]) + int(self.team.sync[UPDATED])
+            made = seen + int(sync[UPDATED])
+            seen += int(sync[SEEN])
+            failed, stopped = sync[NOT_FINITE] != 0, sync[STOP] != 0
             if pause is not None and pause():
                 break
-        return losses[:seen], made, failed, stopped
+        return losses[:seen].copy(), made, failed, stopped
+
+    def _call_on(self, samples, order):
+        """The kernel's call on these samples in this order, see `Team.repeat`, and its arrays of rates and losses: the last one
+        where the order lies in the same memory, whatever it is now."""
+        if self._call and samples is self._call[0] and _same_memory(order, self._call[1]):
+            return self._call[2:]
+        n_steps = -(-len(order) // self.batch)
+        rates, losses, job = np.zeros(n_steps), np.zeros(n_steps), self.plan.job
+        job[0]["n_samples"] = len(order)
+        # Nothing of `self` in it, which would be a circle: buffers are to be gone with their last user.
+        arrays = (
+            self.params, self.state, self.gradient, self.work, self.sums, losses, self.plan.layers, job,
+            *samples.describe(job[0]), order, self.rules, rates, self.team.sync,
+        )  # fmt: skip
+
+        def call(member, members):
+            train_kernel.train(*arrays, member)
+
+        self._call = samples, order, call, rates, losses
+        return self._call[2:]
 
     def _part_of_step(self, order, at, unfinished):
         """Tell the kernels whether the piece of `order` from `at` on is a part of a step that several calls make."""
@@ -211,6 +232,10 @@ class Steps:
         rules[:, update.RESUMED], rules[:, update.UNFINISHED] = at > first, unfinished
         partial = at > first or unfinished
         rules[:, update.TOTAL] = self.samples.weight_of(order[first : first + self.batch]) if partial else 0
+
+
+def _same_memory(a, b):
+    return len(a) == len(b) and a.__array_interface__["data"] == b.__array_interface__["data"]
 
 
 def work_of(network, rows):
@@ -222,9 +247,10 @@ def loss_and_gradient(network, params, samples, l2, n_threads=None, l1=0.0, make
     """The loss, penalties included, and its gradient, flat like the parameters."""
     numbers = np.zeros(update.STEP_SIZE)
     numbers[update.RULE], numbers[update.L2], numbers[update.L1] = update.GRADIENT, l2, l1
-    with Team(team_size(n_threads, work_of(network, samples.n))) as team:
+    members = team_size(n_threads, work_of(network, samples.n))
+    with lent(members) as team:
         nothing = np.zeros(0, network.dtype)
-        steps = make_steps(network, params, nothing, samples, samples.n, numbers, team, [team.members])
+        steps = make_steps(network, params, nothing, samples, samples.n, numbers, team, [members])
         losses, _, _ = steps.run(np.arange(samples.n), 0)
     if steps.failure is not None:
         raise steps.failure
@@ -265,7 +291,7 @@ class Forward:
         self.widths, self.rows, self.plan = network.widths, rows, network.plan(rows)
         self.buffers = [(self.plan.work(network.dtype), np.zeros(self.plan.sums_size)) for _ in range(members)]
 
-    def run(self, params, samples, order, total, out, places, losses, team):
+    def run(self, params, samples, order, total, out, places, losses, team, short=True):
         """The samples `order`: layer i's activations go to out[places[i]:], or each block's share of the loss to `losses`."""
         plan, done = self.plan, 0
         for piece, part, _ in samples.pieces(order, self.rows):
@@ -280,7 +306,7 @@ class Forward:
                     params, work, sums, out, here, plan.layers, plan.job, *arrays, part, total, team.sync, member, size
                 )  # fmt: skip
 
-            team.run(call, min(len(self.buffers), -(-len(part) // self.rows)))
+            team.run(call, min(len(self.buffers), -(-len(part) // self.rows)), short)
             done += len(part)
 
 
@@ -289,5 +315,6 @@ def _infer(network, params, samples, out, places, losses, n_threads):
     blocks = -(-samples.n // INFER_ROWS)
     size = min(blocks, team_size(n_threads, samples.n * network.size))
     forward = Forward(network, min(samples.n, INFER_ROWS), size)
-    with Team(size, short=samples.n * network.size < WORK_PER_THREAD) as team:
-        forward.run(params, samples, np.arange(samples.n), samples.total, out, places, losses, team)
+    short = samples.n * network.size < WORK_PER_THREAD
+    with lent(size) as team:
+        forward.run(params, samples, np.arange(samples.n), samples.total, out, places, losses, team, short)

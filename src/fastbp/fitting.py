@@ -22,7 +22,8 @@ from .optimizers import SGD, Optimizer
 from .progress import Progress
 from .rates import Position
 from .settings import Settings
-from .team import Team, team_sizes
+from .team import team_sizes
+from .teams import lent
 from .training import Course
 from .validation import check_flag, check_inputs, check_number, check_targets, check_weight
 
@@ -269,7 +270,7 @@ class Fitting(Inference):
                 if resumed is None:
                     self.history_ = History(has_validation=validation is not None)
                 history = self.history_
-                with Team(max(sizes)) as team:
+                with lent(max(sizes)) as team:
                     course = Course(self, feed, validation, history, callbacks, n_threads, keeper, resumed)
                     course.run(team, sizes, numbers, epochs)
         return history

@@ -10,6 +10,7 @@ TRIAL = 0.0015  # seconds that a trial should take
 PROBE = 4  # steps, of which the first has to wake the threads; one where a step alone takes longer than a trial
 LOOK = 0.05  # seconds in one go: then signals are heard, and the best so far has to prove itself again
 LONGEST = 8.0, 500  # seconds, or steps if they take longer, between two trials of the same candidate, at most
+TRUSTED = 0.01  # seconds of training whose time counts in full; a shorter run, of which one hiccup is a large part, in part
 LARGE = 20_000_000  # multiply-adds of a step from which the whole team begins
 
 
@@ -59,6 +60,9 @@ class Pace:
             if seconds < (step if step > TRIAL else 4 * step):
                 self._promising = True
                 return
+        known = self._seconds.get(size) if size == self._best else None
+        if known is not None:
+            seconds = known + (min(seconds, 2 * known) - known) * min(1, steps * known / TRUSTED)
         self._promising, self._seconds[size] = False, seconds
         best, loser = min(self._seconds, key=self._seconds.__getitem__), size
         if best != self._best:

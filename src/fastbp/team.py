@@ -1,19 +1,15 @@
 """Threads for the kernels' team: how many, and running them so that Ctrl-C is heard."""
 
 import ctypes
-import functools
 import mmap
 import os
 import queue
 import threading
-import time
 from contextlib import suppress
-from pathlib import Path
 
-import numpy as np
-
+from .cpus import available_cpus
 from .interrupts import Deferred
-from .kernels import team as sync_slots
+from .kernels import team as kernel
 from .validation import check_count
 
 # Multiply-adds of a step that are worth one more thread: two threads break even with one near half of this.
@@ -22,43 +18,6 @@ MAX_THREADS = 1024
 HEARING = 0.05  # seconds
 ROOM = 160 << 20  # bytes: eight megabytes of stack, and up to 128 that glibc reserves for a new thread's small objects
 _current_cpu = getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None  # Linux has both
-
-
-@functools.cache
-def _quota_files():
-    """The files with the CPU quota and its period of this process's control group and of those around it, in both layouts."""
-    found = []
-    with suppress(OSError, ValueError):  # no control groups here
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if controllers and "cpu" not in controllers.split(","):
-                continue
-            root = "/sys/fs/cgroup/cpu" if controllers else "/sys/fs/cgroup"
-            names = ["cpu.cfs_quota_us", "cpu.cfs_period_us"] if controllers else ["cpu.max"]
-            group = Path(root + path)
-            folders = [folder for folder in (group, *group.parents) if folder.is_relative_to(root)]
-            found += [[str(folder / name) for name in names] for folder in folders if (folder / names[0]).exists()]
-    return found
-
-
-def _content(path):
-    """Of a short file; by system calls alone, as every call of a team asks."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(descriptor, 100)
-    finally:
-        os.close(descriptor)
-
-
-def available_cpus():
-    """CPUs this process may use: its affinity mask, cut to its control group's quota."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for files in _quota_files():
-        with suppress(OSError, ValueError):  # the group is gone
-            quota, period = b" ".join(map(_content, files)).split()
-            if quota not in (b"max", b"-1"):
-                cpus = min(cpus, max(1, int(quota) // int(period)))
-    return cpus
 
 
 def team_size(n_threads, work):
@@ -97,105 +56,157 @@ def start_thread(thread):
 
 
 class Team:
-    """A team of `members` threads for the length of a ``with`` block.
+    """A team of threads, until it is ended.
 
-    A signal is handled by the main thread between two Python instructions, so the main thread only waits while others compute.
-    A team of one is the caller itself where each run is short, or the caller is another thread. A larger one it never joins:
-    a thread that is woken by one that goes on working is apt to be given the same core.
+    A signal is handled by the main thread between two Python instructions, so in runs that may be long the main thread only
+    waits while others compute.
 
     Parameters
     ----------
     members : int
         At most.
-    short : bool, default True
-        Whether each run is over so soon that Ctrl-C can wait for its end.
     """
 
-    def __init__(self, members, short=True):
-        self.members = members
-        self.sync = np.zeros(sync_slots.SIZE, np.int64)
-        self._alone = short or threading.current_thread() is not threading.main_thread()
-        self._stopping = False
+    def __init__(self, members):
+        self.members, self.sync = members, kernel.new_sync(members)
+        self.stopping = False
         self._threads: list[_Member] = []
+        self._repeated = None  # the task that members may be waiting to do once more
         self._cpus = [-1] * members  # on which each member of this run began
-        self._finished: queue.SimpleQueue = queue.SimpleQueue()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
+    def end(self):
+        self.rest()
         for thread in self._threads:
             thread.inbox.put(None)
         for thread in self._threads:
             thread.join()
 
-    def start(self, members):
-        """Have threads for this many members ready, so that what comes next can be timed.
+    def __del__(self):  # of a team that an exception between two lines has let go
+        for thread in self._threads:
+            thread.inbox.put(None)
+
+    def start(self, threads):
+        """Have so many threads ready, so that what comes next can be timed.
 
         Raises
         ------
         MemoryError
             See `start_thread`.
         """
-        while len(self._threads) < members and not (members == 1 and self._alone):
-            thread = _Member(self._finished)
+        while len(self._threads) < threads:
+            thread = _Member()
             start_thread(thread)
             self._threads.append(thread)
 
     def stop(self):
         """Ask the members to stop after the step that they are at, or after the first step of the next run."""
-        self._stopping = True
-        self.sync[sync_slots.STOP] = 1
+        self.stopping = True
+        self.sync[kernel.STOP] = 1
 
-    def run(self, task, members=None):
-        """Call ``task(member, members)`` for each of the first `members` members (all by default), side by side.
+    def run(self, task, members, short=True):
+        """Call ``task(member, members)`` for each of so many members, side by side.
 
         There are fewer where CPUs have been taken away meanwhile: two on one took five times as long as one.
         On Ctrl-C the team stops after its step, then the KeyboardInterrupt comes.
+
+        Parameters
+        ----------
+        task : callable
+        members : int
+        short : bool
+            Whether it is over so soon that Ctrl-C can wait for its end. Then the caller does what is for one member only. With
+            others it works in `repeat` alone: a thread that is woken by one that goes on working is apt to be given the same
+            core.
         """
-        members = self.members if members is None else members
-        if members > 1:
-            members = min(members, available_cpus())
-        self.sync[:] = 0
-        self.sync[sync_slots.STOP] = self._stopping  # asked for since the last run, between two lines of Python
-        if members == 1 and self._alone:
+        members = self._begin(members)
+        self.rest()
+        if members == 1 and (short or threading.current_thread() is not threading.main_thread()):
             task(0, 1)
             return
         with Deferred(self.stop):
             try:
                 self.start(members)
                 busy = self._threads[:members]
-                self._cpus = [-1] * members
                 for member, thread in enumerate(busy):
-                    thread.busy = True
-                    thread.inbox.put(lambda member=member: self._work(task, member, members))
-                errors = [self._result() for _ in busy]
-            except (
-                BaseException
-            ):  # of a handler whose signal is not deferred: leave no member at work on arrays that the caller has back
-                self._release()
-                while any(thread.busy for thread in self._threads):
-                    time.sleep(0.001)
+                    thread.give(self._part(task, member, members))
+                errors = [thread.result() for thread in busy]
+            except BaseException:  # of a handler whose signal is not deferred
+                self._abandon()
                 raise
         for error in filter(None, errors):
             raise error
 
-    def _result(self):
-        """What the next member to finish has to tell. Not every system wakes a waiting thread for a signal: look up often."""
-        while True:
-            try:
-                return self._finished.get(timeout=HEARING)
-            except queue.Empty:
-                pass
+    def repeat(self, task, members):
+        """As `run`, for a short task that is likely to come again at once: ``train`` with the same arguments.
 
-    def _work(self, task, member, members):
-        try:
-            if members > 1 and _current_cpu is not None:
-                self._apart(member, _current_cpu())
-            task(member, members)
-        except BaseException:
-            self._release()
-            raise
+        The caller is the first member. The others stay in the kernel for a moment, where they can be called without waking
+        them; only another task, or no member at all, has them leave it sooner.
+        """
+        members = self._begin(members)
+        if task is not self._repeated:
+            self.rest()
+        if members == 1:
+            task(0, 1)
+            return
+        with Deferred(self.stop):
+            try:
+                self.start(members - 1)
+                self._repeated = task
+                if _current_cpu is not None:
+                    self._cpus[0] = _current_cpu()
+                for member in range(1, members):
+                    if not kernel.end_wait(self.sync, member, kernel.CALLED):
+                        self._call(self._threads[member - 1], task, member, members)
+                task(0, members)
+            except BaseException:
+                self._abandon()
+                raise
+            if self.sync[kernel.ARRIVED] >= kernel.RELEASED:
+                raise self._abandon()
+
+    def rest(self):
+        """Have nobody wait for a task any more, nor keep its arrays."""
+        if self._repeated is not None:
+            for member in range(1, self.members):
+                kernel.end_wait(self.sync, member, kernel.AWAY)
+            self._repeated = None
+
+    def _call(self, thread, task, member, members):
+        """Give a member that is not in the kernel the task to be repeated."""
+        thread.result()  # it may be just about to leave
+        self.sync[kernel.SIZE + member * kernel.LINE] = kernel.CALLED
+        thread.give(self._part(task, member, members))
+
+    def _begin(self, members):
+        """How many members there are for a run, of which nothing has happened yet."""
+        if members > 1:
+            members = min(members, available_cpus())
+            self._cpus = [-1] * self.members
+        self.sync[: kernel.SIZE] = 0
+        self.sync[kernel.STOP] = self.stopping  # asked for since the last run, between two lines of Python
+        self.sync[kernel.MEMBERS] = members
+        return members
+
+    def _abandon(self):
+        """Leave no member at work on arrays that the caller has back. Returns the first error that one has met with."""
+        self._release()
+        self.rest()
+        errors = [error for thread in self._threads if (error := thread.result())]
+        return errors[0] if errors else None
+
+    def _part(self, task, member, members):
+        """What a member's thread does of a task."""
+
+        def work():
+            try:
+                if members > 1 and _current_cpu is not None:
+                    self._apart(member, _current_cpu())
+                task(member, members)
+            except BaseException:
+                self._release()
+                raise
+
+        return work
 
     def _apart(self, member, cpu):
         """Leave a CPU on which another member was woken for a free one, from where the system may move it as it likes.
@@ -216,7 +227,7 @@ class Team:
 
     def _release(self):
         """Let the members pass their barriers, at which they would wait for ever for one that does not come, and stop."""
-        self.sync[sync_slots.STOP], self.sync[sync_slots.ARRIVED] = 1, 1 << 62
+        self.sync[kernel.STOP], self.sync[kernel.ARRIVED] = 1, kernel.RELEASED
 
 
 class _Member(threading.Thread):
@@ -226,18 +237,37 @@ class _Member(threading.Thread):
     middle of one of those can leave it broken.
     """
 
-    def __init__(self, finished):
+    def __init__(self):
         super().__init__(name="fastbp", daemon=True)
         self.inbox: queue.SimpleQueue = queue.SimpleQueue()
-        self._finished, self.busy = finished, False
+        self._finished: queue.SimpleQueue = queue.SimpleQueue()
+        self._given = self._done = 0  # tasks: written by who gives them, and by the thread
+        self._error: BaseException | None = None
+
+    def give(self, task):
+        """A task to do, when the last one is done."""
+        self.result()
+        self._finished = queue.SimpleQueue()
+        self._given += 1  # no signal is heard before the next line is done
+        self.inbox.put(task)
+
+    def result(self):
+        """The error that the last task has ended with, or None. Waits for its end.
+
+        Not every system wakes a waiting thread for a signal: it looks up often.
+        """
+        while self._done != self._given:
+            with suppress(queue.Empty):
+                self._finished.get(timeout=HEARING)
+        return self._error
 
     def run(self):
         while (task := self.inbox.get()) is not None:
-            error = None
+            self._error = None
             try:
                 task()
-            except BaseException as caught:
-                error = caught
+            except BaseException as error:
+                self._error = error
             del task  # and with it the arrays of this run, while the thread waits for the next
-            self.busy = False
-            self._finished.put(error)
+            self._done += 1
+            self._finished.put(None)

@@ -7,14 +7,14 @@ from numpy.typing import ArrayLike
 
 from ..kernels import functional as kernels
 from ..kernels.activations import FIRST_GATED
-from ..kernels.team import SIZE
+from ..kernels.team import new_sync
 from ..names import HIDDEN
 from ..team import team_size
+from ..teams import lent
 from ..validation import known
 from .arrays import apart, delivered, layer_arrays, room, target
-from .teams import lent
 
-_ALONE = np.zeros(SIZE, np.int64)  # what a team would meet at: one thread by itself touches nothing of it
+_ALONE = new_sync(1)  # what a team would meet at: one thread by itself touches nothing of it
 # Multiply-adds from which another thread is asked for. Waking two takes 0.12 ms, in which one makes seven millions: with 26
 # millions two took 0.46 ms where one takes 0.49, with 205 millions 2.3 where one takes 4.2.
 _LARGE = 32_000_000

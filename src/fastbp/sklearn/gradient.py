@@ -19,16 +19,17 @@ class Gradient:
         As for ``samples_of``.
     alpha : float
     team : Team
+    members : int
     """
 
-    def __init__(self, packed, X, y, sample_weight, alpha, team):
+    def __init__(self, packed, X, y, sample_weight, alpha, team, members):
         self.packed, samples = packed, samples_of(X, y, sample_weight, packed)
         self.order = np.arange(samples.n)
         refuse_weightless(samples, self.order, samples.n)
         numbers = np.zeros(update.STEP_SIZE)
         numbers[update.RULE], numbers[update.ALPHA], numbers[update.REGARDLESS] = update.GRADIENT, alpha, 1
         nothing = np.zeros(0, packed.dtype)
-        self.steps = engine.Steps(packed.network, packed.flat, nothing, samples, samples.n, numbers, team, [team.members])
+        self.steps = engine.Steps(packed.network, packed.flat, nothing, samples, samples.n, numbers, team, [members])
 
     def at(self, coefs, intercepts):
         """The loss there, and the gradient in the shapes of `coefs` and `intercepts`: views that the next call overwrites."""

@@ -11,7 +11,8 @@ from sklearn.utils.validation import _check_feature_names, _num_features, check_
 
 from .. import engine
 from ..names import HIDDEN, hidden_names
-from ..team import Team, team_size
+from ..team import team_size
+from ..teams import lent
 from .gradient import Gradient
 from .handover import unless_handed_over
 from .packed import Packed
@@ -165,16 +166,18 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         gradient = self._gradient
         if gradient is not None:
             return gradient.at(self.coefs_, self.intercepts_)
-        with Team(team_size(self.n_threads, engine.work_of(self._repacked().network, X.shape[0]))) as team:
-            return Gradient(self._repacked(), X, y, sample_weight, self.alpha, team).at(self.coefs_, self.intercepts_)
+        members = team_size(self.n_threads, engine.work_of(self._repacked().network, X.shape[0]))
+        with lent(members) as team:
+            return Gradient(self._repacked(), X, y, sample_weight, self.alpha, team, members).at(self.coefs_, self.intercepts_)
 
     @unless_handed_over
     def _fit_lbfgs(self, X, y, sample_weight, *buffers):
         sample_weight = self._class_weighted(y, sample_weight)
         # scipy's parameters are float64, and so is all arithmetic with them.
         packed = self._repacked().astype(np.float64)
-        with Team(team_size(self.n_threads, engine.work_of(packed.network, X.shape[0]))) as team:
-            self._gradient = Gradient(packed, X, y, sample_weight, self.alpha, team)
+        members = team_size(self.n_threads, engine.work_of(packed.network, X.shape[0]))
+        with lent(members) as team:
+            self._gradient = Gradient(packed, X, y, sample_weight, self.alpha, team, members)
             try:
                 super()._fit_lbfgs(X, y, sample_weight, *buffers)
             finally:

@@ -9,7 +9,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from .. import engine
-from ..team import Team, team_sizes
+from ..team import team_sizes
+from ..teams import lent
 from .epochs import Epochs, State, new_optimizer
 from .handover import HandoverMixin, unless_handed_over
 from .rows import samples_of
@@ -43,7 +44,7 @@ class StochasticMixin(HandoverMixin):
         sizes = team_sizes(self.n_threads, engine.work_of(packed.network, batch))
         order = np.arange(n_samples)
         try:
-            with Team(max(sizes)) as team:
+            with lent(max(sizes)) as team:
                 epochs = Epochs(self._optimizer, self._state, packed, samples, batch, self.alpha, team, sizes)
                 self.n_iter_ = 0
                 for _ in range(self.max_iter):

@@ -4,26 +4,41 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from ..team import Team
+from .team import Team
 
 _idle: list[Team] = []  # one team at most, as most programs call from one thread; taking and leaving it is atomic
 
 
 @contextmanager
 def lent(members: int) -> Iterator[Team]:
-    """A team of at least so many members, which goes back when the block ends, or ends where the block was left by an error."""
+    """A team of at least so many members, which goes back when the block ends.
+
+    It ends with the block where that was left by an error, or where the team was asked to stop, as it remains so.
+    """
     team = _taken()
     if team is None or team.members < members:
         _end(team)
         team = Team(members)
     try:
         yield team
-    except BaseException:  # what was asked to stop remains so
+    except BaseException:
         _end(team)
         raise
+    if team.stopping:
+        _end(team)
+    else:
+        _leave(team)
+
+
+def _leave(team):
+    team.rest()
+    other = _taken()
+    if other is not None and other.members > team.members:
+        team, other = other, team
     _idle.append(team)
-    while len(_idle) > 1:
-        _end(_taken())
+    while other is not None:
+        _end(other)
+        other = _taken() if len(_idle) > 1 else None
 
 
 def _taken():
@@ -34,7 +49,7 @@ def _taken():
 
 def _end(team):
     if team is not None:
-        team.__exit__()
+        team.end()
 
 
 def _end_idle():
