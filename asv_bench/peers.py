@@ -21,7 +21,7 @@ import peer_predictions
 from fastbp.cli import bench
 from fastbp.cli.peers import PEERS, Case
 from fastbp.cli.rounds import commands_for, installed, measure, serve
-from fastbp.team import available_cpus
+from fastbp.cpus import available_cpus
 
 CASES = bench.CASES | {
     "huge": Case((784, 4096, 4096, 10), 1024, 2_048),

@@ -13,19 +13,13 @@ from .dropout import slope_through, unless_dropped
 from .jit import kernel, section
 from .memory import load, store
 from .plan import DEPTH, STRIP_SIZE, TOGETHER
+from .shares import ceil_div, cut, first_row, first_tile, next_tile, rectangle, share
 from .simd import lanes
-from .team import share
 from .tile import PACK_WIDTH, ROWS, VECTORS, tile_columns, tile_packing, tile_panels
 from .transpose import transpose
 from .update import ADD, APPLYING, MORE, PLAIN, RATE, update_tile
 
-GROUP = 1 << 16  # inputs, of some row blocks and all samples, that stay in the second-level cache
 CACHED = 1 << 16  # parameters that stay in the caches from one sweep to the next; asking for more gained 15 % at 1024 x 1024
-
-
-@kernel
-def ceil_div(n, d):
-    return (n + d - 1) // d
 
 
 @kernel
@@ -57,19 +51,24 @@ def forward(work, params, layer, onto, keep_slopes, rows, pack, member, members)
     panel = VECTORS * lanes(work)
     panels, blocks = ceil_div(rows, panel), ceil_div(layer.n_out, ROWS)
     k, n = layer.x_rows, layer.n_out
-    item, end = share(blocks * panels, member, members), share(blocks * panels, member + 1, members)
-    while item < end:
-        block, p0 = item // panels, item % panels
-        p1 = min(panels, p0 + end - item)
-        together = min(TOGETHER, (end - item) // panels) if p0 == 0 and p1 == panels else 1
+    size, longer = cut(n, blocks)
+    block, p0, last_block, end = rectangle(blocks, panels, member, members)
+    # Strips that serve one panel only need not be packed, unless they are to be asked for ahead of time.
+    packing = panels > 1 or params.size > CACHED
+    while block < last_block or (block == last_block and p0 < end):
+        p1 = panels if block < last_block else end
+        together = min(TOGETHER, last_block - block) if p0 == 0 and p1 == panels else 1
         for k0 in range(0, k, DEPTH):
             depth = min(DEPTH, k - k0)
             for p in range(p0, p1):
                 vectors, x = vectors_in(work, rows, p), layer.x + (p * k + k0) * panel
                 for j in range(together):
-                    i0, i1 = (block + j) * n // blocks, (block + j + 1) * n // blocks
+                    i0, i1 = first_row(block + j, size, longer), first_row(block + j + 1, size, longer)
                     to, strip = layer.a + (p * layer.a_rows + i0) * panel, pack + j * STRIP_SIZE
-                    if p == p0:
+                    if not packing:
+                        w = layer.parameters + k0 * n + i0
+                        product(work, to, k0 == 0 and not onto, params, w, n, work, x, i1 - i0, vectors, depth)
+                    elif p == p0:
                         # The first panel's product packs the weights on its way, for the others to find them in the cache.
                         w = layer.parameters + k0 * n + i0
                         product_packing(work, to, k0 == 0 and not onto, params, w, n, work, x, i1 - i0, vectors, depth, strip)
@@ -85,7 +84,7 @@ def forward(work, params, layer, onto, keep_slopes, rows, pack, member, members)
                     elif k0 + depth == k and layer.activation != 0:
                         for v in range(to, to + (i1 - i0) * panel, lanes(work)):
                             store(work, v, activate(layer.activation, load(work, v)))
-        item += together * (p1 - p0)
+        block, p0 = block + together, 0
 
 
 @section
@@ -94,15 +93,15 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, member,
     panel = VECTORS * lanes(work)
     panels, blocks = ceil_div(rows, panel), ceil_div(layer.n_in, ROWS)
     k, n = layer.n_out, layer.n_in
-    item, end = share(blocks * panels, member, members), share(blocks * panels, member + 1, members)
-    while item < end:
-        block, p0 = item // panels, item % panels
-        p1 = min(panels, p0 + end - item)
-        together = min(TOGETHER, (end - item) // panels) if p0 == 0 and p1 == panels else 1
+    size, longer = cut(n, blocks)
+    block, p0, last_block, end = rectangle(blocks, panels, member, members)
+    while block < last_block or (block == last_block and p0 < end):
+        p1 = panels if block < last_block else end
+        together = min(TOGETHER, last_block - block) if p0 == 0 and p1 == panels else 1
         for k0 in range(0, k, DEPTH):
             depth = min(DEPTH, k - k0)
             for j in range(together):
-                i0 = (block + j) * n // blocks
+                i0 = first_row(block + j, size, longer)
                 # Whole vectors where there are that many rows: what lies beyond the block's own is never looked at.
                 above = min(PACK_WIDTH, layer.x_rows - i0)
                 w = layer.parameters + i0 * k + k0
@@ -110,7 +109,7 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, member,
             for p in range(p0, p1):
                 vectors, d = vectors_in(work, rows, p), delta + (p * k + k0) * panel
                 for j in range(together):
-                    i0, i1 = (block + j) * n // blocks, (block + j + 1) * n // blocks
+                    i0, i1 = first_row(block + j, size, longer), first_row(block + j + 1, size, longer)
                     to, strip = delta_below + (p * n + i0) * panel, pack + j * STRIP_SIZE
                     product(work, to, k0 == 0, work, strip, PACK_WIDTH, work, d, i1 - i0, vectors, depth)
                     if k0 + depth == k and below.activation >= FIRST_GATED:
@@ -131,7 +130,7 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, member,
                         for v in range(0, (i1 - i0) * panel, lanes(work)):
                             f = slope(below.activation, load(work, a + v))
                             store(work, to + v, load(work, to + v) * f)
-        item += together * (p1 - p0)
+        block, p0 = block + together, 0
 
 
 @section
@@ -140,21 +139,12 @@ def turn(work, layer, delta, turned, turned_rows, rows, member, members):
     panel = VECTORS * lanes(work)
     panels, columns = ceil_div(rows, panel), ceil_div(layer.n_out, panel)
     for item in range(share(panels * columns, member, members), share(panels * columns, member + 1, members)):
-        p, q = item // columns, item % columns
+        p = item // columns if columns > 1 else item
+        q = item - p * columns
         to, d = turned + (q * turned_rows + p * panel) * panel, delta + (p * layer.n_out + q * panel) * panel
         features = min(panel, layer.n_out - q * panel)
         width = ceil_div(features, lanes(work)) * lanes(work)
         transpose(work, to, panel, width, work, d, panel, features, panel)
-
-
-@kernel
-def tile_place(item, blocks, columns, rows):
-    """Column panel and row block of a tile of the weights' product over `rows` samples."""
-    # Row blocks in groups whose inputs stay in the second-level cache while the columns of delta pass by.
-    most = max(1, GROUP // (ROWS * rows))
-    group = item // (most * columns) * most
-    size = min(most, blocks - group)
-    return (item - group * columns) // size, group + (item - group * columns) % size
 
 
 @section
@@ -166,10 +156,12 @@ def weights(work, layer, turned, turned_rows, rows, tile, params, state, gradien
     panel = VECTORS * lanes(work)
     k = layer.x_rows
     blocks, columns = ceil_div(k, ROWS), ceil_div(layer.n_out, panel)
+    size, longer = cut(k, blocks)
+    item, last = share(blocks * columns, member, members), share(blocks * columns, member + 1, members)
+    q, block, group, end, most = first_tile(item, blocks, columns, rows)
     descend = step[PLAIN] != 0 and step[ADD] == 0 and step[MORE] == 0
-    for item in range(share(blocks * columns, member, members), share(blocks * columns, member + 1, members)):
-        q, block = tile_place(item, blocks, columns, rows)
-        i0, i1 = block * k // blocks, (block + 1) * k // blocks
+    while item < last:
+        i0, i1 = first_row(block, size, longer), first_row(block + 1, size, longer)
         width = min(panel, layer.n_out - q * panel)
         x, d = layer.x + i0 * panel, turned + q * turned_rows * panel
         at = layer.parameters + i0 * layer.n_out + q * panel
@@ -183,4 +175,6 @@ def weights(work, layer, turned, turned_rows, rows, tile, params, state, gradien
             update_tile(
                 params, state, gradient, at, layer.n_out, work, tile, i1 - i0, penalised, width, sums, first_sum + item, step
             )  # fmt: skip
+        item += 1
+        q, block, group, end = next_tile(q, block, group, end, most, blocks, columns)
     return blocks * columns

@@ -12,8 +12,8 @@ from .activations import slope
 from .jit import kernel, section
 from .memory import load, store
 from .philox import below, random_words
+from .shares import cut, first_row, share
 from .simd import Lanes, elementwise, lanes, select, vector, where
-from .team import share
 from .tile import ROWS, VECTORS
 
 
@@ -57,9 +57,10 @@ def drop(work, layer, number, job, sample, step, rows, member, members):
     panel = VECTORS * lanes(work)
     panels, blocks = (rows + panel - 1) // panel, (layer.n_out + ROWS - 1) // ROWS
     limit, scale = int((1.0 - layer.dropout) * 4294967296.0), 1.0 / (1.0 - layer.dropout)
+    size, longer = cut(layer.n_out, blocks)
     for item in range(share(blocks * panels, member, members), share(blocks * panels, member + 1, members)):
         block, p = item // panels, item % panels
-        i0, i1 = block * layer.n_out // blocks, (block + 1) * layer.n_out // blocks
+        i0, i1 = first_row(block, size, longer), first_row(block + 1, size, longer)
         to = layer.a + (p * layer.a_rows + i0) * panel
         for v in range(0, panel, lanes(work)):
             _drop_units(work, to + v, i0, i1, sample + p * panel + v, step, number, job, limit, scale)

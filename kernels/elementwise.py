@@ -9,8 +9,8 @@ from .activations import activate, slope
 from .jit import entry, kernel
 from .memory import keep_first, lane_max, lane_sum
 from .output import exp, log
+from .rules import adam_rule, get, momentum_rule, put
 from .simd import lanes, select, vector
-from .update import adam_rule, get, momentum_rule, put
 
 
 @entry

@@ -9,17 +9,19 @@ a sum of its own. `work` is the calling thread's; its sections follow one anothe
 from typing import NamedTuple
 
 from .denormals import flush_denormals, restore_denormals
-from .dense import backward, ceil_div, forward, tile_place
+from .dense import backward, forward
 from .gather import scatter_panel
 from .jit import entry, kernel, section
 from .memory import load, store
 from .output import output_column
 from .plan import STRIP_SIZE, TOGETHER, panel_of
+from .rules import get, put
+from .shares import ceil_div, cut, first_row, first_tile, next_tile, share
 from .simd import lanes, vector
-from .team import barrier, share
+from .team import barrier
 from .tile import ROWS, VECTORS, tile_panels
 from .transpose import transpose
-from .update import add_earlier, get, keep, put
+from .update import add_earlier, keep
 
 BLOCK = 512  # rows at a time: bounds `work`
 WIDEST = panel_of("float32")  # a panel of float64 is half as wide
@@ -129,9 +131,11 @@ def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, member,
     """dW and db of a block of rows, added to those of earlier blocks where this is a later one."""
     panel = VECTORS * lanes(work)
     blocks, columns = ceil_div(n_in, ROWS), ceil_div(n_out, panel)
-    for item in range(share(blocks * columns, member, members), share(blocks * columns, member + 1, members)):
-        q, block = tile_place(item, blocks, columns, rows)
-        i0, i1 = block * n_in // blocks, (block + 1) * n_in // blocks
+    size, longer = cut(n_in, blocks)
+    item = share(blocks * columns, member, members)
+    q, block, group, end, most = first_tile(item, blocks, columns, rows)
+    for _ in range(item, share(blocks * columns, member + 1, members)):
+        i0, i1 = first_row(block, size, longer), first_row(block + 1, size, longer)
         width, at = min(panel, n_out - q * panel), i0 * n_out + q * panel
         tile_panels(
             work, tile, work, x + i0 * panel, n_in * panel, work, d + q * height * panel, i1 - i0, width, rows, dW, dW, at,
@@ -140,6 +144,7 @@ def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, member,
         if later:
             add_earlier(dW, at, n_out, work, tile, i1 - i0, width)
         keep(dW, at, n_out, work, tile, i1 - i0, width)
+        q, block, group, end = next_tile(q, block, group, end, most, blocks, columns)
     vectors = ceil_div(n_out, lanes(work))
     for v in range(share(vectors, member, members), share(vectors, member + 1, members)):
         j = v * lanes(work)

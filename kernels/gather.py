@@ -1,7 +1,8 @@
 """Moving samples between the caller's arrays and panels: rows in (shuffled or not), activations out."""
 
 from .jit import kernel
-from .plan import STRIP
+from .memory import ask_for_element
+from .plan import CACHE_LINE, STRIP
 from .simd import lanes
 from .tile import VECTORS
 from .transpose import transpose, transpose_rows
@@ -25,6 +26,16 @@ def gather_panel(work, to, strip, source, base, row_step, column_step, order, fi
             for i in range(width):
                 work[strip + r * STRIP + i] = source[at + i * column_step]
         transpose(work, to + start * panel, panel, panel, work, strip, STRIP, rows, width)
+
+
+@kernel
+def ask_for_samples(source, base, row_step, order, first, last, n):
+    """Have the samples order[first : last] brought near, n features each side by side: while others are computed."""
+    line = CACHE_LINE // source.itemsize
+    for r in range(first, min(last, order.size)):
+        at = base + order[r] * row_step
+        for i in range(0, n, line):
+            ask_for_element(source, at + i)
 
 
 @kernel

@@ -1,13 +1,14 @@
 """Compiled entry point of inference: outputs, all activations, or the loss, with no update."""
 
 from .denormals import flush_denormals, restore_denormals
-from .dense import ceil_div, forward
+from .dense import forward
 from .gather import scatter_panel
 from .jit import entry, kernel
 from .output import activate_column
 from .row import forward_row, gather_row, into_lane
+from .shares import ceil_div, share
 from .simd import lanes
-from .team import share, stop_asked
+from .team import stop_asked
 from .tile import VECTORS
 from .train import gather_block, output_panels, sum_of
 

@@ -124,6 +124,17 @@ def store(typingctx, array, i, vector):
 
 
 @intrinsic
+def ask_for_element(typingctx, array, i):
+    """Have the cache line of array[i] brought near, as it will be read soon."""
+
+    def codegen(context, builder, signature, args):
+        ask_for(builder, pointer(context, builder, array, *args, I64(1)))
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), codegen
+
+
+@intrinsic
 def load_first(typingctx, array, i, n):
     """The vector array[i : i + n], zeros in the lanes from n on; memory past n is not touched."""
     if not _is_flat(array):

@@ -13,8 +13,9 @@ from numba.extending import intrinsic
 from .jit import section
 from .memory import load_masked, load_vector, pointer
 from .plan import CHUNK
+from .shares import share
 from .simd import I1, I64
-from .team import barrier, share
+from .team import barrier
 from .update import APPLYING, MAX_NORM, SCALE
 
 SUMS = 16  # that a chunk is shared out to in turn: as one LLVM vector, which every processor cuts to its own width

@@ -110,12 +110,6 @@ def barrier(sync, members, meeting):
 
 
 @kernel
-def share(items, member, members):
-    """The first item of a member's share; the next member's first is its end."""
-    return items * member if members == 1 else items * member // members  # a division takes as long as twenty products
-
-
-@kernel
 def stop_asked(sync):
     return _atomic_load(sync, STOP) != 0
 

@@ -5,16 +5,20 @@ a block of rows is worked off block by block, its gradient added up in memory in
 """
 
 from .denormals import flush_denormals, restore_denormals
-from .dense import backward, ceil_div, forward, turn, vectors_in, weights
+from .dense import backward, forward, turn, vectors_in, weights
 from .dropout import drop
-from .gather import gather_lanes, gather_panel
+from .gather import ask_for_samples, gather_lanes, gather_panel
 from .jit import entry, kernel, section
 from .norm import limit_norm
 from .output import output_column, smooth
+from .shares import ceil_div, share
 from .simd import lanes
-from .team import MEMBERS, NOT_FINITE, SEEN, STOPPING, UPDATED, another_run, barrier, released, share, stop_asked
+from .team import MEMBERS, NOT_FINITE, SEEN, STOPPING, UPDATED, another_run, barrier, released, stop_asked
 from .tile import VECTORS
 from .update import ADD, BEFORE, L1, L2, LR, MAX_NORM, MORE, REGARDLESS, RESUMED, TOTAL, UNFINISHED, begin_step
+
+# Values of a batch of inputs that are brought near while the batch before is computed: a part of the second-level cache.
+NEAR = 1 << 14
 
 
 @section
@@ -148,6 +152,8 @@ def _run(
             gather_block(
                 work, job, source, targets, labels, sample_weight, order, start, rows, total, strip, member, members
             )  # fmt: skip
+            if member == 0 and job.x_column == 1 and job.batch * job.n_in <= NEAR:
+                ask_for_samples(source, job.x_base, job.x_row, order, end, end + job.batch, job.n_in)
             meeting = barrier(sync, members, meeting)
             meeting = _upwards(
                 work, params, layers, job, job.row + start - first, job.done + s, rows, sync, member, members, meeting

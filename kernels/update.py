@@ -8,12 +8,10 @@ Hutter, 2019), Nadam (Dozat, 2016), RMSprop (Tieleman and Hinton, 2012; centred:
 are PyTorch's, with epsilon inside the correction.
 """
 
-from numba import types
-from numba.extending import intrinsic
-
 from .jit import kernel, section
-from .memory import lane_sum, load, load_first, store, store_first
-from .simd import absolute, elementwise, lanes, select, square_root, vector
+from .memory import lane_sum, load, store
+from .rules import adam, apart, descend, get, momentum, put, rmsprop, scaled
+from .simd import absolute, elementwise, lanes, select, vector
 from .tile import VECTORS
 
 # RMSPROP_MOMENTUM: with momentum, or centred, or both.
@@ -36,19 +34,7 @@ L1, CLIP, MAX_NORM, DECAY, CENTERED = range(15, 20)
 # written out, then, APPLYING, read back times SCALE.
 PLAIN, SHRINK, LOOK, FLOOR, PRODUCT, COUNT, APPLYING, SCALE, STEP_SIZE = range(20, 29)
 
-sqrt = elementwise(square_root)
 size_of = elementwise(absolute)
-
-
-@intrinsic
-def apart(typingctx):
-    """Keep the kernel that says this a function of its own: as part of `train`, what few fits need would compile longer."""
-
-    def codegen(context, b, signature, args):
-        b.function.attributes.add("noinline")
-        return context.get_dummy_value()
-
-    return types.void(), codegen
 
 
 @kernel
@@ -96,37 +82,6 @@ def adam_rate(lr, beta_1, beta_2, count):
     return lr * ((1 - beta_2**count) ** 0.5 / (1 - beta_1**count))
 
 
-@kernel
-def momentum_rule(w, v, g, rate, mu, nesterov):
-    """The parameters and their velocity after a step, as vectors."""
-    v = v * mu - g * rate
-    return w + (v * mu - g * rate if nesterov else v), v
-
-
-@kernel
-def adam_rule(w, m, v, g, rate, beta_1, beta_2, epsilon):
-    """The parameters and both means after a step of plain Adam, as vectors.
-
-    `_adam` writes the formula out: a call with its arguments, two more than these, made whole steps 8 to 18 % longer.
-    """
-    m = m * beta_1 + g * (1 - beta_1)
-    v = v * beta_2 + g * g * (1 - beta_2)
-    return w - m * rate / (sqrt(v) + epsilon), m, v
-
-
-@kernel
-def get(array, i, n):
-    return load(array, i) if n >= lanes(array) else load_first(array, i, n)
-
-
-@kernel
-def put(array, i, x, n):
-    if n >= lanes(array):
-        store(array, i, x)
-    else:
-        store_first(array, i, x, n)
-
-
 @section
 def update_tile(params, state, gradient, at, stride, work, tile, rows, penalised, width, sums, sum_at, step):
     """Apply the rule to params[at + i * stride + j], i < rows and j < width, with the gradient tile in `work`.
@@ -149,23 +104,23 @@ def update_tile(params, state, gradient, at, stride, work, tile, rows, penalised
     if step[MORE] != 0 or step[RULE] == GRADIENT or (step[MAX_NORM] != 0 and step[APPLYING] == 0):
         keep(gradient, at, stride, work, tile, rows, width)
     elif step[RULE] == SGD:
-        _descend(params, at, stride, work, tile, rows, width, step[RATE])
+        descend(params, at, stride, work, tile, rows, width, step[RATE])
     elif step[RULE] < ADAM:
-        _momentum(params, state, at, stride, work, tile, rows, width, step[RATE], step[BETA_1], step[RULE] == NESTEROV)
+        momentum(params, state, at, stride, work, tile, rows, width, step[RATE], step[BETA_1], step[RULE] == NESTEROV)
     elif step[RULE] <= NADAM:
-        _adam(
+        adam(
             params, state, at, stride, work, tile, rows, penalised, width, step[RATE], step[LOOK], step[SHRINK], step[BETA_1],
             step[BETA_2], step[FLOOR],
         )  # fmt: skip
     elif step[RULE] == RMSPROP_MOMENTUM:
-        _rmsprop(
+        rmsprop(
             params, state, at, stride, work, tile, rows, width, step[RATE], step[BETA_2], step[BETA_1], step[CENTERED],
             step[EPSILON],
         )  # fmt: skip
     else:
         kept = 1.0 if step[RULE] == ADAGRAD else step[BETA_2]
         added = 1.0 if step[RULE] == ADAGRAD else 1 - step[BETA_2]
-        _scaled(params, state, at, stride, work, tile, rows, width, step[RATE], kept, added, step[EPSILON])
+        scaled(params, state, at, stride, work, tile, rows, width, step[RATE], kept, added, step[EPSILON])
 
 
 @section
@@ -229,67 +184,3 @@ def keep(gradient, at, stride, work, tile, rows, width):
     for i in range(rows):
         for j in range(0, width, lanes(work)):
             put(gradient, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j), width - j)
-
-
-@section
-def _descend(params, at, stride, work, tile, rows, width, rate):
-    for i in range(rows):
-        for j in range(0, width, lanes(work)):
-            n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
-            put(params, p, get(params, p, n) - g * rate, n)
-
-
-@section
-def _momentum(params, state, at, stride, work, tile, rows, width, rate, mu, nesterov):
-    for i in range(rows):
-        for j in range(0, width, lanes(work)):
-            n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
-            w, v = momentum_rule(get(params, p, n), get(state, p, n), g, rate, mu, nesterov)
-            put(state, p, v, n)
-            put(params, p, w, n)
-
-
-@section
-def _adam(params, state, at, stride, work, tile, rows, penalised, width, rate, look, shrink, beta_1, beta_2, floor):
-    """Adam, AdamW and Nadam: one body, as what some need beside the others hides behind the root and the division."""
-    second = params.size
-    for i in range(rows):
-        kept = shrink if i < penalised else 1.0
-        for j in range(0, width, lanes(work)):
-            n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
-            m = get(state, p, n) * beta_1 + g * (1 - beta_1)
-            v = get(state, second + p, n) * beta_2 + g * g * (1 - beta_2)
-            put(state, p, m, n)
-            put(state, second + p, v, n)
-            put(params, p, get(params, p, n) * kept - (m * rate + g * look) / (sqrt(v) + floor), n)
-
-
-@kernel
-def _scaled(params, state, at, stride, work, tile, rows, width, rate, kept, added, epsilon):
-    """Adagrad, and RMSprop at its plainest: the gradient over the root of a sum or mean of its squares."""
-    apart()
-    for i in range(rows):
-        for j in range(0, width, lanes(work)):
-            n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
-            v = get(state, p, n) * kept + g * g * added
-            put(state, p, v, n)
-            put(params, p, get(params, p, n) - g * rate / (sqrt(v) + epsilon), n)
-
-
-@kernel
-def _rmsprop(params, state, at, stride, work, tile, rows, width, rate, rho, mu, centered, epsilon):
-    """RMSprop with a momentum (0: none), and where `centered` is 1 with the gradient's mean taken off its mean square."""
-    apart()
-    second, third, nothing = params.size, 2 * params.size, vector(work, 0.0)
-    for i in range(rows):
-        for j in range(0, width, lanes(work)):
-            n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
-            v = get(state, p, n) * rho + g * g * (1 - rho)
-            m = get(state, second + p, n) * rho + g * (1 - rho)
-            variance = v - m * m * centered
-            variance = select(variance < 0.0, nothing, variance)  # of a gradient that stays the same, by rounding
-            b = get(state, third + p, n) * mu + g / (sqrt(variance) + epsilon)
-            put(state, p, v, n)
-            put(state, second + p, m, n)
-            put(state, third + p, b, n)
-            put(params, p, get(params, p, n) - b * rate, n)

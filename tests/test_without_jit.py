@@ -16,9 +16,7 @@ PROGRAM = """
 import json, sys
 import numba
 import numpy as np
-from fastbp.kernels import functional, update
-from fastbp.kernels.dense import tile_place
-from fastbp.kernels.team import share
+from fastbp.kernels import functional, rules, shares, update
 
 @numba.njit
 def begin_step(step, count, total):  # kernels are called by compiled code, or where nothing is compiled, as they are
@@ -26,15 +24,29 @@ def begin_step(step, count, total):  # kernels are called by compiled code, or w
 
 @numba.njit
 def momentum_rule(w, v, g, rate, mu, nesterov):
-    return update.momentum_rule(w, v, g, rate, mu, nesterov)
+    return rules.momentum_rule(w, v, g, rate, mu, nesterov)
 
 @numba.njit
 def shared(n, i, members):
-    return share(n, i, members)
+    return shares.share(n, i, members)
 
 @numba.njit
-def place(item, blocks, columns, rows):
-    return tile_place(item, blocks, columns, rows)
+def tiles(first, last, blocks, columns, rows):
+    places = []
+    q, block, group, end, most = shares.first_tile(first, blocks, columns, rows)
+    for _ in range(first, last):
+        places.append((q, block))
+        q, block, group, end = shares.next_tile(q, block, group, end, most, blocks, columns)
+    return places
+
+@numba.njit
+def rows(n, blocks):
+    size, longer = shares.cut(n, blocks)
+    return [shares.first_row(block, size, longer) for block in range(blocks + 1)]
+
+@numba.njit
+def rectangle(blocks, panels, member, members):
+    return shares.rectangle(blocks, panels, member, members)
 
 from fastbp.optimizers import SGD, Adagrad, Adam, AdamW, Nadam, RMSprop
 steps = []
@@ -47,14 +59,20 @@ for optimizer in (
     for count in (1, 2, 3, 10, 11, 5):
         begin_step(numbers, count, 7.0)
         steps.append(numbers.tolist())
-rules = [momentum_rule(0.5, 0.25, g, 0.1, 0.9, nesterov) for g in (-1.5, 3e-3) for nesterov in (False, True)]
-shares = [[shared(n, i, members) for i in range(members + 1)] for n in range(20) for members in range(1, 6)]
+stepped = [momentum_rule(0.5, 0.25, g, 0.1, 0.9, nesterov) for g in (-1.5, 3e-3) for nesterov in (False, True)]
+bounds = [[shared(n, i, members) for i in range(members + 1)] for n in range(20) for members in range(1, 6)]
 places = [
-    [place(item, blocks, columns, rows) for item in range(blocks * columns)]
-    for blocks in (1, 2, 5, 40) for columns in (1, 3, 8) for rows in (1, 60, 5000)
+    sum((tiles(shared(n, i, members), shared(n, i + 1, members), blocks, columns, samples) for i in range(members)), [])
+    for blocks in (1, 2, 5, 40) for columns in (1, 3, 8) for samples in (1, 60, 5000)
+    for members in (1, 3) if (n := blocks * columns) >= members
+]
+cuts = [rows(n, blocks) for n in (1, 13, 29, 100) for blocks in (1, 2, 7) if n >= blocks]
+rectangles = [
+    [rectangle(blocks, panels, i, members) for i in range(members)]
+    for blocks in (1, 5) for panels in (1, 2, 7) for members in (1, 2, 3, 13)
 ]
 outside = [functional.first_outside(np.array(a, np.int64), 3) for a in ([], [0, 2], [0, 3], [1, -1])]
-json.dump([steps, rules, shares, places, outside], sys.stdout)
+json.dump([steps, stepped, bounds, places, cuts, rectangles, outside], sys.stdout)
 """
 
 
@@ -78,12 +96,24 @@ def test_the_numbers_of_the_compiled_ones(pure):
 
 
 def test_all_work_is_shared_out_once(pure):
-    _, _, shares, places, outside = pure
+    _, _, shares, places, cuts, rectangles, outside = pure
     for k, bounds in enumerate(shares):
         assert bounds[0] == 0
         assert bounds[-1] == k // 5
         assert bounds == sorted(bounds)
-    for k, tiles in enumerate(places):
-        blocks, columns = (1, 2, 5, 40)[k // 9], (1, 3, 8)[k // 3 % 3]
+    kinds = [(b, c) for b in (1, 2, 5, 40) for c in (1, 3, 8) for _ in range(3) for members in (1, 3) if b * c >= members]
+    for (blocks, columns), tiles in zip(kinds, places, strict=True):
         assert sorted(map(tuple, tiles)) == [(q, block) for q in range(columns) for block in range(blocks)]
+    for bounds in cuts:
+        sizes = np.diff(bounds)
+        assert bounds[0] == 0
+        assert bounds[-1] in (1, 13, 29, 100)
+        assert sizes.min() >= 1
+        assert np.ptp(sizes) <= 1
+    kinds = [(blocks, panels) for blocks in (1, 5) for panels in (1, 2, 7) for _ in range(4)]
+    for (blocks, panels), each in zip(kinds, rectangles, strict=True):
+        places = [block * panels + p for first in each for block, p in (first[:2], first[2:])]
+        assert places == sorted(places)
+        assert places[1:-1:2] == places[2::2]  # one ends where the next begins
+        assert (places[0], places[-1]) == (0, blocks * panels)
     assert outside == [-1, -1, 1, 1]

@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
-from ..team import available_cpus
+from ..cpus import available_cpus
 from .arguments import say, whole
 from .peers import PEERS, Case
 from .rounds import commands_for, installed, measure

@@ -5,9 +5,9 @@ import platform
 import time
 from importlib import metadata
 
+from ..cpus import available_cpus
 from ..kernels import host
 from ..kernels.cache import SUFFIX, cache_folder
-from ..team import available_cpus
 from ..warmup import warmup
 
 REQUIRED = ("fastbp", "numpy", "numba", "llvmlite", "safetensors")

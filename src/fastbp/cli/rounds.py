@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TextIO, cast
 
-from ..team import available_cpus
+from ..cpus import available_cpus
 from .peers import PEERS, Case
 
 MODULES = {
@@ -22,6 +22,7 @@ MODULES = {
     "fastbp": "fastbp",
 }
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+PAUSE = 0.1  # seconds before each, in which the threads of the one before go to sleep: some keep a core busy for a while
 
 
 class Worker:
@@ -88,6 +89,7 @@ def measure(commands: Sequence[tuple[str, int, Sequence[str]]], rounds: int) -> 
             worker.once()
         for _ in range(rounds):
             for worker in workers:
+                time.sleep(PAUSE)
                 worker.times.append(worker.once())
     finally:
         for worker in workers:
