@@ -5,9 +5,10 @@
     python asv_bench/peers.py --dtype float64 --picture docs/peers.png
     python asv_bench/peers.py --predict --cases row,large   outputs of a trained net instead of an epoch of training
 
-Every peer runs with one thread and with all; its better median counts. Each round asks every process for one epoch, so that
-a noisy minute meets all of them. Two rounds first, not counted, compile and warm up. Peers that are not installed are left
-out (they are the extra `peers`).
+Every peer runs with one thread and with all; its better median counts. Each round asks every process for an epoch, or as many
+as last a twentieth of a second, so that a noisy minute meets all of them; the threads of the one before have gone to sleep by
+then, and short epochs have one before them, not counted, to wake the core. Two rounds first, not counted, compile and warm up.
+Peers that are not installed are left out (they are the extra `peers`).
 """
 
 import argparse
