@@ -146,12 +146,13 @@ net = fastbp.MLP([3, 100, 100, 2])
 net.fit(X, y, epochs=1)
 for i in range(60):
     signal.setitimer(signal.ITIMER_REAL, 0.003 + i * 1e-4)
-    done = net._steps_done
+    done, before = net._steps_done, net.history_
     try:
         net.fit(X, y, epochs=10**6, batch_size=16, n_threads=int(sys.argv[1]))
     except Alarm:
         pass
-    assert len(net.history_.batch_loss) == net._steps_done - done
+    made = 0 if net.history_ is before else len(net.history_.batch_loss)  # on a busy machine it may not have begun by then
+    assert made == net._steps_done - done
 assert np.isfinite(net.fit(X, y, epochs=1).loss).all()
 """
 

@@ -68,18 +68,20 @@ class Team:
     """
 
     def __init__(self, members):
+        self._threads: list[_Member] = []
         self.members, self.sync = members, kernel.new_sync(members)
         self.stopping = False
-        self._threads: list[_Member] = []
         self._repeated = None  # the task that members may be waiting to do once more
         self._cpus = [-1] * members  # on which each member of this run began
 
     def end(self):
-        self.rest()
-        for thread in self._threads:
-            thread.inbox.put(None)
-        for thread in self._threads:
-            thread.join()
+        """End the threads, and let go of them here: in a garbage collection Python loses what a signal's handler raises."""
+        with Deferred(lambda: None):
+            self.rest()
+            for thread in self._threads:
+                thread.inbox.put(None)
+            while self._threads:
+                self._threads.pop().join()
 
     def __del__(self):  # of a team that an exception between two lines has let go
         for thread in self._threads:
@@ -145,6 +147,8 @@ class Team:
         members = self._begin(members)
         if task is not self._repeated:
             self.rest()
+            for thread in self._threads:  # which otherwise keep the last samples beside these and the next
+                thread.result()
         if members == 1:
             task(0, 1)
             return
@@ -259,7 +263,8 @@ class _Member(threading.Thread):
         while self._done != self._given:
             with suppress(queue.Empty):
                 self._finished.get(timeout=HEARING)
-        return self._error
+        error, self._error = self._error, None
+        return error
 
     def run(self):
         while (task := self.inbox.get()) is not None:
