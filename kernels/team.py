@@ -144,12 +144,13 @@ def another_run(sync, member, members):
         return False
     place = place_of(member)
     _atomic_store(sync, place, WAITING)
-    while spins < PATIENCE:
-        where = _atomic_load(sync, place)
-        if where != WAITING:
-            return where == CALLED
+    where = WAITING
+    while where == WAITING:
         spins = _pass_time(spins)
-    return not _atomic_turn(sync, place, WAITING, AWAY)
+        if spins > PATIENCE:  # called or sent away just now, it stays so
+            _atomic_turn(sync, place, WAITING, AWAY)
+        where = _atomic_load(sync, place)
+    return where == CALLED
 
 
 @entry

@@ -112,6 +112,46 @@ def test_nobody_waits_for_ever():
     np.testing.assert_array_equal(net._parameters, alone._parameters)
 
 
+@pytest.mark.parametrize("call", [kernel.CALLED, kernel.AWAY])
+def test_a_member_hears_at_any_moment(monkeypatch, call):
+    """Called or sent away between any two of its looks, it does that, and nothing else: a member once took that it was sent
+    away, just when it lost patience, for a call, and trained on alone."""
+    place, sync = kernel.SIZE + kernel.LINE, kernel.new_sync(2)
+    looks, answers = 0, []
+
+    def turn(array, i, old, new):
+        turned = array[i] == old
+        if turned:
+            array[i] = new
+        return turned
+
+    def between(operation):
+        def operate(*arguments):
+            nonlocal looks
+            if looks == moment:
+                answers.append(turn(sync, place, kernel.WAITING, call))
+            looks += 1
+            return operation(*arguments)
+
+        return operate
+
+    monkeypatch.setattr(kernel, "PATIENCE", 3)
+    monkeypatch.setattr(kernel, "place_of", kernel.place_of.py_func)
+    monkeypatch.setattr(kernel, "_pass_time", lambda spins: spins + 1)
+    monkeypatch.setattr(kernel, "_atomic_turn", between(turn))
+    monkeypatch.setattr(kernel, "_atomic_load", between(lambda array, i: array[i]))
+    monkeypatch.setattr(kernel, "_atomic_store", lambda array, i, value: array.__setitem__(i, value))
+    for moment in range(20):
+        looks = 0
+        again = kernel.another_run.py_func(sync, 1, 2)
+        if looks <= moment:  # it had left
+            break
+        assert again == (call == kernel.CALLED and answers[-1])
+        assert sync[place] == (kernel.CALLED if again else kernel.AWAY)
+    assert moment > 3
+    assert set(answers) == {True, False}
+
+
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_an_error_of_one_member_ends_the_run(three, failing):
     """Whoever it is, the others are let go, and the error comes out; the team is good for another task."""
