@@ -10,7 +10,7 @@ shared out by output tiles, so no two members write the same place and no sum is
 
 from .activations import FIRST_GATED, activate, gated, slope
 from .dropout import slope_through, unless_dropped
-from .jit import kernel, section
+from .jit import inside, kernel
 from .memory import load, store
 from .plan import DEPTH, STRIP_SIZE, TOGETHER
 from .shares import ceil_div, cut, first_row, first_tile, next_tile, rectangle, share
@@ -41,13 +41,14 @@ def product_packing(c_array, c, first, a_array, a, step, b_array, b, rows, vecto
     tile_packing(c_array, c, first, a_array, a, step, b_array, b, rows, vectors, k, pack)
 
 
-@section
+@kernel
 def forward(work, params, layer, onto, keep_slopes, rows, pack, member, members):
     """Activations of one layer for `rows` samples; of the last layer the logits z.
 
     onto : whether z begins with what stands in its place, a bias that is no row of the parameters
     keep_slopes : whether slopes that are none of the outputs' go to the layer's `slopes`, for `backward`; said as a constant
     """
+    inside()
     panel = VECTORS * lanes(work)
     panels, blocks = ceil_div(rows, panel), ceil_div(layer.n_out, ROWS)
     k, n = layer.x_rows, layer.n_out
@@ -87,9 +88,10 @@ def forward(work, params, layer, onto, keep_slopes, rows, pack, member, members)
         block, p0 = block + together, 0
 
 
-@section
+@kernel
 def backward(work, params, layer, below, delta, delta_below, rows, pack, member, members):
     """delta of the layer below from this layer's delta, both (features, samples) panels."""
+    inside()
     panel = VECTORS * lanes(work)
     panels, blocks = ceil_div(rows, panel), ceil_div(layer.n_in, ROWS)
     k, n = layer.n_out, layer.n_in
@@ -133,9 +135,10 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, member,
         block, p0 = block + together, 0
 
 
-@section
+@kernel
 def turn(work, layer, delta, turned, turned_rows, rows, member, members):
     """delta with features in lanes, for the weights' product: panels [features of a panel][sample][PANEL]."""
+    inside()
     panel = VECTORS * lanes(work)
     panels, columns = ceil_div(rows, panel), ceil_div(layer.n_out, panel)
     for item in range(share(panels * columns, member, members), share(panels * columns, member + 1, members)):
@@ -147,12 +150,13 @@ def turn(work, layer, delta, turned, turned_rows, rows, member, members):
         transpose(work, to, panel, width, work, d, panel, features, panel)
 
 
-@section
+@kernel
 def weights(work, layer, turned, turned_rows, rows, tile, params, state, gradient, sums, first_sum, step, member, members):
     """dW and db of one layer tile by tile, each handed to the update rule while it is hot. Returns the tiles of the layer.
 
     In a step's part that applies a gradient the products have been made: only the update is left.
     """
+    inside()
     panel = VECTORS * lanes(work)
     k = layer.x_rows
     blocks, columns = ceil_div(k, ROWS), ceil_div(layer.n_out, panel)

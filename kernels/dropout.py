@@ -9,7 +9,7 @@ sees from that what to leave out, and nothing is drawn or stored twice.
 """
 
 from .activations import slope
-from .jit import kernel, section
+from .jit import kernel
 from .memory import load, store
 from .philox import below, random_words
 from .shares import cut, first_row, share
@@ -48,7 +48,7 @@ def _drop_units(work, at, unit, end, sample, step, layer, job, limit, scale):
             _drop_unit(work, here + 3 * panel, w3, limit, scale)
 
 
-@section
+@kernel
 def drop(work, layer, number, job, sample, step, rows, member, members):
     """Drop units of layer `number` for the samples of a block, `sample` and those after it in the batch.
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from .denormals import flush_denormals, restore_denormals
 from .dense import backward, forward
 from .gather import scatter_panel
-from .jit import entry, kernel, section
+from .jit import entry, kernel
 from .memory import load, store
 from .output import output_column
 from .plan import STRIP_SIZE, TOGETHER, panel_of
@@ -65,7 +65,7 @@ def _block_rows(work, n):
     return ceil_div(min(n, BLOCK), panel) * panel
 
 
-@section
+@kernel
 def _gather(work, to, source, first, rows, n, member, members):
     """Rows first to first + rows of `source`, n features each, into panels."""
     panel = VECTORS * lanes(work)
@@ -75,7 +75,7 @@ def _gather(work, to, source, first, rows, n, member, members):
         transpose(work, to + p * n * panel, panel, panel, source, (first + p * panel) * n, n, here, n)
 
 
-@section
+@kernel
 def _scatter(out, work, a, first, rows, n, member, members):
     """The same back."""
     panel = VECTORS * lanes(work)
@@ -84,7 +84,7 @@ def _scatter(out, work, a, first, rows, n, member, members):
         scatter_panel(out, (first + p * panel) * n, work, a + p * n * panel, min(panel, rows - p * panel), n)
 
 
-@section
+@kernel
 def _begin_with_bias(work, z, b, rows, member, members):
     """The bias into every sample of z."""
     panel, n = VECTORS * lanes(work), b.size
@@ -116,7 +116,7 @@ def dense_forward(out, x, W, b, work, activation, sync, member, members):
     restore_denormals(denormals)
 
 
-@section
+@kernel
 def _in_column_panels(work, to, height, source, first, rows, n, member, members):
     """Rows of `source` in panels of columns, `height` rows each: what the weights' product wants of delta."""
     panel = VECTORS * lanes(work)
@@ -126,7 +126,7 @@ def _in_column_panels(work, to, height, source, first, rows, n, member, members)
             store(work, here, get(source, (first + r) * n + j, n - j))
 
 
-@section
+@kernel
 def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, member, members):
     """dW and db of a block of rows, added to those of earlier blocks where this is a later one."""
     panel = VECTORS * lanes(work)

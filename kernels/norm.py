@@ -10,7 +10,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .jit import section
+from .jit import kernel
 from .memory import load_masked, load_vector, pointer
 from .plan import CHUNK
 from .shares import share
@@ -50,7 +50,7 @@ def _square_sum(typingctx, array, first, n):
     return types.float64(array, types.int64, types.int64), codegen
 
 
-@section
+@kernel
 def limit_norm(gradient, sums, at, step, sync, member, members, meeting):
     """Find the scale that keeps the norm below the limit, with partial sums in sums[at:]; what follows applies the gradient."""
     chunks = (gradient.size + CHUNK - 1) // CHUNK

@@ -5,7 +5,7 @@ A layer's features lie one after the other from where its panels begin.
 """
 
 from .activations import FIRST_GATED, activate, gated
-from .jit import kernel, section
+from .jit import kernel
 from .memory import load, load_first, store
 from .simd import elementwise, fma, lanes, vector
 from .tile import VECTORS
@@ -21,7 +21,7 @@ def gather_row(work, job, to, source, sample):
         work[to + i] = source[at + i * job.x_column]
 
 
-@section
+@kernel
 def forward_row(work, params, layer):
     """Activations of one layer for one sample; of the last layer the logits z."""
     width, n, a = lanes(work), layer.n_out, layer.a

@@ -3,26 +3,12 @@
 The formulas' sources stand in update.py, which says what a tile's rule is and what comes before it.
 """
 
-from numba import types
-from numba.extending import intrinsic
-
-from .jit import kernel, section
+from .jit import apart, inside, kernel
 from .memory import load, load_first, store, store_first
 from .simd import elementwise, lanes, select, square_root, vector
 from .tile import VECTORS
 
 sqrt = elementwise(square_root)
-
-
-@intrinsic
-def apart(typingctx):
-    """Keep the kernel that says this a function of its own: as part of `train`, what few fits need would compile longer."""
-
-    def codegen(context, b, signature, args):
-        b.function.attributes.add("noinline")
-        return context.get_dummy_value()
-
-    return types.void(), codegen
 
 
 @kernel
@@ -67,7 +53,7 @@ def rows_apart(work, stride):
     return 1 if stride >= n else (n + stride - 1) // stride
 
 
-@section
+@kernel
 def descend(params, at, stride, work, tile, rows, width, rate):
     gap = rows_apart(work, stride)
     for j in range(0, width, lanes(work)):
@@ -77,7 +63,7 @@ def descend(params, at, stride, work, tile, rows, width, rate):
                 put(params, p, get(params, p, n) - g * rate, n)
 
 
-@section
+@kernel
 def momentum(params, state, at, stride, work, tile, rows, width, rate, mu, nesterov):
     gap = rows_apart(work, stride)
     for j in range(0, width, lanes(work)):
@@ -89,9 +75,10 @@ def momentum(params, state, at, stride, work, tile, rows, width, rate, mu, neste
                 put(params, p, w, n)
 
 
-@section
+@kernel
 def adam(params, state, at, stride, work, tile, rows, penalised, width, rate, look, shrink, beta_1, beta_2, floor):
     """Adam, AdamW and Nadam: one body, as what some need beside the others hides behind the root and the division."""
+    inside()
     second = params.size
     gap = rows_apart(work, stride)
     for j in range(0, width, lanes(work)):

@@ -8,7 +8,7 @@ from .denormals import flush_denormals, restore_denormals
 from .dense import backward, forward, turn, vectors_in, weights
 from .dropout import drop
 from .gather import ask_for_samples, gather_lanes, gather_panel
-from .jit import entry, kernel, section
+from .jit import entry, kernel
 from .norm import limit_norm
 from .output import output_column, smooth
 from .shares import ceil_div, share
@@ -21,7 +21,7 @@ from .update import ADD, BEFORE, L1, L2, LR, MAX_NORM, MORE, REGARDLESS, RESUMED
 NEAR = 1 << 14
 
 
-@section
+@kernel
 def gather_block(work, job, source, targets, labels, sample_weight, order, first, rows, total, strip, member, members):
     """Inputs, targets and shares in the mean of the samples order[first : first + rows]."""
     panel = VECTORS * lanes(work)
@@ -57,7 +57,7 @@ def weight_of(job, sample_weight, order, first, rows):
     return total
 
 
-@section
+@kernel
 def output_panels(work, job, z, delta, rows, sums, member, members):
     """Loss and delta of the output layer; the panels' losses go to `sums`."""
     panel = VECTORS * lanes(work)
@@ -87,7 +87,7 @@ def hopeless(loss, step):
     return not abs(loss) < float("inf") and step[REGARDLESS] == 0.0
 
 
-@section
+@kernel
 def _downwards(work, params, state, gradient, sums, layers, job, rows, step, sync, member, members, meeting):
     """From the output's delta through every layer: the delta below, then this layer's weights. Returns the barriers met.
 
@@ -117,7 +117,7 @@ def _downwards(work, params, state, gradient, sums, layers, job, rows, step, syn
     return tiles, meeting
 
 
-@section
+@kernel
 def _upwards(work, params, layers, job, sample, step_number, rows, sync, member, members, meeting):
     """Through every layer; `sample` is the first one's place in the batch, which what is dropped depends on."""
     for i in range(layers.size):
@@ -128,7 +128,7 @@ def _upwards(work, params, layers, job, sample, step_number, rows, sync, member,
     return meeting
 
 
-@section
+@kernel
 def _run(
     params, state, gradient, work, sums, losses, layers, job, source, targets, labels, sample_weight, order, step, rates, sync,
     member, members,

@@ -8,9 +8,9 @@ Hutter, 2019), Nadam (Dozat, 2016), RMSprop (Tieleman and Hinton, 2012; centred:
 are PyTorch's, with epsilon inside the correction.
 """
 
-from .jit import kernel, section
+from .jit import apart, inside, kernel
 from .memory import lane_sum, load, store
-from .rules import adam, apart, descend, get, momentum, put, rmsprop, scaled
+from .rules import adam, descend, get, momentum, put, rmsprop, scaled
 from .simd import absolute, elementwise, lanes, select, vector
 from .tile import VECTORS
 
@@ -82,12 +82,13 @@ def adam_rate(lr, beta_1, beta_2, count):
     return lr * ((1 - beta_2**count) ** 0.5 / (1 - beta_1**count))
 
 
-@section
+@kernel
 def update_tile(params, state, gradient, at, stride, work, tile, rows, penalised, width, sums, sum_at, step):
     """Apply the rule to params[at + i * stride + j], i < rows and j < width, with the gradient tile in `work`.
 
     The first `penalised` rows are weights, the rest the bias. Leaves the tile's part of the penalty in sums[sum_at].
     """
+    inside()
     if step[APPLYING] != 0:
         _fetch(gradient, at, stride, work, tile, rows, width, step[SCALE])
     else:
@@ -123,7 +124,7 @@ def update_tile(params, state, gradient, at, stride, work, tile, rows, penalised
         scaled(params, state, at, stride, work, tile, rows, width, step[RATE], kept, added, step[EPSILON])
 
 
-@section
+@kernel
 def add_earlier(gradient, at, stride, work, tile, rows, width):
     for i in range(rows):
         for j in range(0, width, lanes(work)):
@@ -141,7 +142,7 @@ def _fetch(gradient, at, stride, work, tile, rows, width, scale):
             store(work, here, get(gradient, at + i * stride + j, width - j) * scale)
 
 
-@section
+@kernel
 def _penalise(params, at, stride, work, tile, rows, width, l2):
     """The L2 penalty's gradient into the tile. Returns the sum of the weights' squares."""
     squares = vector(params, 0.0)
@@ -179,7 +180,7 @@ def _clip(work, tile, rows, width, largest):
             store(work, here, select(g < low, low, g))
 
 
-@section
+@kernel
 def keep(gradient, at, stride, work, tile, rows, width):
     for i in range(rows):
         for j in range(0, width, lanes(work)):
