@@ -18,7 +18,7 @@ from .plan import STRIP_SIZE, TOGETHER, panel_of
 from .rules import get, put
 from .shares import ceil_div, cut, first_row, first_tile, next_tile, share
 from .simd import lanes, vector
-from .team import barrier
+from .team import barrier, begin_run, end_run
 from .tile import ROWS, VECTORS, tile_panels
 from .transpose import transpose
 from .update import add_earlier, keep
@@ -103,7 +103,7 @@ def dense_forward(out, x, W, b, work, activation, sync, member, members):
     pack = z + _block_rows(work, n) * n_out + member * PACK
     layer = Layer(n_in, n_out, activation, 0, 0, n_in, z, n_out, 0, 0.0)
     to, source, params = out.reshape(out.size), x.reshape(x.size), W.reshape(W.size)
-    denormals = flush_denormals()
+    denormals, run = flush_denormals(), begin_run(sync, member)
     for first in range(0, n, BLOCK):
         rows = min(BLOCK, n - first)
         _gather(work, 0, source, first, rows, n_in, member, members)
@@ -113,6 +113,7 @@ def dense_forward(out, x, W, b, work, activation, sync, member, members):
         meeting = barrier(sync, members, meeting)
         _scatter(to, work, z, first, rows, n_out, member, members)
         meeting = barrier(sync, members, meeting)
+    end_run(sync, member, members, run)
     restore_denormals(denormals)
 
 
@@ -171,7 +172,7 @@ def dense_backward(dW, db, below, delta, x, W, work, activation, sync, member, m
     layer, layer_below = Layer(n_in, n_out, 0, 0, 0, n_in, 0, 0, 0, 0.0), Layer(0, n_in, activation, 0, 0, 0, 0, 0, 0, 0.0)
     to, source, params, to_below = dW.reshape(dW.size), x.reshape(x.size), W.reshape(W.size), below.reshape(below.size)
     above = delta.reshape(delta.size)
-    denormals = flush_denormals()
+    denormals, run = flush_denormals(), begin_run(sync, member)
     for first in range(0, n, BLOCK):
         rows = min(BLOCK, n - first)
         _gather(work, 0, source, first, rows, n_in, member, members)
@@ -186,6 +187,7 @@ def dense_backward(dW, db, below, delta, x, W, work, activation, sync, member, m
         if activation >= 0:
             _scatter(to_below, work, d_below, first, rows, n_in, member, members)
             meeting = barrier(sync, members, meeting)
+    end_run(sync, member, members, run)
     restore_denormals(denormals)
 
 

@@ -8,7 +8,7 @@ from .output import activate_column
 from .row import forward_row, gather_row, into_lane
 from .shares import ceil_div, share
 from .simd import lanes
-from .team import stop_asked
+from .team import begin_run, end_run, stop_asked
 from .tile import VECTORS
 from .train import gather_block, output_panels, sum_of
 
@@ -47,7 +47,7 @@ def infer(params, work, sums, out, losses, layers, jobs, source, targets, labels
     job, panel = jobs[0], VECTORS * lanes(work)
     z, n = layers[layers.size - 1].a, job.n_out
     blocks = ceil_div(order.size, job.block)
-    denormals = flush_denormals()
+    denormals, run = flush_denormals(), begin_run(sync, member)
     for block in range(share(blocks, member, members), share(blocks, member + 1, members)):
         if stop_asked(sync):
             break
@@ -70,4 +70,5 @@ def infer(params, work, sums, out, losses, layers, jobs, source, targets, labels
                 for v in range(0, panel, lanes(work)):
                     activate_column(work, z + p * n * panel + v, n, job.output)
             _write_out(out, work, layers, first, rows)
+    end_run(sync, member, members, run)
     restore_denormals(denormals)

@@ -1,12 +1,13 @@
 """The thread team: members of equal standing run one kernel side by side, share out its work, and meet at barriers.
 
-`sync` is an int64 array with one value a cache line. Python writes STOP and MEMBERS; everything else belongs to the members.
-Because a member may see STOP a step earlier than another, member 0 copies it to STOPPING before a step's last barrier and all
-look there.
+`sync` is an int64 array with one value a cache line. Python writes STOP, MEMBERS and RUN; everything else belongs to the
+members. Because a member may see STOP a step earlier than another, member 0 copies it to STOPPING before a step's last barrier
+and all look there.
 
-To wake a thread takes 50 us, as long as many small steps. So the members of a kernel that is likely to be called again with the
-same arguments stay in it for a moment after each run, and member 0 is the caller itself (see `another_run`). Where a member is
-stands behind everything else in `sync`, at ``place_of(member)``.
+To wake a thread takes 50 to 150 us, as long as many small steps. So where member 0 is the caller itself, the others stay in the
+kernel for a moment after each run, until it begins the next: between `begin_run` and `end_run`. That spares them waking; what
+they do next they are told by Python in any case. A member's place, behind everything else in `sync`, holds the last run that it
+has ended.
 """
 
 import numpy as np
@@ -16,20 +17,21 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import host
-from .jit import entry, kernel
+from .jit import kernel
 
 LINE = 8  # int64 values a cache line
 # SEEN: steps whose loss is known; UPDATED: those whose update was made; NOT_FINITE: whether the last loss was not finite.
-ARRIVED, STOP, STOPPING, SEEN, UPDATED, NOT_FINITE, MEMBERS, SIZE = (i * LINE for i in range(8))
+ARRIVED, STOP, STOPPING, SEEN, UPDATED, NOT_FINITE, MEMBERS = (i * LINE for i in range(7))
+# RUN: the number of a run whose member 0 is the caller, or 0. Behind what is of one run BELL, the last number that member 0 has
+# rung for the others to come, or 0.
+RUN, BELL, PLACES = (i * LINE for i in range(7, 10))
 # ARRIVED, where somebody does not come: nobody waits any more.
 RELEASED = 1 << 62
-# A member that is not in the kernel, or about to leave it; that has done its part and waits for the next run; that is to run.
-AWAY, WAITING, CALLED = range(3)
 
 # Then the core is offered to others, so that a team larger than the free cores goes on: two threads on one core take 3.6 us a
 # sample of 64-20-20-10 where they took 29 after 2000 spins; on cores of their own nothing changes.
 SPINS = 300
-# Looks for another run, then the thread sleeps. About 0.2 ms: some times what passes between two epochs.
+# Looks for the next run, then the thread sleeps. About 0.2 ms: some times what passes between two epochs.
 PATIENCE = 1000
 
 _yield_core = types.ExternalFunction("sched_yield", types.int32())
@@ -61,18 +63,6 @@ def _atomic_store(typingctx, array, i, value):
         return context.get_dummy_value()
 
     return types.void(array, types.int64, types.int64), codegen
-
-
-@intrinsic
-def _atomic_turn(typingctx, array, i, old, new):
-    """Make a value that is `old` `new`. Returns whether it was."""
-
-    def codegen(context, b, signature, args):
-        data = context.make_array(array)(context, b, args[0]).data
-        result = b.cmpxchg(b.gep(data, [args[1]]), args[2], args[3], "acq_rel", "acquire")
-        return b.extract_value(result, 1)
-
-    return types.boolean(array, types.int64, types.int64, types.int64), codegen
 
 
 @intrinsic
@@ -122,41 +112,33 @@ def released(sync):
 
 def new_sync(members):
     """What a team of at most so many members meets at."""
-    return np.zeros(SIZE + members * LINE, np.int64)
+    return np.zeros(PLACES + members * LINE, np.int64)
 
 
 @kernel
 def place_of(member):
-    return SIZE + member * LINE
+    return PLACES + member * LINE
 
 
 @kernel
-def another_run(sync, member, members):
-    """The end of a run. Member 0 waits until the others have done their parts; they, for a while, until they are called again.
+def begin_run(sync, member):
+    """The beginning of a run: member 0 calls those that have stayed. Returns its number, 0 if nobody is to stay after it."""
+    if member == 0 and sync[RUN] != 0:
+        _atomic_store(sync, BELL, sync[RUN])
+    return sync[RUN]
 
-    Returns whether there is another run to be made, of as many members as MEMBERS then says.
-    """
+
+@kernel
+def end_run(sync, member, members, run):
+    """Its end: member 0 waits until the others look at nothing of it any more; they stay for the next one, for a moment."""
     spins = 0
+    if run == 0:
+        return
     if member == 0:
         for other in range(1, members):
-            while _atomic_load(sync, place_of(other)) == CALLED and not released(sync):
+            while _atomic_load(sync, place_of(other)) != run and not released(sync):
                 spins = _pass_time(spins)
-        return False
-    place = place_of(member)
-    _atomic_store(sync, place, WAITING)
-    where = WAITING
-    while where == WAITING:
-        spins = _pass_time(spins)
-        if spins > PATIENCE:  # called or sent away just now, it stays so
-            _atomic_turn(sync, place, WAITING, AWAY)
-        where = _atomic_load(sync, place)
-    return where == CALLED
-
-
-@entry
-def end_wait(sync, member, where):
-    """Have a member that waits in the kernel make one more run (CALLED) or leave (AWAY).
-
-    Returns whether there was one: otherwise its thread has to be given the next call.
-    """
-    return _atomic_turn(sync, place_of(member), WAITING, where)
+    else:
+        _atomic_store(sync, place_of(member), run)
+        while spins < PATIENCE and _atomic_load(sync, BELL) == run:
+            spins = _pass_time(spins)

@@ -13,7 +13,7 @@ from .norm import limit_norm
 from .output import output_column, smooth
 from .shares import ceil_div, share
 from .simd import lanes
-from .team import MEMBERS, NOT_FINITE, SEEN, STOPPING, UPDATED, another_run, barrier, released, stop_asked
+from .team import MEMBERS, NOT_FINITE, SEEN, STOPPING, UPDATED, barrier, begin_run, end_run, released, stop_asked
 from .tile import VECTORS
 from .update import ADD, BEFORE, L1, L2, LR, MAX_NORM, MORE, REGARDLESS, RESUMED, TOTAL, UNFINISHED, begin_step
 
@@ -188,8 +188,7 @@ def train(
     params, state, gradient, work, sums, losses, layers, jobs, source, targets, labels, sample_weight, order, rules, rates,
     sync, member,
 ):  # fmt: skip
-    """Run the steps from `jobs[0].begin` to `jobs[0].end` over the samples in `order`, `batch` of them a step; and again, as
-    often as members are called again (see team.py), with whatever `jobs`, `rules`, `order` and `rates` then hold.
+    """Run the steps from `jobs[0].begin` to `jobs[0].end` over the samples in `order`, `batch` of them a step.
 
     losses : float64 (steps,), the loss of each step before its update, written
     layers, jobs : see plan.py
@@ -201,11 +200,10 @@ def train(
     when asked to.
     """
     denormals = flush_denormals()
-    again = True
-    while again:
-        _run(
-            params, state, gradient, work, sums, losses, layers, jobs[0], source, targets, labels, sample_weight, order,
-            rules[member], rates, sync, member, sync[MEMBERS],
-        )  # fmt: skip
-        again = another_run(sync, member, sync[MEMBERS])
+    run, members = begin_run(sync, member), sync[MEMBERS]
+    _run(
+        params, state, gradient, work, sums, losses, layers, jobs[0], source, targets, labels, sample_weight, order,
+        rules[member], rates, sync, member, members,
+    )  # fmt: skip
+    end_run(sync, member, members, run)
     restore_denormals(denormals)

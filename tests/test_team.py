@@ -1,8 +1,9 @@
-"""Members that stay in the kernel between two runs, and what becomes of them."""
+"""Threads that work side by side, stay awake for a moment, and what becomes of them."""
 
 import signal
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import fastbp
 from fastbp import teams
 from fastbp.kernels import team as kernel
-from fastbp.team import Team
+from fastbp.team import Team, _Member
 
 pytestmark = pytest.mark.usefixtures("many_cpus")
 
@@ -22,11 +23,6 @@ def three():
     team.end()
 
 
-def where(team):
-    """Where the members are but for the first, who is the caller."""
-    return team.sync[kernel.SIZE + kernel.LINE :: kernel.LINE].tolist()
-
-
 def soon(condition):
     """Whether it becomes true."""
     end = time.monotonic() + 20
@@ -35,121 +31,109 @@ def soon(condition):
     return condition()
 
 
-def meeting(team, calls):
-    """A task as a kernel makes it: a run ends when all members have done their parts; then they wait, here for ever."""
-
-    def task(member, members):
-        again = True
-        while again:
-            calls.append((member, int(team.sync[kernel.MEMBERS]), threading.get_ident()))
-            if member == 0:
-                assert soon(lambda: kernel.CALLED not in where(team)[: members - 1] or team.sync[kernel.ARRIVED])
-                return
-            team.sync[kernel.SIZE + member * kernel.LINE] = kernel.WAITING
-            soon(lambda: team.sync[kernel.SIZE + member * kernel.LINE] != kernel.WAITING)
-            again = team.sync[kernel.SIZE + member * kernel.LINE] == kernel.CALLED
-
-    return task
+def noting(calls):
+    """A task that notes who did it."""
+    return lambda member, members: calls.append((member, members, threading.get_ident()))
 
 
-def test_the_caller_is_the_first_and_the_others_stay(three):
+def test_the_caller_is_the_first_and_the_others_are_the_same(three):
     calls: list = []
-    task = meeting(three, calls)
-    for run in range(1, 4):
-        three.repeat(task, 3)
-        assert sorted(member for member, _, _ in calls) == sorted([0, 1, 2] * run)
-    assert len({ident for _, _, ident in calls}) == 3
+    for _ in range(3):
+        three.run(noting(calls), 3)
+        three.settle()
+    assert sorted(member for member, _, _ in calls) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert {members for _, members, _ in calls} == {3}
+    assert len({(member, ident) for member, _, ident in calls}) == 3
     assert {ident for member, _, ident in calls if member == 0} == {threading.get_ident()}
-    assert [thread._given for thread in three._threads] == [1, 1]  # each was given the task once
-    assert where(three) == [kernel.WAITING] * 2
+
+
+def test_the_caller_of_a_long_task_only_waits(three):
+    """So that it hears Ctrl-C; another thread than the main one, which does not, is the first member."""
+    calls: list = []
+    three.run(noting(calls), 3, short=False)
+    three.run(noting(calls), 1, short=False)
+    assert sorted(member for member, _, _ in calls) == [0, 0, 1, 2]
+    assert threading.get_ident() not in {ident for _, _, ident in calls}
+    calls.clear()
+    thread = threading.Thread(target=three.run, args=(noting(calls), 3, False))
+    thread.start()
+    thread.join()
+    three.settle()
+    assert {ident for member, _, ident in calls if member == 0} == {thread.ident}
 
 
 def test_fewer_members_and_more_again(three):
-    calls: list = []
-    task = meeting(three, calls)
     for members in (3, 1, 2, 3):
-        three.repeat(task, members)
-        assert {size for _, size, _ in calls} == {members}
-        assert len(calls) == members
-        calls.clear()
+        calls: list = []
+        three.run(noting(calls), members)
+        three.settle()
+        assert sorted(member for member, _, _ in calls) == list(range(members))
 
 
-def test_another_task_sends_them_away(three):
-    first: list = []
-    second: list = []
-    three.repeat(meeting(three, first), 3)
-    three.repeat(meeting(three, second), 3)
-    assert sorted(member for member, _, _ in second) == [0, 1, 2]
-    three.run(lambda member, members: second.append(member), 2)
-    assert second[3:] == [0, 1] or second[3:] == [1, 0]
-    assert soon(lambda: where(three) == [kernel.AWAY] * 2)
-    assert len(first) == 3
+def test_a_settled_team_keeps_nothing(three):
+    class Held:
+        pass
+
+    held = Held()
+    gone = weakref.ref(held)
+    three.run(lambda member, members, held=held: None, 3)
+    del held
+    three.settle()
+    assert gone() is None
 
 
-def test_a_team_at_rest_keeps_no_arrays(three):
-    calls: list = []
-    three.repeat(meeting(three, calls), 3)
-    three.rest()
-    assert soon(lambda: where(three) == [kernel.AWAY] * 2)
-    assert three._repeated is None
+@pytest.mark.parametrize("run", [2, 0])
+@pytest.mark.parametrize("moment", range(1, 8))
+def test_who_stays_leaves_when_it_is_called_or_sent_away_and_after_a_while(monkeypatch, run, moment):
+    """Whatever it was, Python tells it what to do next: a member once took that it was sent away for a call, and trained on."""
+    sync, looks = kernel.new_sync(2), []
+    sync[kernel.BELL] = 1
+
+    def load(array, i):
+        looks.append(i)
+        if len(looks) == moment:
+            sync[kernel.BELL] = run
+        return array[i]
+
+    monkeypatch.setattr(kernel, "PATIENCE", 5)
+    monkeypatch.setattr(kernel, "place_of", kernel.place_of.py_func)
+    monkeypatch.setattr(kernel, "_pass_time", lambda spins: spins + 1)
+    monkeypatch.setattr(kernel, "_atomic_load", load)
+    monkeypatch.setattr(kernel, "_atomic_store", lambda array, i, value: array.__setitem__(i, value))
+    kernel.end_run.py_func(sync, 1, 2, 1)
+    assert sync[kernel.place_of(1)] == 1
+    assert looks == [kernel.BELL] * min(moment, 5)
+    kernel.end_run.py_func(sync, 1, 2, 0)  # of a run after which nobody is to stay
+    assert len(looks) == min(moment, 5)
 
 
-def test_nobody_waits_for_ever():
+def test_nobody_stays_for_ever():
     """The kernel itself: after a while its thread sleeps, and is woken for the next run."""
     X, y = np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 3
     with teams.lent(2) as team:
         pass  # which is the one that the fit is lent
-    seen = []
+    runs = []
 
     def pause(net, history):
-        assert soon(lambda: where(team)[0] == kernel.AWAY)
-        seen.append(team._threads[0]._given)
+        (thread,) = team._threads[:1]
+        assert soon(lambda: thread._done == thread._given)
+        runs.append(thread._given)
 
     net, alone = fastbp.MLP([5, 8, 3]), fastbp.MLP([5, 8, 3])
     net.fit(X, y, epochs=4, n_threads=2, callbacks=pause)
     alone.fit(X, y, epochs=4, n_threads=1)
-    assert seen == list(range(seen[0], seen[0] + 4))
+    assert runs == list(range(runs[0], runs[0] + 4))
     np.testing.assert_array_equal(net._parameters, alone._parameters)
 
 
-@pytest.mark.parametrize("call", [kernel.CALLED, kernel.AWAY])
-def test_a_member_hears_at_any_moment(monkeypatch, call):
-    """Called or sent away between any two of its looks, it does that, and nothing else: a member once took that it was sent
-    away, just when it lost patience, for a call, and trained on alone."""
-    place, sync = kernel.SIZE + kernel.LINE, kernel.new_sync(2)
-    looks, answers = 0, []
-
-    def turn(array, i, old, new):
-        turned = array[i] == old
-        if turned:
-            array[i] = new
-        return turned
-
-    def between(operation):
-        def operate(*arguments):
-            nonlocal looks
-            if looks == moment:
-                answers.append(turn(sync, place, kernel.WAITING, call))
-            looks += 1
-            return operation(*arguments)
-
-        return operate
-
-    monkeypatch.setattr(kernel, "PATIENCE", 3)
-    monkeypatch.setattr(kernel, "place_of", kernel.place_of.py_func)
-    monkeypatch.setattr(kernel, "_pass_time", lambda spins: spins + 1)
-    monkeypatch.setattr(kernel, "_atomic_turn", between(turn))
-    monkeypatch.setattr(kernel, "_atomic_load", between(lambda array, i: array[i]))
-    monkeypatch.setattr(kernel, "_atomic_store", lambda array, i, value: array.__setitem__(i, value))
-    for moment in range(20):
-        looks = 0
-        again = kernel.another_run.py_func(sync, 1, 2)
-        if looks <= moment:  # it had left
-            break
-        assert again == (call == kernel.CALLED and answers[-1])
-        assert sync[place] == (kernel.CALLED if again else kernel.AWAY)
-    assert moment > 3
-    assert set(answers) == {True, False}
+def test_a_team_is_awake_for_a_moment_after_a_run(three):
+    assert not three.awake()
+    three.run(noting([]), 2)
+    assert three.awake()
+    assert soon(lambda: not three.awake())
+    three.run(noting([]), 2)
+    three.rest()
+    assert not three.awake()
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
@@ -162,9 +146,10 @@ def test_an_error_of_one_member_ends_the_run(three, failing):
         assert soon(lambda: three.sync[kernel.ARRIVED] >= kernel.RELEASED)
 
     with pytest.raises(OSError, match=str(failing)):
-        three.repeat(task, 3)
+        three.run(task, 3)
     calls: list = []
-    three.repeat(meeting(three, calls), 3)
+    three.run(noting(calls), 3)
+    three.settle()
     assert sorted(member for member, _, _ in calls) == [0, 1, 2]
 
 
@@ -173,17 +158,18 @@ def test_a_handler_that_raises_before_all_have_come_changes_nothing(monkeypatch)
     X, y = np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 3
     net = fastbp.MLP([5, 8, 3])
     before = net._parameters.copy()
-    real = Team._call
+    real, teams_of = _Member.give, []
+    monkeypatch.setattr(Team, "_begin", lambda team, members, begin=Team._begin: teams_of.append(team) or begin(team, members))
 
-    def call(team, thread, task, member, members):
-        real(team, thread, task, member, members)
-        assert soon(lambda: team.sync[kernel.ARRIVED] == 1)
+    def give(member, task):
+        real(member, task)
+        assert soon(lambda: teams_of[-1].sync[kernel.ARRIVED] == 1)
         signal.raise_signal(signal.SIGCHLD)
 
     def handler(*_):
         raise ConnectionError
 
-    monkeypatch.setattr(Team, "_call", call)
+    monkeypatch.setattr(_Member, "give", give)
     old = signal.signal(signal.SIGCHLD, handler)
     try:
         with pytest.raises(ConnectionError):

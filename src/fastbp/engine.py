@@ -14,8 +14,11 @@ from .kernels import update
 from .kernels.plan import BLOCK_ROWS, INFER_ROWS, Plan, panel_of
 from .kernels.team import NOT_FINITE, SEEN, STOP, UPDATED, new_sync
 from .pace import Pace
-from .team import WORK_PER_THREAD, team_size
+from .team import team_size
 from .teams import lent
+
+# Multiply-adds of a call whose end Ctrl-C can wait for: 20 ms at most.
+HEARD = 500_000_000
 
 
 class Network:
@@ -196,7 +199,7 @@ class Steps:
                 self.failure = error
                 break
             start = time.perf_counter()
-            self.team.repeat(call, members)
+            self.team.run(call, members)
             self.pace.took(members, steps, time.perf_counter() - start)
             made = seen + int(sync[UPDATED])
             seen += int(sync[SEEN])
@@ -206,10 +209,12 @@ class Steps:
         return losses[:seen].copy(), made, failed, stopped
 
     def _call_on(self, samples, order):
-        """The kernel's call on these samples in this order, see `Team.repeat`, and its arrays of rates and losses: the last one
+        """The kernel's call on these samples in this order, see `Team.run`, and its arrays of rates and losses: the last one
         where the order lies in the same memory, whatever it is now."""
         if self._call and samples is self._call[0] and _same_memory(order, self._call[1]):
             return self._call[2:]
+        if self._call and samples is not self._call[0]:
+            self.team.settle()  # or a thread keeps the last samples beside these and the next
         n_steps = -(-len(order) // self.batch)
         rates, losses, job = np.zeros(n_steps), np.zeros(n_steps), self.plan.job
         job[0]["n_samples"] = len(order)
@@ -288,10 +293,10 @@ class Forward:
     """
 
     def __init__(self, network, rows, members):
-        self.widths, self.rows, self.plan = network.widths, rows, network.plan(rows)
+        self.widths, self.size, self.rows, self.plan = network.widths, network.size, rows, network.plan(rows)
         self.buffers = [(self.plan.work(network.dtype), np.zeros(self.plan.sums_size)) for _ in range(members)]
 
-    def run(self, params, samples, order, total, out, places, losses, team, short=True):
+    def run(self, params, samples, order, total, out, places, losses, team):
         """The samples `order`: layer i's activations go to out[places[i]:], or each block's share of the loss to `losses`."""
         plan, done = self.plan, 0
         for piece, part, _ in samples.pieces(order, self.rows):
@@ -306,6 +311,7 @@ class Forward:
                     params, work, sums, out, here, plan.layers, plan.job, *arrays, part, total, team.sync, member, size
                 )  # fmt: skip
 
+            short = len(part) * self.size < HEARD
             team.run(call, min(len(self.buffers), -(-len(part) // self.rows)), short)
             done += len(part)
 
@@ -315,6 +321,5 @@ def _infer(network, params, samples, out, places, losses, n_threads):
     blocks = -(-samples.n // INFER_ROWS)
     size = min(blocks, team_size(n_threads, samples.n * network.size))
     forward = Forward(network, min(samples.n, INFER_ROWS), size)
-    short = samples.n * network.size < WORK_PER_THREAD
     with lent(size) as team:
-        forward.run(params, samples, np.arange(samples.n), samples.total, out, places, losses, team, short)
+        forward.run(params, samples, np.arange(samples.n), samples.total, out, places, losses, team)

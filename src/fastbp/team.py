@@ -1,10 +1,12 @@
 """Threads for the kernels' team: how many, and running them so that Ctrl-C is heard."""
 
 import ctypes
+import math
 import mmap
 import os
 import queue
 import threading
+import time
 from contextlib import suppress
 
 from .cpus import available_cpus
@@ -16,6 +18,7 @@ from .validation import check_count
 WORK_PER_THREAD = 500_000
 MAX_THREADS = 1024
 HEARING = 0.05  # seconds
+STAYING = 1e-4  # seconds for which members stay at least, see `kernels.team.PATIENCE`
 ROOM = 160 << 20  # bytes: eight megabytes of stack, and up to 128 that glibc reserves for a new thread's small objects
 _current_cpu = getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None  # Linux has both
 
@@ -71,7 +74,7 @@ class Team:
         self._threads: list[_Member] = []
         self.members, self.sync = members, kernel.new_sync(members)
         self.stopping = False
-        self._repeated = None  # the task that members may be waiting to do once more
+        self._runs, self._ended = 0, -math.inf  # that the caller led, and when the last one ended
         self._cpus = [-1] * members  # on which each member of this run began
 
     def end(self):
@@ -114,79 +117,69 @@ class Team:
         Parameters
         ----------
         task : callable
+            Its kernel says `begin_run` and `end_run`.
         members : int
         short : bool
-            Whether it is over so soon that Ctrl-C can wait for its end. Then the caller does what is for one member only. With
-            others it works in `repeat` alone: a thread that is woken by one that goes on working is apt to be given the same
-            core.
+            Whether it is over so soon that Ctrl-C can wait for its end. Then the caller is the first member, and the others
+            stay in the kernel for a moment, where the next task finds them awake; until they leave it they keep this one's
+            arrays. Otherwise the caller only waits, if it is the thread that hears Ctrl-C.
         """
         members = self._begin(members)
-        self.rest()
-        if members == 1 and (short or threading.current_thread() is not threading.main_thread()):
+        led = short or threading.current_thread() is not threading.main_thread()
+        if led and members == 1:
             task(0, 1)
             return
         with Deferred(self.stop):
             try:
-                self.start(members)
-                busy = self._threads[:members]
-                for member, thread in enumerate(busy):
-                    thread.give(self._part(task, member, members))
-                errors = [thread.result() for thread in busy]
-            except BaseException:  # of a handler whose signal is not deferred
+                error = self._led(task, members) if led else self._watched(task, members)
+            except BaseException:  # of a handler whose signal is not deferred, or of the caller's part
                 self._abandon()
                 raise
-        for error in filter(None, errors):
+        if error is not None:
             raise error
 
-    def repeat(self, task, members):
-        """As `run`, for a short task that is likely to come again at once: ``train`` with the same arguments.
+    def _led(self, task, members):
+        """A run with the caller as its first member. Returns the first error that another has met with."""
+        self.start(members - 1)
+        self._runs += 1
+        self.sync[kernel.RUN] = self._runs
+        if _current_cpu is not None:
+            self._cpus[0] = _current_cpu()
+        for member in range(1, members):
+            self._threads[member - 1].give(self._part(task, member, members))
+        task(0, members)
+        if self.sync[kernel.ARRIVED] >= kernel.RELEASED:
+            return self._abandon()
+        self._ended = time.perf_counter()
+        return None
 
-        The caller is the first member. The others stay in the kernel for a moment, where they can be called without waking
-        them; only another task, or no member at all, has them leave it sooner.
-        """
-        members = self._begin(members)
-        if task is not self._repeated:
-            self.rest()
-            for thread in self._threads:  # which otherwise keep the last samples beside these and the next
-                thread.result()
-        if members == 1:
-            task(0, 1)
-            return
-        with Deferred(self.stop):
-            try:
-                self.start(members - 1)
-                self._repeated = task
-                if _current_cpu is not None:
-                    self._cpus[0] = _current_cpu()
-                for member in range(1, members):
-                    if not kernel.end_wait(self.sync, member, kernel.CALLED):
-                        self._call(self._threads[member - 1], task, member, members)
-                task(0, members)
-            except BaseException:
-                self._abandon()
-                raise
-            if self.sync[kernel.ARRIVED] >= kernel.RELEASED:
-                raise self._abandon()
+    def _watched(self, task, members):
+        """A run that the caller waits for. Returns the first error that a member has met with."""
+        self.rest()
+        self.start(members)
+        for member in range(members):
+            self._threads[member].give(self._part(task, member, members))
+        return self._errors()
+
+    def awake(self):
+        """Whether members are likely to be in a kernel still, after a run that the caller led."""
+        return time.perf_counter() - self._ended < STAYING
 
     def rest(self):
-        """Have nobody wait for a task any more, nor keep its arrays."""
-        if self._repeated is not None:
-            for member in range(1, self.members):
-                kernel.end_wait(self.sync, member, kernel.AWAY)
-            self._repeated = None
+        """Have nobody stay in a kernel any longer."""
+        self.sync[kernel.BELL], self._ended = 0, -math.inf
 
-    def _call(self, thread, task, member, members):
-        """Give a member that is not in the kernel the task to be repeated."""
-        thread.result()  # it may be just about to leave
-        self.sync[kernel.SIZE + member * kernel.LINE] = kernel.CALLED
-        thread.give(self._part(task, member, members))
+    def settle(self):
+        """Have nobody keep an array of an earlier task."""
+        self.rest()
+        self._errors()
 
     def _begin(self, members):
         """How many members there are for a run, of which nothing has happened yet."""
         if members > 1:
             members = min(members, available_cpus())
             self._cpus = [-1] * self.members
-        self.sync[: kernel.SIZE] = 0
+        self.sync[: kernel.BELL] = 0
         self.sync[kernel.STOP] = self.stopping  # asked for since the last run, between two lines of Python
         self.sync[kernel.MEMBERS] = members
         return members
@@ -195,6 +188,10 @@ class Team:
         """Leave no member at work on arrays that the caller has back. Returns the first error that one has met with."""
         self._release()
         self.rest()
+        return self._errors()
+
+    def _errors(self):
+        """Wait until nobody is at work. Returns the first error that a member has met with since the last time."""
         errors = [error for thread in self._threads if (error := thread.result())]
         return errors[0] if errors else None
 
@@ -249,14 +246,13 @@ class _Member(threading.Thread):
         self._error: BaseException | None = None
 
     def give(self, task):
-        """A task to do, when the last one is done."""
-        self.result()
+        """A task to do, after those that it has."""
         self._finished = queue.SimpleQueue()
         self._given += 1  # no signal is heard before the next line is done
         self.inbox.put(task)
 
     def result(self):
-        """The error that the last task has ended with, or None. Waits for its end.
+        """The error that the last task has ended with, or None. Waits until it has ended.
 
         Not every system wakes a waiting thread for a signal: it looks up often.
         """

@@ -10,15 +10,15 @@ from ..kernels.activations import FIRST_GATED
 from ..kernels.team import new_sync
 from ..names import HIDDEN
 from ..team import team_size
-from ..teams import lent
+from ..teams import awake, lent
 from ..validation import known
 from .arrays import apart, delivered, layer_arrays, room, target
 
 _ALONE = new_sync(1)  # what a team would meet at: one thread by itself touches nothing of it
-# Multiply-adds from which another thread is asked for. Waking two takes 0.12 ms, in which one makes seven millions: with 26
-# millions two took 0.46 ms where one takes 0.49, with 205 millions 2.3 where one takes 4.2.
-_LARGE = 32_000_000
-_PER_THREAD_OF_TEAM = 16  # team_size counts in units of half a million
+# Multiply-adds from which another thread pays: while it is awake, as it is for a moment after a call, and where it has to be
+# woken, which takes 0.15 ms. With 26 millions two threads that are awake take 0.33 ms, one 0.50; with 205 millions 2.2 and 4.1.
+_AWAKE, _ASLEEP = 4_000_000, 12_000_000
+_PER_THREAD_OF_TEAM = 4  # team_size counts in units of half a million
 
 
 def _code(activation):
@@ -36,6 +36,11 @@ def _code_below(activation):
             "say 'identity' for dL/dx, and multiply it with the slope at z"
         )
     return code
+
+
+def _alone(work):
+    """Whether one thread does so many multiply-adds sooner than two would."""
+    return work < _AWAKE or (work < _ASLEEP and not awake())
 
 
 def _run(kernel, size, sizes, dtype, n_threads, *arrays):
@@ -100,7 +105,7 @@ def dense_forward(
     if k != n_in or n_out != b.size or not k or not n_out:
         _sizes_fit(x=x.shape, W=W.shape, b=b.shape)
     a = target("out", out, (n, n_out), x.dtype, x, W, b)
-    if n_threads is None and n * n_in * n_out < _LARGE:
+    if n_threads is None and _alone(n * n_in * n_out):
         work = room(kernels.forward_size(n, n_in, n_out, 1), x.dtype)
         kernels.dense_forward(a, x, W, b, work, code, _ALONE, 0, 1)
     else:
@@ -164,7 +169,7 @@ def dense_backward(
         below = dW if code < 0 else np.empty((n, n_in), dtype)
     else:
         dW, db, below = _targets(out, code >= 0, n, delta, x, W)
-    if n_threads is None and n * n_in * n_out < _LARGE:
+    if n_threads is None and _alone(n * n_in * n_out):
         work = room(kernels.backward_size(n, n_in, n_out, 1), dtype)
         kernels.dense_backward(dW, db, below, delta, x, W, work, code, _ALONE, 0, 1)
     elif n:
