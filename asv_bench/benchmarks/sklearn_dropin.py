@@ -3,6 +3,7 @@
 `python -m benchmarks.sklearn_dropin` in asv_bench/ prints the table.
 """
 
+import math
 import time
 import warnings
 
@@ -19,8 +20,8 @@ DTYPES = ["float32", "float64"]
 NETS = {"digits": (64, 100, 10), "medium": CASES["medium"][0], "large": CASES["large"][0]}
 EPOCHS = {"digits": 200, "medium": 5, "large": 5}
 ROUNDS = 5
-CALLS = 300  # of a prediction of one row, timed together
 PAUSE = 0.1  # seconds, in which OpenBLAS's threads, which keep a core busy for a while after a product, go to sleep
+LEAST = 0.05  # seconds in one go: a shorter call is made once before, as a core that has slept is slow, then repeatedly
 
 
 def data(net, dtype):
@@ -38,6 +39,13 @@ def estimator(module, net):
     return module.MLPClassifier(hidden, max_iter=epochs, n_iter_no_change=epochs, random_state=0)
 
 
+def _seconds(call, model, times):
+    start = time.perf_counter()
+    for _ in range(times):
+        call(model)
+    return (time.perf_counter() - start) / times
+
+
 class Compared:
     """Seconds of a call by both, in alternating rounds."""
 
@@ -46,16 +54,14 @@ class Compared:
     def setup(self, *_):
         self.rounds = ROUNDS
 
-    def seconds(self, call, ours, theirs, inner=1):
+    def seconds(self, call, ours, theirs):
         """(theirs, ours): the medians over the rounds."""
         times = []
         for _ in range(self.rounds + 1):  # the first one warms up
             for model in (theirs, ours):
                 time.sleep(PAUSE)
-                start = time.perf_counter()
-                for _ in range(inner):
-                    call(model)
-                times.append((time.perf_counter() - start) / inner)
+                once = _seconds(call, model, 1)
+                times.append(once if once >= LEAST else _seconds(call, model, math.ceil(LEAST / once)))
         return tuple(np.median(np.reshape(times[2:], (-1, 2)), axis=0))
 
 
@@ -88,7 +94,7 @@ class Predict(Compared):
             warnings.simplefilter("ignore")
             for model in models:
                 model.fit(X[:200], y[:200])
-        return self.seconds(lambda e: e.predict(some), *models, inner=CALLS if rows == 1 else 1)
+        return self.seconds(lambda e: e.predict(some), *models)
 
     def track_predict_speedup(self, net, dtype, rows):
         theirs, ours = self.both(net, dtype, rows)
