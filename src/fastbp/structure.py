@@ -8,10 +8,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .engine import Network
 from .kernels.output import GIVEN
 from .kernels.plan import aligned_zeros
 from .names import CUSTOM, HIDDEN, LOSSES, OUTPUTS, hidden_names, loss_name, smoothing
+from .network import Network
 from .parameters import Parameters
 from .representation import net_html
 from .validation import check_count, known

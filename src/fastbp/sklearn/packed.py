@@ -8,6 +8,7 @@ from .. import engine
 from ..kernels import output
 from ..kernels.plan import aligned_zeros
 from ..names import HIDDEN, hidden_names
+from ..network import Network
 
 # scikit-learn's name of an output's activation: the kernels' codes of it and of the loss that belongs to it.
 OUTPUTS = {
@@ -54,7 +55,7 @@ class Packed:
         self.kind = hidden if isinstance(hidden, str) else tuple(hidden), out_activation
         self.widths = (coefs[0].shape[0], *(w.shape[1] for w in coefs))
         codes = [*(HIDDEN[name] for name in hidden_names(hidden, len(coefs) - 1, "activation")), 0]
-        self.network = engine.Network(self.widths, codes, *OUTPUTS[out_activation], self.dtype)
+        self.network = Network(self.widths, codes, *OUTPUTS[out_activation], self.dtype)
         self.flat = aligned_zeros(self.network.size, self.dtype)
         self.coefs, self.intercepts = views(self.flat, self.widths)
         self.take(coefs, intercepts)
