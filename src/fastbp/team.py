@@ -78,15 +78,18 @@ class Team:
         self._cpus = [-1] * members  # on which each member of this run began
 
     def end(self):
-        """End the threads, and let go of them here: in a garbage collection Python loses what a signal's handler raises."""
+        """End the threads, and let go of them here: in a garbage collection, and where a thread is freed outside of such a
+        block, Python loses what a signal's handler raises."""
         with Deferred(lambda: None):
             self.rest()
-            for thread in self._threads:
-                thread.inbox.put(None)
+            self._dismiss()
             while self._threads:
                 self._threads.pop().join()
 
     def __del__(self):  # of a team that an exception between two lines has let go
+        self._dismiss()
+
+    def _dismiss(self):
         for thread in self._threads:
             thread.inbox.put(None)
 
