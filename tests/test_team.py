@@ -141,9 +141,23 @@ def test_threads_are_freed_where_no_exception_is_lost():
     """The last one once outlived the end by a line: what a handler raised in a callback of its weak references was lost."""
     team, deferred = Team(3), []
     team.run(noting([]), 3)
-    last = [weakref.ref(thread, lambda _: deferred.append(Deferred._outermost is not None)) for thread in team._threads]
+    freed = [
+        weakref.ref(each, lambda _: deferred.append(Deferred._outermost is not None))
+        for each in (*team._threads, team._threads)
+    ]
     team.end()
-    assert deferred == [True] * len(last)
+    assert deferred == [True] * len(freed)
+    assert not hasattr(team, "__del__")
+
+
+def test_the_threads_of_a_team_that_was_let_go_end():
+    team = Team(3)
+    team.run(noting([]), 3)
+    threads = list(team._threads)
+    del team
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])

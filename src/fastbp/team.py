@@ -78,20 +78,14 @@ class Team:
         self._cpus = [-1] * members  # on which each member of this run began
 
     def end(self):
-        """End the threads, and let go of them here: in a garbage collection, and where a thread is freed outside of such a
-        block, Python loses what a signal's handler raises."""
+        """End the threads, and let go of them here: where an object is freed outside of such a block, Python loses what a
+        signal's handler raises in its finalizer or in a callback of its weak references."""
         with Deferred(lambda: None):
             self.rest()
-            self._dismiss()
+            _dismiss(self._threads)
             while self._threads:
                 self._threads.pop().join()
-
-    def __del__(self):  # of a team that an exception between two lines has let go
-        self._dismiss()
-
-    def _dismiss(self):
-        for thread in self._threads:
-            thread.inbox.put(None)
+            self._threads = []
 
     def start(self, threads):
         """Have so many threads ready, so that what comes next can be timed.
@@ -101,6 +95,8 @@ class Team:
         MemoryError
             See `start_thread`.
         """
+        if threads and not self._threads:
+            self._threads = _Dismissed()
         while len(self._threads) < threads:
             thread = _Member()
             start_thread(thread)
@@ -232,6 +228,18 @@ class Team:
     def _release(self):
         """Let the members pass their barriers, at which they would wait for ever for one that does not come, and stop."""
         self.sync[kernel.STOP], self.sync[kernel.ARRIVED] = 1, kernel.RELEASED
+
+
+def _dismiss(threads):
+    for thread in threads:
+        thread.inbox.put(None)
+
+
+class _Dismissed(list):
+    """Threads that end when nobody has the list any more, as that of a team which an exception between two lines has let go."""
+
+    def __del__(self):
+        _dismiss(self)
 
 
 class _Member(threading.Thread):
