@@ -14,7 +14,7 @@ from .kernels.team import NOT_FINITE, SEEN, STOP, UPDATED
 from .team import team_size
 from .teams import lent
 
-# Multiply-adds of a call whose end Ctrl-C can wait for: 20 ms at most.
+# Multiply-adds of a call whose end Ctrl-C can wait for: some 20 ms of one thread in float64.
 HEARD = 500_000_000
 
 
