@@ -137,13 +137,16 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, member,
 
 @kernel
 def turn(work, layer, delta, turned, turned_rows, rows, member, members):
-    """delta with features in lanes, for the weights' product: panels [features of a panel][sample][PANEL]."""
+    """delta with features in lanes, for the weights' product: panels [features of a panel][sample][PANEL].
+
+    Shared out by features, as `backward` made them and as the weights of a small layer are: they need not change caches.
+    """
     inside()
     panel = VECTORS * lanes(work)
     panels, columns = ceil_div(rows, panel), ceil_div(layer.n_out, panel)
     for item in range(share(panels * columns, member, members), share(panels * columns, member + 1, members)):
-        p = item // columns if columns > 1 else item
-        q = item - p * columns
+        q = item // panels if columns > 1 else 0
+        p = item - q * panels
         to, d = turned + (q * turned_rows + p * panel) * panel, delta + (p * layer.n_out + q * panel) * panel
         features = min(panel, layer.n_out - q * panel)
         width = ceil_div(features, lanes(work)) * lanes(work)
