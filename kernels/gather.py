@@ -1,8 +1,9 @@
 """Moving samples between the caller's arrays and panels: rows in (shuffled or not), activations out."""
 
+from .host import CACHE_LINE
 from .jit import kernel
 from .memory import ask_for_element
-from .plan import CACHE_LINE, STRIP
+from .plan import STRIP
 from .simd import lanes
 from .tile import VECTORS
 from .transpose import transpose, transpose_rows

@@ -30,5 +30,6 @@ def _shape():
 
 VECTOR_BYTES, TILE_ROWS = _shape()
 AVX512 = VECTOR_BYTES == 64
+CACHE_LINE = 64  # bytes
 TILE_VECTORS = 2
 X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from .activations import FIRST_GATED
+from .host import CACHE_LINE
 from .simd import lanes_of
 from .tile import PACK_WIDTH, ROWS, VECTORS
 
@@ -87,7 +88,7 @@ JOB = np.dtype(
 BLOCK_ROWS = 1024  # rows worked on at a time in training: bounds the buffers of a large batch
 INFER_ROWS = 256  # rows at a time in inference
 STRIP = 256  # features gathered at a time: with the panel's samples they stay in the first-level cache
-CACHE_LINE, HUGE_PAGE = 64, 1 << 21  # bytes
+HUGE_PAGE = 1 << 21  # bytes
 DEPTH = 512  # of the contraction a packed strip of weights: with its rows it stays in the first-level cache
 STRIP_SIZE = PACK_WIDTH * DEPTH
 CHUNK = 1 << 13  # derivatives whose squares one member adds up at a time, where the gradient's norm is asked for
@@ -110,6 +111,21 @@ def aligned_zeros(n, dtype):
     raw = np.zeros(n + boundary // size, dtype)
     first = -raw.ctypes.data % boundary // size
     return raw[first : first + n]
+
+
+def slot_size(n, dtype):
+    """Elements from one value of a rule's state to the next for `n` parameters: whole cache lines, see rules.py."""
+    return round_up(n, CACHE_LINE // np.dtype(dtype).itemsize)
+
+
+def new_state(slots, n, dtype):
+    """An optimizer's state, `slots` values for each of `n` parameters."""
+    return aligned_zeros(slots * slot_size(n, dtype), dtype)
+
+
+def slots_of(state, n):
+    """The values of `n` parameters in a state, as views of shape (slots, n)."""
+    return state.reshape(-1, slot_size(n, state.dtype))[:, :n]
 
 
 class Plan:

@@ -1,8 +1,11 @@
 """The update rules themselves: parameters and an optimizer's state from a tile of the gradient, vector by vector.
 
-The formulas' sources stand in update.py, which says what a tile's rule is and what comes before it.
+The formulas' sources stand in update.py, which says what a tile's rule is and what comes before it. A rule keeps one value or
+more for each parameter, first one of all, then the next: each begins with a cache line, as the parameters do. Where the second
+began within one, its vectors lay in two lines each, and two members that had neighbouring tiles wrote to the same lines.
 """
 
+from .host import CACHE_LINE
 from .jit import apart, inside, kernel
 from .memory import load, load_first, store, store_first
 from .simd import elementwise, lanes, select, square_root, vector
@@ -22,6 +25,13 @@ def put(array, i, x, n):
         store(array, i, x)
     else:
         store_first(array, i, x, n)
+
+
+@kernel
+def slot_of(params):
+    """plan.py's slot_size."""
+    line = CACHE_LINE // params.itemsize
+    return (params.size + line - 1) // line * line
 
 
 @kernel
@@ -79,7 +89,7 @@ def momentum(params, state, at, stride, work, tile, rows, width, rate, mu, neste
 def adam(params, state, at, stride, work, tile, rows, penalised, width, rate, look, shrink, beta_1, beta_2, floor):
     """Adam, AdamW and Nadam: one body, as what some need beside the others hides behind the root and the division."""
     inside()
-    second = params.size
+    second = slot_of(params)
     gap = rows_apart(work, stride)
     for j in range(0, width, lanes(work)):
         for first in range(gap):
@@ -111,7 +121,7 @@ def scaled(params, state, at, stride, work, tile, rows, width, rate, kept, added
 def rmsprop(params, state, at, stride, work, tile, rows, width, rate, rho, mu, centered, epsilon):
     """RMSprop with a momentum (0: none), and where `centered` is 1 with the gradient's mean taken off its mean square."""
     apart()
-    second, third, nothing = params.size, 2 * params.size, vector(work, 0.0)
+    second, third, nothing = slot_of(params), 2 * slot_of(params), vector(work, 0.0)
     gap = rows_apart(work, stride)
     for j in range(0, width, lanes(work)):
         for first in range(gap):

@@ -233,6 +233,8 @@ def tile_panels(
 def _slot(context, b, kinds, arrays, at, slot):
     """The address of a parameter's state number `slot`, or where there is no such state of the parameter itself."""
     size, have = size_of(context, b, kinds[0], arrays[0]), size_of(context, b, kinds[1], arrays[1])
+    line = host.CACHE_LINE // (kinds[0].dtype.bitwidth // 8)
+    size = b.mul(b.sdiv(b.add(size, I64(line - 1)), I64(line)), I64(line))
     place = b.add(b.mul(size, I64(slot)), at)
     there = b.gep(context.make_array(kinds[1])(context, b, arrays[1]).data, [place])
     return b.select(b.icmp_signed("<", place, have), there, pointer(context, b, kinds[0], arrays[0], at, I64(0)))

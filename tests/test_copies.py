@@ -13,6 +13,8 @@ import pytest
 from test_saving import OPTIMIZERS, X, Y, everything, trained
 
 import fastbp
+from fastbp.kernels.host import CACHE_LINE
+from fastbp.kernels.plan import slots_of
 
 sklearn = pytest.importorskip("fastbp.sklearn", reason="the drop-in's estimators are copied too")
 
@@ -45,6 +47,18 @@ def test_a_net(way, optimizer):
             assert everything(net) == before  # its copy's training has left it alone
         each.fit(X, targets, epochs=2, batch_size=7, optimizer=optimizer)
     assert everything(copied) == everything(net)
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_arrays_begin_with_a_cache_line(way):
+    """The parameters and each value of the optimizer's state, of 19 parameters here: else vectors lie in two lines each."""
+    net = fastbp.MLP([4, 3, 1], output="sigmoid")
+    net.fit(np.ones((5, 4)), np.ones(5), epochs=1, optimizer=fastbp.Adam())
+    for each in (net, way(net), way(net).astype("float64"), way(net.astype("float64"))):
+        state = slots_of(each._state, 19)
+        assert len(state) == 2
+        assert not any(array.ctypes.data % CACHE_LINE for array in (each._parameters, *state))
+        np.testing.assert_array_equal(state, slots_of(net._state, 19).astype(each.dtype))
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)

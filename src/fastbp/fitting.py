@@ -17,7 +17,7 @@ from .history import History
 from .hooks import as_callbacks, check_same_callbacks, overrides
 from .inference import Inference
 from .keeper import Keeper
-from .kernels.plan import aligned_zeros
+from .kernels.plan import new_state
 from .optimizers import SGD, Optimizer
 from .progress import Progress
 from .rates import Position
@@ -281,7 +281,7 @@ class Fitting(Inference):
         last, state, steps, position = self.optimizer_, self._state, self._steps_done, self._position
         if last is None or (type(last), last.rule) != (type(optimizer), optimizer.rule):
             slots = engine.update.SLOTS[optimizer.rule]
-            state, steps, position = aligned_zeros(slots * self._parameters.size, self.dtype), 0, Position(optimizer.lr)
+            state, steps, position = new_state(slots, self._parameters.size, self.dtype), 0, Position(optimizer.lr)
         elif position.lr != optimizer.lr:
             position = Position(optimizer.lr)
         # In one go, as a state that is not the optimizer's would be read beyond its end: no signal is heard within the line.

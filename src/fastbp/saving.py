@@ -14,6 +14,7 @@ from . import container, documents
 from .atomic import replace_file
 from .checkpoints import give_arrays, moment_document, moment_of
 from .documents import LISTS
+from .kernels.plan import slots_of
 from .kernels.update import SLOTS
 from .mlp import MLP
 from .preprocessing import Preprocessing
@@ -62,7 +63,7 @@ def file_of(net, moment=None):
         "preprocessing": net.preprocessing_ and net.preprocessing_.document(),
     }
     arrays = {f"{what}.{i}": values for what in ("weights", "biases") for i, values in enumerate(getattr(net, what))}
-    arrays |= {f"optimizer.{i}": part for i, part in enumerate(net._state.reshape(-1, net._parameters.size))}
+    arrays |= {f"optimizer.{i}": part for i, part in enumerate(slots_of(net._state, net._parameters.size))}
     if net.history_ is not None:
         arrays |= {f"history.{name}": np.array(getattr(net.history_, name), np.float64) for name in LISTS}
     if moment is not None:
@@ -159,7 +160,7 @@ def _net_of(content):
     net.biases = [arrays[f"biases.{i}"] for i in range(len(widths) - 1)]
     if optimizer is not None:
         net._prepare(optimizer)
-        for i, part in enumerate(net._state.reshape(-1, size)):
+        for i, part in enumerate(slots_of(net._state, size)):
             part[...] = arrays[f"optimizer.{i}"]
     net._steps_done, net._position, net._dropout_key = steps, position, key
     net._rng.bit_generator.state = generator

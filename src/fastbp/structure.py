@@ -8,8 +8,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .kernels.host import CACHE_LINE
 from .kernels.output import GIVEN
-from .kernels.plan import aligned_zeros
+from .kernels.plan import aligned_zeros, new_state, slots_of
 from .names import CUSTOM, HIDDEN, LOSSES, OUTPUTS, hidden_names, loss_name, smoothing
 from .network import Network
 from .parameters import Parameters
@@ -30,8 +31,13 @@ def float_dtype(dtype):
 
 
 def own(array):
-    """`array`, or a copy if it is a view of a file or may not be written to: so joblib passes large arrays to its workers."""
-    return array if type(array) is np.ndarray and array.flags.writeable else np.array(array)
+    """`array`, or a copy if it is a view of a file or may not be written to, as joblib passes large arrays to its workers, or
+    begins within a cache line, as what comes out of a pickle: vectors of two lines cost a fit of a small net a tenth."""
+    if type(array) is np.ndarray and array.flags.writeable and array.ctypes.data % CACHE_LINE == 0:
+        return array
+    copy = aligned_zeros(array.size, array.dtype)
+    copy[:] = array
+    return copy
 
 
 class Structure:
@@ -106,8 +112,10 @@ class Structure:
         """
         net = copy.deepcopy(self)
         net.dtype = float_dtype(dtype)
-        net._state = net._state.astype(net.dtype)
-        net._restore(net._parameters.astype(net.dtype))
+        parts = slots_of(self._state, self._parameters.size)
+        net._state = new_state(len(parts), self._parameters.size, net.dtype)
+        slots_of(net._state, self._parameters.size)[:] = parts
+        net._restore(own(net._parameters.astype(net.dtype)))
         return net
 
     def summary(self) -> str:

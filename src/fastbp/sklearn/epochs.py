@@ -6,7 +6,7 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 from .. import engine
 from ..interrupts import Deferred
 from ..kernels import update
-from ..kernels.plan import aligned_zeros
+from ..kernels.plan import new_state, slots_of
 from .packed import views
 from .rows import refuse_weightless
 
@@ -25,9 +25,9 @@ class State:
     def __init__(self, optimizer, packed):
         self.names = ("ms", "vs") if isinstance(optimizer, AdamOptimizer) else ("velocities",)
         self.optimizer, self.size = optimizer, packed.flat.size
-        self.flat = aligned_zeros(len(self.names) * self.size, packed.dtype)
+        self.flat = new_state(len(self.names), self.size, packed.dtype)
         self.lists = []
-        for name, part in zip(self.names, np.split(self.flat, len(self.names)), strict=True):
+        for name, part in zip(self.names, slots_of(self.flat, self.size), strict=True):
             coefs, intercepts = views(part, packed.widths)
             self.lists.append([*coefs, *intercepts])
             # Empty where the optimizer is new; arrays of its own where it comes out of a pickle.
