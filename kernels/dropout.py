@@ -12,7 +12,7 @@ from .activations import slope
 from .jit import kernel
 from .memory import load, store
 from .philox import below, random_words
-from .shares import cut, first_row, share
+from .shares import ceil_div, cut, first_row, share
 from .simd import Lanes, elementwise, lanes, select, vector, where
 from .tile import ROWS, VECTORS
 
@@ -55,7 +55,7 @@ def drop(work, layer, number, job, sample, step, rows, member, members):
     A member's share is what it has just made in `forward`, so that nobody need wait.
     """
     panel = VECTORS * lanes(work)
-    panels, blocks = (rows + panel - 1) // panel, (layer.n_out + ROWS - 1) // ROWS
+    panels, blocks = ceil_div(rows, panel), ceil_div(layer.n_out, ROWS)
     limit, scale = int((1.0 - layer.dropout) * 4294967296.0), 1.0 / (1.0 - layer.dropout)
     size, longer = cut(layer.n_out, blocks)
     for item in range(share(blocks * panels, member, members), share(blocks * panels, member + 1, members)):

@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 from .jit import kernel
 from .memory import load_masked, load_vector, pointer
 from .plan import CHUNK
-from .shares import share
+from .shares import ceil_div, share
 from .simd import I1, I64
 from .team import barrier
 from .update import APPLYING, MAX_NORM, SCALE
@@ -53,7 +53,7 @@ def _square_sum(typingctx, array, first, n):
 @kernel
 def limit_norm(gradient, sums, at, step, sync, member, members, meeting):
     """Find the scale that keeps the norm below the limit, with partial sums in sums[at:]; what follows applies the gradient."""
-    chunks = (gradient.size + CHUNK - 1) // CHUNK
+    chunks = ceil_div(gradient.size, CHUNK)
     meeting = barrier(sync, members, meeting)
     for c in range(share(chunks, member, members), share(chunks, member + 1, members)):
         sums[at + c] = _square_sum(gradient, c * CHUNK, min(CHUNK, gradient.size - c * CHUNK))

@@ -8,6 +8,7 @@ began within one, its vectors lay in two lines each, and two members that had ne
 from .host import CACHE_LINE
 from .jit import apart, inside, kernel
 from .memory import load, load_first, store, store_first
+from .shares import ceil_div
 from .simd import elementwise, lanes, select, square_root, vector
 from .tile import VECTORS
 
@@ -31,7 +32,7 @@ def put(array, i, x, n):
 def slot_of(params):
     """plan.py's slot_size."""
     line = CACHE_LINE // params.itemsize
-    return (params.size + line - 1) // line * line
+    return ceil_div(params.size, line) * line
 
 
 @kernel
@@ -60,7 +61,7 @@ def rows_apart(work, stride):
     before the first of the next, took 20 cycles a row.
     """
     n = lanes(work)
-    return 1 if stride >= n else (n + stride - 1) // stride
+    return 1 if stride >= n else ceil_div(n, stride)
 
 
 @kernel
