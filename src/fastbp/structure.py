@@ -32,12 +32,13 @@ def float_dtype(dtype):
 
 def own(array):
     """`array`, or a copy if it is a view of a file or may not be written to, as joblib passes large arrays to its workers, or
-    begins within a cache line, as what comes out of a pickle: vectors of two lines cost a fit of a small net a tenth."""
+    begins within a cache line, as what comes out of a pickle: two threads then take a tenth longer for 64-128-64-10 in batches
+    of 32, and with Adam a quarter."""
     if type(array) is np.ndarray and array.flags.writeable and array.ctypes.data % CACHE_LINE == 0:
         return array
-    copy = aligned_zeros(array.size, array.dtype)
-    copy[:] = array
-    return copy
+    mine = aligned_zeros(array.size, array.dtype)
+    mine[:] = array
+    return mine
 
 
 class Structure:
