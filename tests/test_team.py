@@ -121,8 +121,9 @@ def test_nobody_stays_for_ever():
         runs.append(thread._given)
 
     net, alone = fastbp.MLP([5, 8, 3]), fastbp.MLP([5, 8, 3])
-    net.fit(X, y, epochs=4, n_threads=2, callbacks=pause)
-    alone.fit(X, y, epochs=4, n_threads=1)
+    # A step an epoch: more could take so long on a busy machine that there is more than one run for an epoch.
+    net.fit(X, y, epochs=4, batch_size=60, n_threads=2, callbacks=pause)
+    alone.fit(X, y, epochs=4, batch_size=60, n_threads=1)
     assert runs == list(range(runs[0], runs[0] + 4))
     np.testing.assert_array_equal(net._parameters, alone._parameters)
 
