@@ -1,34 +1,54 @@
 """Compiled entry points of single calls without a product: on row-major arrays, an element's neighbours in the lanes.
 
-An array may be written in place. Nothing here flushes denormal numbers: values come out as they are.
+An array may be written in place. Nothing here flushes denormal numbers: values come out as they are. Entry points that take a
+block (see standby.py), 0 for none, return how many members have shared the work.
 """
 
 import math
 
 from .activations import activate, slope
+from .host import CACHE_LINE
 from .jit import entry, kernel
 from .memory import keep_first, lane_max, lane_sum
 from .output import exp, log
 from .rules import adam_rule, get, momentum_rule, put
+from .shares import ceil_div, share
 from .simd import lanes, select, vector
+from .standby import block_at, shared, together
+
+
+@kernel
+def _elements(array, member, members):
+    """A member's share of the elements of a flat array: from where to where, in whole cache lines."""
+    line = CACHE_LINE // array.itemsize
+    lines = ceil_div(array.size, line)
+    return share(lines, member, members) * line, min(array.size, share(lines, member + 1, members) * line)
+
+
+@shared
+def _apply(out, z, activation, member, members):
+    first, end = _elements(z, member, members)
+    for i in range(first, end, lanes(z)):
+        put(out, i, activate(activation, get(z, i, end - i)), end - i)
 
 
 @entry
-def apply(out, z, activation):
+def apply(out, z, activation, block, members):
     """out = f(z), arrays of one shape."""
-    to, source = out.reshape(out.size), z.reshape(z.size)
-    for i in range(0, source.size, lanes(source)):
-        n = source.size - i
-        put(to, i, activate(activation, get(source, i, n)), n)
+    return together(block_at(block), members, _apply((out.reshape(out.size), z.reshape(z.size), activation)))
+
+
+@shared
+def _apply_slope(out, a, activation, member, members):
+    first, end = _elements(a, member, members)
+    for i in range(first, end, lanes(a)):
+        put(out, i, slope(activation, get(a, i, end - i)), end - i)
 
 
 @entry
-def apply_slope(out, a, activation):
+def apply_slope(out, a, activation, block, members):
     """out = f'(z) where a = f(z)."""
-    to, source = out.reshape(out.size), a.reshape(a.size)
-    for i in range(0, source.size, lanes(source)):
-        n = source.size - i
-        put(to, i, slope(activation, get(source, i, n)), n)
+    return together(block_at(block), members, _apply_slope((out.reshape(out.size), a.reshape(a.size), activation)))
 
 
 @kernel
@@ -41,25 +61,32 @@ def _row_max(z, at, n):
     return lane_max(top)
 
 
-@entry
-def softmax(out, z, logarithm):
-    """Each row of `out` the softmax of that of z, or its logarithm: z - max z - log sum exp(z - max z)."""
-    to, source, n = out.reshape(out.size), z.reshape(z.size), z.shape[1]
-    for at in range(0, z.size, max(n, 1)):
-        top, total = _row_max(source, at, n), vector(source, 0.0)
-        for i in range(0, n, lanes(source)):
-            e = exp(get(source, at + i, n - i) - top)
+@shared
+def _softmax(out, z, n, logarithm, member, members):
+    rows = z.size // max(n, 1)
+    for row in range(share(rows, member, members), share(rows, member + 1, members)):
+        at = row * n
+        top, total = _row_max(z, at, n), vector(z, 0.0)
+        for i in range(0, n, lanes(z)):
+            e = exp(get(z, at + i, n - i) - top)
             if not logarithm:
-                put(to, at + i, e, n - i)
+                put(out, at + i, e, n - i)
             total = total + keep_first(e, n - i, 0.0)
-        whole = vector(source, lane_sum(total))
+        whole = vector(z, lane_sum(total))
         if logarithm:
             log_whole = log(whole)
-            for i in range(0, n, lanes(source)):
-                put(to, at + i, (get(source, at + i, n - i) - top) - log_whole, n - i)
+            for i in range(0, n, lanes(z)):
+                put(out, at + i, (get(z, at + i, n - i) - top) - log_whole, n - i)
         else:
-            for i in range(0, n, lanes(source)):
-                put(to, at + i, get(to, at + i, n - i) / whole, n - i)
+            for i in range(0, n, lanes(z)):
+                put(out, at + i, get(out, at + i, n - i) / whole, n - i)
+
+
+@entry
+def softmax(out, z, logarithm, block, members):
+    """Each row of `out` the softmax of that of z, or its logarithm: z - max z - log sum exp(z - max z)."""
+    task = _softmax((out.reshape(out.size), z.reshape(z.size), z.shape[1], logarithm))
+    return together(block_at(block), members, task)
 
 
 @entry

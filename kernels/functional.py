@@ -3,7 +3,8 @@
 The samples pass through panels like those of a net (see plan.py), a block of rows at a time: transposed into lanes on the way
 in and back on the way out, which is O(rows x width) beside products of O(rows x width x width). Between them stand the sweeps
 of dense.py and the formulas of output.py. Here the bias is an array of its own and no row of W: z begins with it, and db is
-a sum of its own. `work` is the calling thread's; its sections follow one another as the `*_size` functions count them.
+a sum of its own. `work` is the calling thread's; its sections follow one another as the `*_size` functions count them. Entry
+points that take a block (see standby.py), 0 for none, return how many members have shared the work.
 """
 
 from typing import NamedTuple
@@ -18,7 +19,8 @@ from .plan import STRIP_SIZE, TOGETHER, panel_of
 from .rules import get, put
 from .shares import ceil_div, cut, first_row, first_tile, next_tile, share
 from .simd import lanes, vector
-from .team import barrier, begin_run, end_run
+from .standby import block_at, shared, together
+from .team import barrier
 from .tile import ROWS, VECTORS, tile_panels
 from .transpose import transpose
 from .update import add_earlier, keep
@@ -95,26 +97,50 @@ def _begin_with_bias(work, z, b, rows, member, members):
             store(work, z + i * panel + v, bias)
 
 
-@entry
-def dense_forward(out, x, W, b, work, activation, sync, member, members):
-    """out = f(x @ W + b)."""
+@kernel
+def _own_rows(work, rows, member, members):
+    """The first panel of the rows that a member takes through a product, how many rows, and with whom: its number and members.
+
+    Where panels go round evenly each member takes its own through by itself: nothing changes caches, and nobody waits.
+    """
+    panel = VECTORS * lanes(work)
+    panels = ceil_div(rows, panel)
+    if panels % members and panels < 8 * members:
+        return 0, rows, member, members
+    first = share(panels, member, members)
+    return first, min(rows, share(panels, member + 1, members) * panel) - first * panel, 0, 1
+
+
+@shared
+def _forward(out, x, W, b, work, activation, sync, member, members):
+    panel = VECTORS * lanes(work)
     n, n_in, n_out, meeting = x.shape[0], W.shape[0], W.shape[1], 0
     z = _block_rows(work, n) * n_in
     pack = z + _block_rows(work, n) * n_out + member * PACK
-    layer = Layer(n_in, n_out, activation, 0, 0, n_in, z, n_out, 0, 0.0)
     to, source, params = out.reshape(out.size), x.reshape(x.size), W.reshape(W.size)
-    denormals, run = flush_denormals(), begin_run(sync, member)
+    denormals = flush_denormals()
     for first in range(0, n, BLOCK):
         rows = min(BLOCK, n - first)
+        p, own, number, others = _own_rows(work, rows, member, members)
+        layer = Layer(n_in, n_out, activation, 0, p * n_in * panel, n_in, z + p * n_out * panel, n_out, 0, 0.0)
         _gather(work, 0, source, first, rows, n_in, member, members)
         _begin_with_bias(work, z, b, rows, member, members)
-        meeting = barrier(sync, members, meeting)
-        forward(work, params, layer, True, False, rows, pack, member, members)
-        meeting = barrier(sync, members, meeting)
+        if others > 1:
+            meeting = barrier(sync, members, meeting)
+        forward(work, params, layer, True, False, own, pack, number, others)
+        if others > 1:
+            meeting = barrier(sync, members, meeting)
         _scatter(to, work, z, first, rows, n_out, member, members)
-        meeting = barrier(sync, members, meeting)
-    end_run(sync, member, members, run)
+        if first + BLOCK < n:
+            meeting = barrier(sync, members, meeting)
     restore_denormals(denormals)
+
+
+@entry
+def dense_forward(out, x, W, b, work, activation, block, members):
+    """out = f(x @ W + b)."""
+    sync = block_at(block)
+    return together(sync, members, _forward((out, x, W, b, work, activation, sync)))
 
 
 @kernel
@@ -157,38 +183,49 @@ def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, member,
         put(db, j, total, n_out - j)
 
 
-@entry
-def dense_backward(dW, db, below, delta, x, W, work, activation, sync, member, members):
-    """dW = x.T @ delta, db = sum(delta), and unless `activation` is negative below = (delta @ W.T) * f'(x).
-
-    `below` is not touched where it is not wanted.
-    """
+@shared
+def _backward(dW, db, below, delta, x, W, work, activation, sync, member, members):
     panel = VECTORS * lanes(work)
     n, n_in, n_out, room, meeting = x.shape[0], W.shape[0], W.shape[1], _block_rows(work, x.shape[0]), 0
     # In `work`: panels of x, of delta, of the delta below, and delta in column panels; each member's pack and tile.
     d, d_below = room * n_in, room * (n_in + n_out)
     turned = d_below + room * n_in
-    own = turned + room * ceil_div(n_out, panel) * panel + member * (PACK + TILE)
-    layer, layer_below = Layer(n_in, n_out, 0, 0, 0, n_in, 0, 0, 0, 0.0), Layer(0, n_in, activation, 0, 0, 0, 0, 0, 0, 0.0)
+    pack = turned + room * ceil_div(n_out, panel) * panel + member * (PACK + TILE)
+    layer_below = Layer(0, n_in, activation, 0, 0, 0, 0, 0, 0, 0.0)
     to, source, params, to_below = dW.reshape(dW.size), x.reshape(x.size), W.reshape(W.size), below.reshape(below.size)
     above = delta.reshape(delta.size)
-    denormals, run = flush_denormals(), begin_run(sync, member)
+    denormals = flush_denormals()
     for first in range(0, n, BLOCK):
         rows = min(BLOCK, n - first)
+        p, own, number, others = _own_rows(work, rows, member, members)
         _gather(work, 0, source, first, rows, n_in, member, members)
         _in_column_panels(work, turned, room, above, first, rows, n_out, member, members)
         if activation >= 0:
             _gather(work, d, above, first, rows, n_out, member, members)
         meeting = barrier(sync, members, meeting)
         if activation >= 0:
-            backward(work, params, layer, layer_below, d, d_below, rows, own, member, members)
-        _weights(work, to, db, 0, turned, room, rows, n_in, n_out, first > 0, own + PACK, member, members)
-        meeting = barrier(sync, members, meeting)
-        if activation >= 0:
-            _scatter(to_below, work, d_below, first, rows, n_in, member, members)
+            x_at, delta_at = p * n_in * panel, p * n_out * panel
+            layer = Layer(n_in, n_out, 0, 0, x_at, n_in, 0, 0, 0, 0.0)
+            backward(work, params, layer, layer_below, d + delta_at, d_below + x_at, own, pack, number, others)
+            if others == 1:
+                _scatter(to_below, work, d_below, first, rows, n_in, member, members)
+        _weights(work, to, db, 0, turned, room, rows, n_in, n_out, first > 0, pack + PACK, member, members)
+        if activation >= 0 and others > 1:
             meeting = barrier(sync, members, meeting)
-    end_run(sync, member, members, run)
+            _scatter(to_below, work, d_below, first, rows, n_in, member, members)
+        if first + BLOCK < n:
+            meeting = barrier(sync, members, meeting)
     restore_denormals(denormals)
+
+
+@entry
+def dense_backward(dW, db, below, delta, x, W, work, activation, block, members):
+    """dW = x.T @ delta, db = sum(delta), and unless `activation` is negative below = (delta @ W.T) * f'(x).
+
+    `below` is not touched where it is not wanted.
+    """
+    sync = block_at(block)
+    return together(sync, members, _backward((dW, db, below, delta, x, W, work, activation, sync)))
 
 
 @entry

@@ -11,12 +11,8 @@ has ended.
 """
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from . import host
+from .atomics import atomic_add, atomic_load, atomic_store, pass_time
 from .jit import kernel
 
 LINE = 8  # int64 values a cache line
@@ -28,86 +24,30 @@ RUN, BELL, PLACES = (i * LINE for i in range(7, 10))
 # ARRIVED, where somebody does not come: nobody waits any more.
 RELEASED = 1 << 62
 
-# Then the core is offered to others, so that a team larger than the free cores goes on: two threads on one core take 3.6 us a
-# sample of 64-20-20-10 where they took 29 after 2000 spins; on cores of their own nothing changes.
-SPINS = 300
 # Looks for the next run, then the thread sleeps. About 0.2 ms: some times what passes between two epochs.
 PATIENCE = 1000
-
-_yield_core = types.ExternalFunction("sched_yield", types.int32())
-
-
-@intrinsic
-def _atomic_add(typingctx, array, i, value):
-    def codegen(context, b, signature, args):
-        data = context.make_array(array)(context, b, args[0]).data
-        return b.atomic_rmw("add", b.gep(data, [args[1]]), args[2], "acq_rel")
-
-    return types.int64(array, types.int64, types.int64), codegen
-
-
-@intrinsic
-def _atomic_load(typingctx, array, i):
-    def codegen(context, b, signature, args):
-        data = context.make_array(array)(context, b, args[0]).data
-        return b.load_atomic(b.gep(data, [args[1]]), "acquire", 8)
-
-    return types.int64(array, types.int64), codegen
-
-
-@intrinsic
-def _atomic_store(typingctx, array, i, value):
-    def codegen(context, b, signature, args):
-        data = context.make_array(array)(context, b, args[0]).data
-        b.store_atomic(args[2], b.gep(data, [args[1]]), "release", 8)
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64, types.int64), codegen
-
-
-@intrinsic
-def _relax(typingctx):
-    """Tell the core that this is a waiting loop, where there is an instruction for it."""
-
-    def codegen(context, b, signature, args):
-        if host.X86:
-            kind = ir.FunctionType(ir.VoidType(), [])
-            b.call(cgutils.get_or_insert_function(b.module, kind, "llvm.x86.sse2.pause"), [])
-        return context.get_dummy_value()
-
-    return types.void(), codegen
-
-
-@kernel
-def _pass_time(spins):
-    """A moment of a waiting loop. Returns the moments so far."""
-    if spins < SPINS:
-        _relax()
-    else:
-        _yield_core()
-    return spins + 1
 
 
 @kernel
 def barrier(sync, members, meeting):
     """Wait until every member has come to its barrier number `meeting` (from 0 on); returns the next number."""
     if members > 1:
-        _atomic_add(sync, ARRIVED, 1)
+        atomic_add(sync, ARRIVED, 1)
         spins = 0
-        while _atomic_load(sync, ARRIVED) < (meeting + 1) * members:
-            spins = _pass_time(spins)
+        while atomic_load(sync, ARRIVED) < (meeting + 1) * members:
+            spins = pass_time(spins)
     return meeting + 1
 
 
 @kernel
 def stop_asked(sync):
-    return _atomic_load(sync, STOP) != 0
+    return atomic_load(sync, STOP) != 0
 
 
 @kernel
 def released(sync):
     """Whether somebody does not come, so that what others have to do together must be left."""
-    return _atomic_load(sync, ARRIVED) >= RELEASED
+    return atomic_load(sync, ARRIVED) >= RELEASED
 
 
 def new_sync(members):
@@ -124,7 +64,7 @@ def place_of(member):
 def begin_run(sync, member):
     """The beginning of a run: member 0 calls those that have stayed. Returns its number, 0 if nobody is to stay after it."""
     if member == 0 and sync[RUN] != 0:
-        _atomic_store(sync, BELL, sync[RUN])
+        atomic_store(sync, BELL, sync[RUN])
     return sync[RUN]
 
 
@@ -136,9 +76,9 @@ def end_run(sync, member, members, run):
         return
     if member == 0:
         for other in range(1, members):
-            while _atomic_load(sync, place_of(other)) != run and not released(sync):
-                spins = _pass_time(spins)
+            while atomic_load(sync, place_of(other)) != run and not released(sync):
+                spins = pass_time(spins)
     else:
-        _atomic_store(sync, place_of(member), run)
-        while spins < PATIENCE and _atomic_load(sync, BELL) == run:
-            spins = _pass_time(spins)
+        atomic_store(sync, place_of(member), run)
+        while spins < PATIENCE and atomic_load(sync, BELL) == run:
+            spins = pass_time(spins)

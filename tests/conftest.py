@@ -10,10 +10,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 @pytest.fixture
 def many_cpus(monkeypatch):
-    """Teams as large as a test asks for, on whatever machine; otherwise they have no more members than there are CPUs."""
-    from fastbp import team
+    """Teams and helpers as many as a test asks for, on whatever machine; otherwise there are no more than there are CPUs."""
+    from fastbp import standby, team
 
-    monkeypatch.setattr(team, "available_cpus", lambda: 64)
+    for module in (standby, team):
+        monkeypatch.setattr(module, "available_cpus", lambda: 64)
+    monkeypatch.setattr(standby, "_helpers", None)
+    yield
+    standby.end_helpers()
 
 
 @pytest.fixture

@@ -58,12 +58,15 @@ with lent(1) as team:
 
 FUNCTIONAL = """
 import numpy as np
-from fastbp import functional as fn
-from fastbp.functional import dense, output
+from fastbp import functional as fn, standby
+from fastbp.functional import dense, elementwise, output
 from fastbp.kernels.memory import CHECKED
 from fastbp.kernels.plan import aligned_zeros
+from fastbp.kernels.standby import HELPED
 assert CHECKED
 dense.room = output.room = aligned_zeros  # none that an earlier call has made larger
+standby.available_cpus = lambda: 3
+elementwise._EXPONENTIAL = elementwise._PLAIN = standby.FOLLOWING = 1  # so that helpers take part
 rng = np.random.default_rng(0)
 for dtype in ("float32", "float64"):
     for n, n_in, n_out in ((0, 3, 2), (1, 1, 1), (2, 7, 1), (15, 1, 9), (17, 33, 31), (33, 14, 65), (1030, 20, 64)):
@@ -71,6 +74,10 @@ for dtype in ("float32", "float64"):
         a = fn.dense_forward(x, W, b, "tanh")
         fn.dense_backward(a, x, W, activation="relu")
         fn.dense_backward(a[::-1], np.asfortranarray(x), W)
+        for n_threads in (2, 3):
+            for _ in range(5):
+                fn.dense_forward(x, W, b, "tanh", n_threads=n_threads)
+                fn.dense_backward(a, x, W, activation="relu", n_threads=n_threads)
         for f in (fn.sigmoid, fn.sigmoid_slope, fn.relu, fn.leaky_relu_slope, fn.softmax, fn.log_softmax):
             f(a)
         if n:
@@ -83,6 +90,7 @@ for dtype in ("float32", "float64"):
             fn.sgd_step(param, g, 0.1)
             fn.sgd_step(param, g, 0.1, velocity=m, momentum=0.9, nesterov=True)
             fn.adam_step(param, g, m, v, 3)
+assert standby._helpers.block[HELPED] > 0
 # and the check is alive here too: a workspace that is too small must be noticed
 dense.room = lambda size, dtype: aligned_zeros(size // 4, dtype)
 try:
@@ -140,6 +148,7 @@ def test_every_entry_is_run():
     assert entries == {
         "train": {"train"},
         "infer": {"infer"},
+        "standby": {"serve", "await_helpers"},
         "functional": {"dense_forward", "dense_backward", "output_delta", "first_outside"},
         "elementwise": {"apply", "apply_slope", "softmax", "descend", "descend_with_momentum", "adam"},
     }

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 
 from fastbp import functional as fn
-from fastbp import teams
-from fastbp.kernels.team import STOP
 
 STEP = """
 import hashlib, sys, numpy as np
@@ -49,9 +47,8 @@ for dtype in ("float32", "float64"):
     for seed in range(20):
         step(seed, None, dtype)
 from fastbp.kernels import functional as kernels
-from fastbp.functional.dense import _ALONE
 try:  # and the check is alive: too little room must be noticed
-    kernels.dense_forward(delta, x, W, b, np.zeros(100, dtype), 0, _ALONE, 0, 1)
+    kernels.dense_forward(delta, x, W, b, np.zeros(100, dtype), 0, 0, 1)
 except IndexError:
     print("checked")
 """
@@ -93,46 +90,6 @@ assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 assert [step(seed, 2) for seed in range(5)] == wanted
 print("forked")
 """
-
-
-def members():
-    return {thread for thread in threading.enumerate() if thread.name == "fastbp"}
-
-
-def test_threads_live_on(many_cpus):
-    """From call to call, beside the caller's; one team of them, the larger where a call needs more."""
-    teams._end_idle()
-    x, W, b = np.ones((4, 3)), np.ones((3, 2)), np.zeros(2)
-    fn.dense_forward(x, W, b, n_threads=2)
-    two = members()
-    assert len(two) >= 1
-    fn.dense_backward(x @ W, x, W, n_threads=2)
-    assert members() == two
-    fn.dense_forward(x, W, b, n_threads=len(two) + 2)
-    more = members()
-    assert len(more) == len(two) + 1
-    assert not more & two
-    fn.dense_forward(x, W, b, n_threads=2)
-    assert members() == more
-
-
-def test_an_error_ends_them():
-    """A team that was asked to stop would do nothing for the next call."""
-    team = None
-    try:
-        with teams.lent(2) as team:
-            team.run(lambda member, members: None, 2)
-            before = members()
-            team.stop()
-            raise KeyboardInterrupt
-    except KeyboardInterrupt:
-        assert not members() & before
-    done = []
-    with teams.lent(2) as another:
-        assert another is not team
-        another.run(lambda member, members: done.append(another.sync[STOP]), 2)
-        another.settle()
-    assert done == [0, 0]
 
 
 def run(program, **env):

@@ -12,7 +12,8 @@ import fastbp
 from fastbp import teams
 from fastbp.interrupts import Deferred
 from fastbp.kernels import team as kernel
-from fastbp.team import Team, _Member
+from fastbp.team import Team
+from fastbp.threads import Member
 
 pytestmark = pytest.mark.usefixtures("many_cpus")
 
@@ -98,9 +99,9 @@ def test_who_stays_leaves_when_it_is_called_or_sent_away_and_after_a_while(monke
 
     monkeypatch.setattr(kernel, "PATIENCE", 5)
     monkeypatch.setattr(kernel, "place_of", kernel.place_of.py_func)
-    monkeypatch.setattr(kernel, "_pass_time", lambda spins: spins + 1)
-    monkeypatch.setattr(kernel, "_atomic_load", load)
-    monkeypatch.setattr(kernel, "_atomic_store", lambda array, i, value: array.__setitem__(i, value))
+    monkeypatch.setattr(kernel, "pass_time", lambda spins: spins + 1)
+    monkeypatch.setattr(kernel, "atomic_load", load)
+    monkeypatch.setattr(kernel, "atomic_store", lambda array, i, value: array.__setitem__(i, value))
     kernel.end_run.py_func(sync, 1, 2, 1)
     assert sync[kernel.place_of(1)] == 1
     assert looks == [kernel.BELL] * min(moment, 5)
@@ -126,16 +127,6 @@ def test_nobody_stays_for_ever():
     alone.fit(X, y, epochs=4, batch_size=60, n_threads=1)
     assert runs == list(range(runs[0], runs[0] + 4))
     np.testing.assert_array_equal(net._parameters, alone._parameters)
-
-
-def test_a_team_is_awake_for_a_moment_after_a_run(three):
-    assert not three.awake()
-    three.run(noting([]), 2)
-    assert three.awake()
-    assert soon(lambda: not three.awake())
-    three.run(noting([]), 2)
-    three.rest()
-    assert not three.awake()
 
 
 def test_threads_are_freed_where_no_exception_is_lost():
@@ -183,7 +174,7 @@ def test_a_handler_that_raises_before_all_have_come_changes_nothing(monkeypatch)
     X, y = np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 3
     net = fastbp.MLP([5, 8, 3])
     before = net._parameters.copy()
-    real, teams_of = _Member.give, []
+    real, teams_of = Member.give, []
     monkeypatch.setattr(Team, "_begin", lambda team, members, begin=Team._begin: teams_of.append(team) or begin(team, members))
 
     def give(member, task):
@@ -194,7 +185,7 @@ def test_a_handler_that_raises_before_all_have_come_changes_nothing(monkeypatch)
     def handler(*_):
         raise ConnectionError
 
-    monkeypatch.setattr(_Member, "give", give)
+    monkeypatch.setattr(Member, "give", give)
     old = signal.signal(signal.SIGCHLD, handler)
     try:
         with pytest.raises(ConnectionError):
@@ -223,3 +214,22 @@ def test_a_team_asked_to_stop_is_not_lent_again():
         team.stop()
     with teams.lent(2) as other:
         assert other is not team
+
+
+def test_an_error_ends_the_threads_of_a_lent_team():
+    """A team that was asked to stop would do nothing for the next call."""
+    team = None
+    try:
+        with teams.lent(2) as team:
+            team.run(lambda member, members: None, 2)
+            before = set(team._threads)
+            team.stop()
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        assert not any(thread.is_alive() for thread in before)
+    done = []
+    with teams.lent(2) as another:
+        assert another is not team
+        another.run(lambda member, members: done.append(another.sync[kernel.STOP]), 2)
+        another.settle()
+    assert done == [0, 0]

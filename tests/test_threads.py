@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastbp
-from fastbp import engine, team
+from fastbp import cpus, engine, threads
 
 pytestmark = pytest.mark.usefixtures("many_cpus")
 NETS = [[3, 2], [64, 20, 20, 10], [30, 70, 45, 7], [5, 200, 1]]
@@ -92,24 +92,26 @@ def test_a_team_larger_than_the_machine_finishes():
     np.testing.assert_array_equal(net._parameters, alone._parameters)
 
 
-@pytest.mark.skipif(team._current_cpu is None, reason="threads cannot be moved here")
+@pytest.mark.skipif(cpus.current_cpu is None, reason="threads cannot be moved here")
 @pytest.mark.parametrize("began", [[4, 4], [4, 5], [5, 4, 5], [4, 4, 4]])
-def test_members_that_wake_on_one_cpu_part(began, monkeypatch):
+def test_threads_that_wake_on_one_cpu_part(began, monkeypatch):
     """And may then be moved again: their affinity is as it was."""
     allowed, moved = {4, 5, 6}, []
-    monkeypatch.setattr(team.os, "sched_getaffinity", lambda _: set(allowed))
-    monkeypatch.setattr(team.os, "sched_setaffinity", lambda _, cpus: moved.append(cpus))
-    members = team.Team(len(began))
-    for member, cpu in enumerate(began):
-        members._apart(member, cpu)
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: set(allowed))
+    monkeypatch.setattr(threads.os, "sched_setaffinity", lambda _, cpus: moved.append(cpus))
+    monkeypatch.setattr(threads, "current_cpu", iter(began).__next__)
+    members = threads.Threads(len(began))
+    for member in range(len(began)):
+        members._apart(member)
     assert len(set(members._cpus)) == len(began)
     assert moved[1::2] == [allowed] * (len(began) - len(set(began)))
     assert all(len(cpus) == 1 for cpus in moved[::2])
 
 
 def test_more_members_than_cpus_stay_where_they_are(monkeypatch):
-    monkeypatch.setattr(team.os, "sched_getaffinity", lambda _: {2}, raising=False)
-    monkeypatch.setattr(team.os, "sched_setaffinity", lambda *_: pytest.fail("moved"), raising=False)
-    members = team.Team(2)
-    members._apart(0, 2)
-    members._apart(1, 2)
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: {2}, raising=False)
+    monkeypatch.setattr(threads.os, "sched_setaffinity", lambda *_: pytest.fail("moved"), raising=False)
+    monkeypatch.setattr(threads, "current_cpu", lambda: 2)
+    members = threads.Threads(2)
+    members._apart(0)
+    members._apart(1)

@@ -1,5 +1,6 @@
 """How many CPUs there are for this process."""
 
+import ctypes
 import functools
 import math
 import os
@@ -8,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 MOMENT = 0.05  # seconds after which a quota may have changed
+current_cpu = getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None  # Linux has both
 
 
 @functools.cache

@@ -12,9 +12,9 @@ import numpy as np
 from .blame import blaming
 from .data import Samples
 from .engine import Steps
-from .team import start_thread
+from .threads import start_thread
 
-HEARING = 0.1  # seconds between two looks whether a signal came, as in team.py
+HEARING = 0.1  # seconds between two looks whether a signal came, as in threads.py
 
 
 def drawn(rng, n, shuffle):

@@ -30,11 +30,6 @@ def lent(members: int) -> Iterator[Team]:
         _leave(team)
 
 
-def awake():
-    """Whether the idle team's threads can be expected not to sleep yet."""
-    return any(team.awake() for team in _idle)
-
-
 def _leave(team):
     other = _taken()
     if other is not None and other.members > team.members:

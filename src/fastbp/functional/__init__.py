@@ -7,7 +7,8 @@ they replace to rounding, a NaN goes through, and nothing overflows where those 
 `output_delta` take numbers below 1e-38 (float64: 2e-308) for zero.
 
 Arrays in C order of one dtype are read where they lie; any other is copied first. The functions may be called from
-several threads at once and after a fork; large products use further threads, whose number never changes a bit of the result.
+several threads at once and after a fork. Calls of more than some microseconds that follow each other, as in a loop, share their
+work with further threads, and large products wake them; their number never changes a bit of the result.
 """
 
 from .dense import dense_backward, dense_forward

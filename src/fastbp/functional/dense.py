@@ -7,18 +7,17 @@ from numpy.typing import ArrayLike
 
 from ..kernels import functional as kernels
 from ..kernels.activations import FIRST_GATED
-from ..kernels.team import new_sync
+from ..kernels.plan import panel_of
 from ..names import HIDDEN
-from ..team import team_size
-from ..teams import awake, lent
-from ..validation import known
-from .arrays import apart, delivered, layer_arrays, room, target
+from ..standby import at_most, helped
+from ..team import MAX_THREADS
+from ..validation import check_count, known
+from .arrays import F4, F8, apart, delivered, layer_arrays, room, target
 
-_ALONE = new_sync(1)  # what a team would meet at: one thread by itself touches nothing of it
-# Multiply-adds from which another thread pays: while it is awake, as it is for a moment after a call, and where it has to be
-# woken, which takes 0.15 ms. With 26 millions two threads that are awake take 0.33 ms, one 0.50; with 205 millions 2.2 and 4.1.
-_AWAKE, _ASLEEP = 4_000_000, 12_000_000
-_PER_THREAD_OF_TEAM = 4  # team_size counts in units of half a million
+# Multiply-adds that are worth a thread that stands by, three times as many where all rows are in one panel, which two cannot
+# take by themselves (kernels/functional.py); and of a call for which threads are worth waking.
+_STANDING_BY, _ASLEEP = 100_000, 12_000_000
+_PANEL = {dtype: panel_of(dtype) for dtype in (F4, F8)}
 
 
 def _code(activation):
@@ -38,17 +37,19 @@ def _code_below(activation):
     return code
 
 
-def _alone(work):
-    """Whether one thread does so many multiply-adds sooner than two would."""
-    return work < _AWAKE or (work < _ASLEEP and not awake())
-
-
-def _run(kernel, size, sizes, dtype, n_threads, *arrays):
-    """The kernel by as many threads as pay; `size` tells the room that it needs."""
-    members = team_size(n_threads, sizes[0] * sizes[1] * sizes[2] // _PER_THREAD_OF_TEAM)
-    work = room(size(*sizes, members), dtype)
-    with lent(members) as team:
-        team.run(lambda member, members: kernel(*arrays[:-1], work, arrays[-1], team.sync, member, members), members)
+def _run(entry, size, sizes, dtype, n_threads, *arrays):
+    """The entry point by as many threads as pay, or as the caller wants; `size` tells the room that it needs."""
+    work = sizes[0] * sizes[1] * sizes[2]
+    if n_threads is None:
+        members = work // (_STANDING_BY if sizes[0] > _PANEL[dtype] else 3 * _STANDING_BY)
+    else:
+        members = check_count("n_threads", n_threads, most=MAX_THREADS)
+    members = at_most(members) if members > 1 else 1
+    args = *arrays[:-1], room(size(*sizes, members), dtype), arrays[-1]
+    if members == 1:
+        entry(*args, 0, 1)
+    else:
+        helped(entry, args, members, wait=n_threads is not None or work >= _ASLEEP)
 
 
 def _sizes_fit(**shapes):
@@ -85,7 +86,8 @@ def dense_forward(
     out : ndarray (n, n_out), optional
         Where the result goes; of the result's dtype.
     n_threads : int, optional
-        By default one, and more for a large product.
+        At most; no more than there are CPUs. By default as many as pay: one for a small product, and for others those that
+        stand by since the call before; a large one wakes some.
 
     Returns
     -------
@@ -105,9 +107,8 @@ def dense_forward(
     if k != n_in or n_out != b.size or not k or not n_out:
         _sizes_fit(x=x.shape, W=W.shape, b=b.shape)
     a = target("out", out, (n, n_out), x.dtype, x, W, b)
-    if n_threads is None and _alone(n * n_in * n_out):
-        work = room(kernels.forward_size(n, n_in, n_out, 1), x.dtype)
-        kernels.dense_forward(a, x, W, b, work, code, _ALONE, 0, 1)
+    if n_threads is None and n * n_in * n_out < 2 * _STANDING_BY:
+        kernels.dense_forward(a, x, W, b, room(kernels.forward_size(n, n_in, n_out, 1), x.dtype), code, 0, 1)
     else:
         _run(kernels.dense_forward, kernels.forward_size, (n, n_in, n_out), x.dtype, n_threads, a, x, W, b, code)
     return delivered(a, out)
@@ -141,7 +142,8 @@ def dense_backward(
     out : tuple of (dW, db, delta_below), optional
         Arrays where the results go, of their shapes and dtype; None for each that is to be a new one.
     n_threads : int, optional
-        By default one, and more for a large product.
+        At most; no more than there are CPUs. By default as many as pay: one for a small product, and for others those that
+        stand by since the call before; a large one wakes some.
 
     Returns
     -------
@@ -169,9 +171,8 @@ def dense_backward(
         below = dW if code < 0 else np.empty((n, n_in), dtype)
     else:
         dW, db, below = _targets(out, code >= 0, n, delta, x, W)
-    if n_threads is None and _alone(n * n_in * n_out):
-        work = room(kernels.backward_size(n, n_in, n_out, 1), dtype)
-        kernels.dense_backward(dW, db, below, delta, x, W, work, code, _ALONE, 0, 1)
+    if n_threads is None and n * n_in * n_out < 2 * _STANDING_BY:
+        kernels.dense_backward(dW, db, below, delta, x, W, room(kernels.backward_size(n, n_in, n_out, 1), dtype), code, 0, 1)
     elif n:
         size = kernels.backward_size
         _run(kernels.dense_backward, size, (n, n_in, n_out), dtype, n_threads, dW, db, below, delta, x, W, code)

@@ -1,0 +1,80 @@
+"""What threads that run side by side need of the processor: values that they see in order, and how to wait for one.
+
+Stores release and loads acquire: who sees a value sees all that was written before it.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from . import host
+from .jit import kernel
+
+# Moments of a waiting loop; then the core is offered to others, so that a team larger than the free cores goes on: two threads
+# on one core take 3.6 us a sample of 64-20-20-10 where they took 29 after 2000 spins; on cores of their own nothing changes.
+SPINS = 300
+
+_yield_core = types.ExternalFunction("sched_yield", types.int32())
+
+
+@intrinsic
+def atomic_add(typingctx, array, i, value):
+    def codegen(context, b, signature, args):
+        data = context.make_array(array)(context, b, args[0]).data
+        return b.atomic_rmw("add", b.gep(data, [args[1]]), args[2], "acq_rel")
+
+    return types.int64(array, types.int64, types.int64), codegen
+
+
+@intrinsic
+def atomic_load(typingctx, array, i):
+    def codegen(context, b, signature, args):
+        data = context.make_array(array)(context, b, args[0]).data
+        return b.load_atomic(b.gep(data, [args[1]]), "acquire", 8)
+
+    return types.int64(array, types.int64), codegen
+
+
+@intrinsic
+def atomic_store(typingctx, array, i, value):
+    def codegen(context, b, signature, args):
+        data = context.make_array(array)(context, b, args[0]).data
+        b.store_atomic(args[2], b.gep(data, [args[1]]), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), codegen
+
+
+@intrinsic
+def compare_and_swap(typingctx, array, i, expected, value):
+    """Write `value` where `expected` stands; returns whether it stood there."""
+
+    def codegen(context, b, signature, args):
+        place = b.gep(context.make_array(array)(context, b, args[0]).data, [args[1]])
+        return b.extract_value(b.cmpxchg(place, args[2], args[3], "acq_rel", "acquire"), 1)
+
+    return types.boolean(array, types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def _relax(typingctx):
+    """Tell the core that this is a waiting loop, where there is an instruction for it."""
+
+    def codegen(context, b, signature, args):
+        if host.X86:
+            kind = ir.FunctionType(ir.VoidType(), [])
+            b.call(cgutils.get_or_insert_function(b.module, kind, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@kernel
+def pass_time(spins):
+    """A moment of a waiting loop. Returns the moments so far."""
+    if spins < SPINS:
+        _relax()
+    else:
+        _yield_core()
+    return spins + 1
