@@ -22,7 +22,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .atomics import atomic_load, atomic_store, compare_and_swap, pass_time
+from .atomics import SPINS, atomic_load, atomic_store, compare_and_swap, pass_time
 from .jit import entry, kernel
 from .plan import aligned_zeros
 from .simd import I32, I64
@@ -38,8 +38,9 @@ ANSWER = 100
 # Looks for a call before the core is offered to others, 0.1 ms: even a program of low priority then has it for milliseconds,
 # and a helper with nothing to do is not waited for.
 LINGERING = 3000
-# Looks for a helper that has been woken: half a millisecond, several times what that takes where a core is free.
-WAKING = 2000
+# Looks for a helper that has been woken: half a millisecond, several times what that takes where a core is free; and a moment
+# in which it can come past the thread that has woken it.
+WAKING, PASSING = 2000, 20
 
 
 def new_block(helpers):
@@ -222,10 +223,14 @@ def _take_part(block, place):
 
 
 @entry
-def await_helpers(address, helpers):
-    """Wait until so many have come to their loop, or for long enough."""
+def await_helpers(address, helpers, most):
+    """Wait until so many have come to their loop, at most for so many looks.
+
+    The core is offered at once: some schedulers wake a thread on that of who wakes it, where it waits for milliseconds.
+    """
     block, looks, ready = block_at(address), 0, 0
-    while ready < helpers and looks < WAKING:
-        looks, ready = pass_time(looks), 0
+    while ready < helpers and looks < most:
+        pass_time(SPINS)
+        looks, ready = looks + 1, 0
         for helper in range(block[HELPERS] if block.size else 0):
             ready += atomic_load(block, place_of(helper)) != IDLE

@@ -41,7 +41,7 @@ def everything(monkeypatch):
     """However small a call is, it would have help, of two threads at most, and wakes them."""
     monkeypatch.setattr(elementwise, "_EXPONENTIAL", 1)
     monkeypatch.setattr(elementwise, "_PLAIN", 1)
-    monkeypatch.setattr(dense, "_STANDING_BY", 0.01)
+    monkeypatch.setattr(dense, "_STANDING_BY", 0.25)
     monkeypatch.setattr(standby, "available_cpus", lambda: 3)
     monkeypatch.setattr(standby, "FOLLOWING", 60)
     monkeypatch.setattr(standby, "ALONE", 0)
@@ -486,7 +486,7 @@ from fastbp.functional import dense, elementwise
 from fastbp.kernels import standby as kernel
 standby.available_cpus = lambda: 2
 elementwise._EXPONENTIAL = elementwise._PLAIN = 1
-dense._STANDING_BY, standby.FOLLOWING, standby.ALONE = 0.01, 60, 0
+dense._STANDING_BY, standby.FOLLOWING, standby.ALONE = 0.25, 60, 0
 wanted = [mixed(seed) for seed in range(120)]
 
 def helped():

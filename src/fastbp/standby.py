@@ -20,9 +20,10 @@ from .team import MAX_THREADS
 from .threads import Threads
 
 FOLLOWING = 1e-4  # seconds between two calls of a loop, at most: half of what helpers wait for another
-# Seconds without helpers after one was found away, at first, and at most if that goes on: other programs need the cores, and a
-# helper that loses its core in the middle of its work is waited for, some milliseconds.
-ALONE, ALONE_AT_MOST = 0.01, 0.64
+# Seconds without helpers after one was found away, at first and at most; and how soon that must happen again for the next time
+# to be twice as long. Where other programs need the cores a helper loses its own every few milliseconds, now and then in the
+# middle of its work, and is waited for as long; on cores of their own that happens some ten times a second.
+ALONE, ALONE_AT_MOST, SOON = 0.0001, 0.64, 0.005
 
 
 class Helpers(Threads):
@@ -51,7 +52,7 @@ class Helpers(Threads):
             return
         if wait:
             self._wake(members - 1)
-            kernel.await_helpers(self._address, members - 1)
+            kernel.await_helpers(self._address, members - 1, kernel.WAKING)
         elif now - self._missed < FOLLOWING:
             self._wake(members - 1)
         if entry(*args, self._address, members) == members:
@@ -63,7 +64,7 @@ class Helpers(Threads):
 
     def _stay_alone(self, now):
         """Call nobody for a while, twice as long as the last time if that has just passed."""
-        again = now - self._alone_until < self._alone
+        again = now - self._alone_until < SOON
         self._alone = min(2 * self._alone, ALONE_AT_MOST) if again else ALONE
         self._lost, self._alone_until = self.block[kernel.LOST], now + self._alone
 
@@ -71,7 +72,7 @@ class Helpers(Threads):
         """Have so many in their loop soon; fewer where there is no room for another thread."""
         if len(self._threads) >= helpers and all(thread.at_work() for thread in self._threads[:helpers]):
             return
-        kernel.serve(0, 0), kernel.await_helpers(0, 0)  # compiled here and now, where Ctrl-C is heard
+        kernel.serve(0, 0), kernel.await_helpers(0, 0, 0)  # compiled here and now, where Ctrl-C is heard
         with Deferred(lambda: None), self._lock:
             with suppress(MemoryError):
                 self.start(helpers)
@@ -82,6 +83,7 @@ class Helpers(Threads):
             for number, thread in enumerate(self._threads[:helpers]):
                 if not thread.at_work():
                     thread.give(self._part(number))
+        kernel.await_helpers(self._address, helpers, kernel.PASSING)
 
     def _part(self, number):
         def work():
