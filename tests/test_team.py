@@ -2,11 +2,11 @@
 
 import signal
 import threading
-import time
 import weakref
 
 import numpy as np
 import pytest
+from waiting import soon
 
 import fastbp
 from fastbp import teams
@@ -23,14 +23,6 @@ def three():
     team = Team(3)
     yield team
     team.end()
-
-
-def soon(condition):
-    """Whether it becomes true."""
-    end = time.monotonic() + 20
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.001)
-    return condition()
 
 
 def noting(calls):
