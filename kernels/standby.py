@@ -11,7 +11,7 @@ A block is an int64 array with one value a cache line, a helper's state in a lin
     READY -> CALLED         the caller
     CALLED -> ANSWERED      the helper
     CALLED -> AWAY          the caller, if there is no answer: the helper's core has been taken away, perhaps for milliseconds
-    AWAY -> READY           the helper, when it has a core again; until then nobody calls it
+    AWAY -> IDLE            the helper, when it has a core again: it leaves, to look for one that is not the caller's
     ANSWERED -> AT_WORK     the caller, when it knows how many have answered; plus the member's number
     AT_WORK -> READY        the helper: it looks no more at anything of the caller's
 """
@@ -195,20 +195,24 @@ def _finish(block):
 
 @entry
 def serve(address, helper):
-    """Stand by as helper number `helper` of the block at `address`, until nobody has called for a while or STAY is 0."""
+    """Stand by as helper number `helper` of the block at `address`, until nobody has called for a while or STAY is 0.
+
+    Returns whether it left because it was found away.
+    """
     block, place, looks = block_at(address), place_of(helper), 0
     if block.size == 0:
-        return
+        return False
     atomic_store(block, place, READY)
     while True:
         if atomic_load(block, place) == CALLED and compare_and_swap(block, place, CALLED, ANSWERED):
             _take_part(block, place)
             looks = 0
         elif atomic_load(block, place) == AWAY:
-            compare_and_swap(block, place, AWAY, READY)
+            atomic_store(block, place, IDLE)
+            return True
         gone = looks >= LINGERING + PATIENCE or atomic_load(block, STAY) == 0
         if gone and compare_and_swap(block, place, READY, IDLE):
-            return
+            return False
         looks = pass_time(looks - LINGERING) + LINGERING
 
 

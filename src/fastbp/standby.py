@@ -67,6 +67,12 @@ class Helpers(Threads):
         again = now - self._alone_until < SOON
         self._alone = min(2 * self._alone, ALONE_AT_MOST) if again else ALONE
         self._lost, self._alone_until = self.block[kernel.LOST], now + self._alone
+        self._note_cpu()
+
+    def _note_cpu(self):
+        """Where the caller is, for helpers to part from it."""
+        if current_cpu is not None:
+            self._cpus[0] = current_cpu()
 
     def _wake(self, helpers):
         """Have so many in their loop soon; fewer where there is no room for another thread."""
@@ -77,9 +83,7 @@ class Helpers(Threads):
             with suppress(MemoryError):
                 self.start(helpers)
             self.block[kernel.STAY], self.block[kernel.HELPERS] = 1, len(self._threads)
-            self._cpus = [-1] * (1 + helpers)
-            if current_cpu is not None:
-                self._cpus[0] = current_cpu()
+            self._note_cpu()
             for number, thread in enumerate(self._threads[:helpers]):
                 if not thread.at_work():
                     thread.give(self._part(number))
@@ -87,8 +91,10 @@ class Helpers(Threads):
 
     def _part(self, number):
         def work():
-            self._apart(number + 1)
-            kernel.serve(self.block.ctypes.data, number)
+            lost = True
+            while lost and self.block[kernel.STAY]:
+                self._apart(number + 1)
+                lost = kernel.serve(self.block.ctypes.data, number)
 
         return work
 

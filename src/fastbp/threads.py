@@ -86,7 +86,7 @@ class Threads:
         """
         if current_cpu is None:
             return
-        cpu = current_cpu()
+        cpu, self._cpus[member] = current_cpu(), -1
         taken, self._cpus[member] = cpu in self._cpus, cpu
         if not taken:
             return
