@@ -166,23 +166,29 @@ def test_a_helper_leaves_by_itself(block):
         assert block[kernel.place_of.py_func(0)] == kernel.IDLE
 
 
-def test_a_helper_leaves_when_it_is_sent_away(block):
-    """However busy it is."""
-    calls, over = [], threading.Event()
+def test_a_helper_leaves_at_once_when_it_is_sent_away(block, monkeypatch):
+    """And not only when nobody has called for a while."""
+    looks: list = []
 
-    def call():
-        z = np.zeros(100)[None]
-        while not over.is_set():
-            calls.append(entries.apply(z, z, elementwise._RELU, block.ctypes.data, 2))
+    def compare_and_swap(array, i, expected, value):
+        swaps = array[i] == expected
+        array[i] = value if swaps else array[i]
+        return swaps
 
-    caller, threads = threading.Thread(target=call), serving(block, 1)
-    caller.start()
-    try:
-        assert soon(lambda: 2 in calls[-10:])
-        leave(block, threads)
-    finally:
-        over.set()
-        caller.join()
+    monkeypatch.setattr(kernel, "block_at", lambda address: block)
+    monkeypatch.setattr(kernel, "place_of", kernel.place_of.py_func)
+    monkeypatch.setattr(kernel, "atomic_load", lambda array, i: array[i])
+    monkeypatch.setattr(kernel, "atomic_store", lambda array, i, value: array.__setitem__(i, value))
+    monkeypatch.setattr(kernel, "compare_and_swap", compare_and_swap)
+    monkeypatch.setattr(kernel, "pass_time", lambda moments: looks.append(moments) or moments + 1)
+    monkeypatch.setattr(kernel, "LINGERING", 3)
+    monkeypatch.setattr(kernel, "PATIENCE", 4)
+    for stay, patience in ((1, 3 + 4), (0, 0)):
+        looks.clear()
+        block[kernel.STAY] = stay
+        assert not kernel.serve.py_func(0, 0)
+        assert len(looks) == patience
+        assert block[kernel.place_of(0)] == kernel.IDLE
 
 
 def stub(results):
@@ -197,7 +203,7 @@ def stub(results):
 
 
 def test_after_a_helper_was_lost_the_next_calls_are_alone(monkeypatch):
-    """For a while, which doubles if it happens again at once; a call that waits for its threads asks for them all the same."""
+    """For a while, which doubles if it happens again at once; calls that would wait for their threads too."""
     helpers, now = standby.Helpers(), [100.0]
     monkeypatch.setattr(standby.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(helpers, "_wake", lambda wanted: None)
@@ -212,7 +218,7 @@ def test_after_a_helper_was_lost_the_next_calls_are_alone(monkeypatch):
     assert run(3) == run(1) == with_them
     assert run(2, lost=1) == with_them
     assert run(1) == by_itself
-    assert run(3, wait=True) == with_them
+    assert run(1, wait=True) == by_itself
     now[0] += 1.1 * standby.ALONE
     assert run(1, lost=2) == with_them
     now[0] += 1.1 * standby.ALONE

@@ -47,7 +47,7 @@ class Helpers(Threads):
     def run(self, entry, args, members, wait):
         """See `helped`."""
         now = time.perf_counter()
-        if members == 1 or (now < self._alone_until and not wait):
+        if members == 1 or now < self._alone_until:
             entry(*args, 0, 1)
             return
         if wait:
@@ -125,7 +125,7 @@ def helped(entry: Callable[..., int], args: tuple, members: int, wait: bool = Fa
     """Call ``entry(*args, block, members)`` with the help of threads that stand by, at most so many members with the caller.
 
     There are fewer where a thread does not answer at once, and just the caller where none stands by; then, if calls follow each
-    other, they are woken for the next.
+    other, they are woken for the next. For a while after a thread has lost its core nobody is called.
 
     Parameters
     ----------
