@@ -84,9 +84,14 @@ PLAIN = {
 }
 
 
+def _in_a_row(call, duration):
+    """Seconds of a call, one of as many in a row as take so long: threads that calls share wake during the first ones."""
+    return seconds(call, 1 + int(duration / seconds(call, 1)))
+
+
 def _times_as_fast(theirs, ours):
     """Median of rounds, by turns."""
-    return float(np.median([seconds(theirs) / seconds(ours) for _ in range(15)]))
+    return float(np.median([_in_a_row(theirs, 0.005) / _in_a_row(ours, 0.005) for _ in range(15)]))
 
 
 class Elementwise:
@@ -195,7 +200,7 @@ class Step:
     def _paused(self, step):
         """Seconds of a step, one of some in a row, after OpenBLAS's threads have stopped spinning for more work."""
         time.sleep(0.1)
-        return seconds(step, 1 + int(0.02 / seconds(step, 1)))
+        return _in_a_row(step, 0.02)
 
     def track_speedup_vs_numpy(self, case, dtype):
         """Against NumPy's fastest lines at the number of BLAS threads that suits them best."""
