@@ -24,7 +24,7 @@ test-sklearn: $(VENV)/test.stamp
 	test -d $(VENV)/sklearn-$(SKLEARN) || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --target $(VENV)/sklearn-$(SKLEARN) scikit-learn==$(SKLEARN)
 	PYTHONPATH=$(CURDIR)/$(VENV)/sklearn-$(SKLEARN) $(BIN)/python -c 'import sklearn; assert sklearn.__version__ == "$(SKLEARN)"'
-	PYTHONPATH=$(CURDIR)/$(VENV)/sklearn-$(SKLEARN) $(BIN)/python -m pytest $(PARALLEL) tests/sklearn_dropin \
+	PYTHONPATH=$(CURDIR)/$(VENV)/sklearn-$(SKLEARN) $(BIN)/python -m pytest $(PARALLEL) tests/interop/sklearn_dropin \
 	  -W "ignore:Passing a non-Collection iterable"  # by parametrize_with_checks of 1.9.0, under pytest 9
 
 lint: $(VENV)/test.stamp
@@ -47,14 +47,14 @@ bench: $(VENV)/bench.stamp
 # What `make test` does in a short form: processes killed while they save and fit, files and compiled code changed at random,
 # nets drawn at random, signals at any moment, 100,000 fits in one process.
 torture: $(VENV)/test.stamp
-	FASTBP_KILLS=300 FASTBP_MUTATIONS=100000 FASTBP_FLIPS=300 FASTBP_EXAMPLES=4000 $(BIN)/python -m pytest tests/test_faults.py \
-	  tests/test_damaged_files.py tests/test_cli_tables.py tests/test_checkpoints.py tests/test_checkpoint_files.py \
-	  tests/test_cache_damage.py tests/test_properties.py
-	FASTBP_SIGNALS=2000 FASTBP_ROUNDS=34000 $(BIN)/python -m pytest tests/test_signals.py tests/test_long_running.py
+	FASTBP_KILLS=300 FASTBP_MUTATIONS=100000 FASTBP_FLIPS=300 FASTBP_EXAMPLES=4000 $(BIN)/python -m pytest tests/robustness/test_killed_saves.py \
+	  tests/robustness/test_damaged_files.py tests/cli/test_tables.py tests/training/test_checkpointer.py tests/serialization/test_checkpoint_format.py \
+	  tests/kernels/test_cache_damage.py tests/numerics/test_properties.py
+	FASTBP_SIGNALS=2000 FASTBP_ROUNDS=34000 $(BIN)/python -m pytest tests/runtime/test_signals.py tests/robustness/test_long_running.py
 
 # Whatever reads a stranger's file, guided by coverage; where atheris can be installed. What it finds is left in .fuzz/.
 fuzz: $(VENV)/fuzz.stamp
-	for target in model checkpoint csv; do $(BIN)/python tests/fuzz.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+	for target in model checkpoint csv; do $(BIN)/python tests/robustness/fuzz.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist src/fastbp.egg-info

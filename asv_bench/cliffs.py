@@ -1,10 +1,12 @@
-"""Whether one more unit or one more sample a batch ever costs much more: training time over every width and every batch.
+"""Whether one more unit or one more sample a batch ever costs much more: training time over every
+width and every batch.
 
     python asv_bench/cliffs.py                     widths 1..130 at a few batches, batches 1..300 at a few widths
     python asv_bench/cliffs.py --n-threads 2 --rounds 9
 
-A net of 64-w-w-10 trains on one thread; each point's time is the best of several rounds, which go through all points by turns.
-Told is the time a sample per multiply-add, and where it rises and falls most from one point to the next.
+A net of 64-w-w-10 trains on one thread; each point's time is the best of several rounds, which go
+through all points by turns. Told is the time a sample per multiply-add, and where it rises and
+falls most from one point to the next.
 """
 
 import argparse
@@ -28,7 +30,10 @@ class Point:
         self.per_sample = 3 * sum(a * b for a, b in pairwise(widths)) - 64 * width
         steps = max(4, WORK // (self.per_sample * batch))
         rng = np.random.default_rng(0)
-        self.X, self.y = rng.normal(size=(steps * batch, 64)).astype(dtype), rng.integers(0, 10, steps * batch)
+        self.X, self.y = (
+            rng.normal(size=(steps * batch, 64)).astype(dtype),
+            rng.integers(0, 10, steps * batch),
+        )
         self.net, self.best = fastbp.MLP(widths, dtype=dtype), float("inf")
         self.options = {"epochs": 1, "batch_size": batch, "shuffle": False, "n_threads": n_threads}
 
@@ -59,7 +64,9 @@ def sweep(name, values, points, rounds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--n-threads", type=int, default=1)
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")

@@ -1,6 +1,8 @@
-"""Outputs of a trained net by each peer, as fast as its users can make it: what `peers.py --predict` times.
+"""Outputs of a trained net by each peer, as fast as its users can make it: what `peers.py
+--predict` times.
 
-Each function takes the case and gives back a callable that computes the outputs of all samples, `batch` rows a call.
+Each function takes the case and gives back a callable that computes the outputs of all samples,
+`batch` rows a call.
 """
 
 from fastbp.cli.peers import Case, activation, one_cpu, softmax
@@ -51,7 +53,12 @@ def _torch_net(case):
     layers = []
     for w in case.weights():
         linear = torch.nn.Linear(*w.shape, dtype=getattr(torch, case.dtype))
-        layers += [linear, {"sigmoid": torch.nn.Sigmoid, "tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}[case.hidden]()]
+        layers += [
+            linear,
+            {"sigmoid": torch.nn.Sigmoid, "tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}[
+                case.hidden
+            ](),
+        ]
     return torch.nn.Sequential(*layers[:-1], torch.nn.Softmax(dim=1)).eval()
 
 
@@ -77,25 +84,42 @@ def onnxruntime(case, threads):
     kind = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE}[case.dtype]
     nodes, tensors, x = [], [], "x"
     for i, w in enumerate(case.weights()):
-        tensors += [numpy_helper.from_array(w, f"W{i}"), numpy_helper.from_array(np.zeros(w.shape[1], w.dtype), f"b{i}")]
+        tensors += [
+            numpy_helper.from_array(w, f"W{i}"),
+            numpy_helper.from_array(np.zeros(w.shape[1], w.dtype), f"b{i}"),
+        ]
         nodes.append(helper.make_node("Gemm", [x, f"W{i}", f"b{i}"], [f"z{i}"]))
         last = i == len(case.widths) - 2
-        name = "Softmax" if last else {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}[case.hidden]
+        name = (
+            "Softmax"
+            if last
+            else {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}[case.hidden]
+        )
         x = f"a{i}"
         nodes.append(helper.make_node(name, [f"z{i}"], [x]))
     inputs = [helper.make_tensor_value_info("x", kind, [None, case.widths[0]])]
     outputs = [helper.make_tensor_value_info(x, kind, [None, case.widths[-1]])]
     model = helper.make_model(
-        helper.make_graph(nodes, "net", inputs, outputs, tensors), ir_version=10, opset_imports=[helper.make_opsetid("", 18)]
+        helper.make_graph(nodes, "net", inputs, outputs, tensors),
+        ir_version=10,
+        opset_imports=[helper.make_opsetid("", 18)],
     )
     onnx.checker.check_model(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     return _by_batches(case, case.data()[0], lambda x: session.run(None, {"x": x}))
 
 
-PREDICTIONS = {"fastbp": fastbp, "NumPy": numpy, "scikit-learn": sklearn, "PyTorch": torch, "ONNX Runtime": onnxruntime}
+PREDICTIONS = {
+    "fastbp": fastbp,
+    "NumPy": numpy,
+    "scikit-learn": sklearn,
+    "PyTorch": torch,
+    "ONNX Runtime": onnxruntime,
+}
 CASES = {
     "row": Case((64, 20, 20, 10), 1, 2_000),
     "large": Case((784, 1024, 1024, 10), 10_000, 10_000),

@@ -1,11 +1,12 @@
-"""Back-propagation one number at a time: a computation graph, drawn, and held against the fast kernels.
+"""Back-propagation one number at a time: a computation graph, drawn, and held against the fast
+kernels.
 
 Run it with ``python examples/computation_graph.py [--out examples/output]``.
 
-First (x + y) * w: each node learns the derivative of the result by itself, and the graph is written as
-an SVG. Then two whole networks, the 2-2-2 of worked_2_2_2.py (drawn as well) and an untrained network of
-the size digits.py trains, are unrolled into scalar nodes; what the graph finds for each weight and bias
-is what the array kernels find.
+First (x + y) * w: each node learns the derivative of the result by itself, and the graph is written
+as an SVG. Then two whole networks, the 2-2-2 of worked_2_2_2.py (drawn as well) and an untrained
+network of the size digits.py trains, are unrolled into scalar nodes; what the graph finds for each
+weight and bias is what the array kernels find.
 """
 
 import argparse
@@ -30,7 +31,8 @@ def expression():
 
 
 def compare(net, x, y):
-    """The graph of one sample's loss, and its largest difference from the kernels' loss and gradients."""
+    """The graph of one sample's loss, and its largest difference from the kernels' loss and
+    gradients."""
     unrolled = graph.from_net(net, x, y)
     loss, dWs, dbs = unrolled.gradients()
     loss_net, dWs_net, dbs_net = net.loss_and_gradients(x[None], y[None])
@@ -40,7 +42,9 @@ def compare(net, x, y):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description="computation graphs, drawn and checked")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "output", help="folder for the pictures")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "output", help="folder for the pictures"
+    )
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
 
@@ -53,9 +57,14 @@ def main(argv=None):
     small = worked_2_2_2.build("squared_error")
     small_graph, small_difference = compare(small, worked_2_2_2.X[0], worked_2_2_2.Y[0])
     rng = np.random.default_rng(0)
-    large = fastbp.MLP([64, 20, 20, 10], hidden="sigmoid", output="softmax", dtype="float64", seed=0)
+    large = fastbp.MLP(
+        [64, 20, 20, 10], hidden="sigmoid", output="softmax", dtype="float64", seed=0
+    )
     large_graph, large_difference = compare(large, rng.random(64), np.eye(10)[3])
-    result = {"expression": {node.name: (node.value, node.grad) for node in nodes}, "difference": {}}
+    result = {
+        "expression": {node.name: (node.value, node.grad) for node in nodes},
+        "difference": {},
+    }
     for name, net_graph, difference in (
         ("2-2-2", small_graph, small_difference),
         ("64-20-20-10", large_graph, large_difference),

@@ -2,8 +2,8 @@
 
 Run it with ``python examples/delta_rule.py``.
 
-The loss is (y - yhat)^2 / 2, the input x = (1, 2) and the target y = 1. A logistic neuron has
-delta = (a - y) a (1 - a), and its gradient is delta times its inputs. A layer in front of it gets its
+The loss is (y - yhat)^2 / 2, the input x = (1, 2) and the target y = 1. A logistic neuron has delta
+= (a - y) a (1 - a), and its gradient is delta times its inputs. A layer in front of it gets its
 deltas through the weights, delta_1 = (w_2 delta_2) * a_1 (1 - a_1), and its gradient is the outer
 product of inputs and deltas. Each is written out in NumPy and compared with what fastbp returns.
 """
@@ -60,7 +60,9 @@ def two_layers():
     names = {"z_1": z_1, "a_1": a_1, "z_2": z_2, "a_2": a_2, "loss": (y - a_2) ** 2 / 2}
     names |= {"delta_2": delta_2, "dW_2": dW_2, "delta_1": delta_1, "dW_1": dW_1}
 
-    net = fastbp.MLP([2, 2, 1], hidden="sigmoid", output="sigmoid", loss="squared_error", dtype="float64")
+    net = fastbp.MLP(
+        [2, 2, 1], hidden="sigmoid", output="sigmoid", loss="squared_error", dtype="float64"
+    )
     net.weights[0][...] = W.T  # fastbp keeps a unit's weights in a column
     net.weights[1][:, 0] = w_out
     net.biases[0][...] = b

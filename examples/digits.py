@@ -27,8 +27,12 @@ import fastbp
 def load(seed):
     """(X, y) for training, validation and test, standardised by the training set's own figures."""
     X, y = load_digits(return_X_y=True)
-    X_train, X_rest, y_train, y_rest = train_test_split(X, y, test_size=0.4, stratify=y, random_state=seed)
-    X_val, X_test, y_val, y_test = train_test_split(X_rest, y_rest, test_size=0.5, stratify=y_rest, random_state=seed)
+    X_train, X_rest, y_train, y_rest = train_test_split(
+        X, y, test_size=0.4, stratify=y, random_state=seed
+    )
+    X_val, X_test, y_val, y_test = train_test_split(
+        X_rest, y_rest, test_size=0.5, stratify=y_rest, random_state=seed
+    )
     mean, std = X_train.mean(axis=0), X_train.std(axis=0)
     std[std == 0] = 1  # some pixels in the margin are blank in every image
     scaled = [(part - mean) / std for part in (X_train, X_val, X_test)]
@@ -51,11 +55,22 @@ def draw_losses(history, path):
     epochs = np.arange(1, history.n_epochs + 1)
     steps = np.arange(1, len(history.batch_loss) + 1) / per_epoch
     ax.plot(steps, history.batch_loss, color="0.8", linewidth=0.5, label="minibatch")
-    ax.plot(epochs, history.loss, color="tab:blue", linewidth=2, label="training (mean of the epoch)")
+    ax.plot(
+        epochs, history.loss, color="tab:blue", linewidth=2, label="training (mean of the epoch)"
+    )
     ax.plot(epochs, history.val_loss, color="tab:orange", linewidth=2, label="validation")
     best = history.best_epoch
-    ax.plot(epochs[best], history.val_loss[best], "o", color="tab:red", zorder=3, label=f"best epoch ({epochs[best]})")
-    ax.set(title="Digits: loss while training", xlabel="epoch", ylabel="cross-entropy", yscale="log")
+    ax.plot(
+        epochs[best],
+        history.val_loss[best],
+        "o",
+        color="tab:red",
+        zorder=3,
+        label=f"best epoch ({epochs[best]})",
+    )
+    ax.set(
+        title="Digits: loss while training", xlabel="epoch", ylabel="cross-entropy", yscale="log"
+    )
     ax.set_xlim(0, history.n_epochs + 1)
     ax.legend().legend_handles[0].set_linewidth(2)  # as thin as it is drawn it could not be seen
     ax.grid(alpha=0.3)
@@ -73,7 +88,11 @@ def draw_confusion(y_true, y_pred, path):
             shade = "white" if count > counts.max() / 2 else "black"
             ax.text(column, row, count, ha="center", va="center", color=shade)
     right = np.trace(counts)
-    ax.set(title=f"Digits: {right} of {counts.sum()} test images right", xlabel="predicted", ylabel="true")
+    ax.set(
+        title=f"Digits: {right} of {counts.sum()} test images right",
+        xlabel="predicted",
+        ylabel="true",
+    )
     ax.set(xticks=range(10), yticks=range(10))
     fig.colorbar(image, label="images", shrink=0.85)
     fig.savefig(path, dpi=120)
@@ -83,13 +102,17 @@ def draw_confusion(y_true, y_pred, path):
 def main(argv=None):
     parser = argparse.ArgumentParser(description="train a small network on the 8x8 digits")
     parser.add_argument("--seed", type=int, default=0, help="seeds the split and the network")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "output", help="folder for the pictures")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "output", help="folder for the pictures"
+    )
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
 
     data = load(args.seed)
     (X, y), _, (X_test, y_test) = data
-    untrained = fastbp.MLP([64, 20, 20, 10], hidden="sigmoid", output="softmax", dtype="float64", seed=args.seed)
+    untrained = fastbp.MLP(
+        [64, 20, 20, 10], hidden="sigmoid", output="softmax", dtype="float64", seed=args.seed
+    )
     print(untrained.summary())
     check = fastbp.check_gradients(untrained, X[:5], y[:5])
     print(f"\ngradients against central differences, relative errors\n{check}\n")
@@ -107,7 +130,12 @@ def main(argv=None):
     draw_confusion(y_test, predicted, pictures[1])
     for picture in pictures:
         print(f"wrote {picture}")
-    return {"accuracy": accuracy, "gradient_error": check.max_error, "history": history, "pictures": pictures}
+    return {
+        "accuracy": accuracy,
+        "gradient_error": check.max_error,
+        "history": history,
+        "pictures": pictures,
+    }
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""A gallery: every picture that ``fastbp.plot`` draws, and what nets show in a notebook, of the digits and of two moons.
+"""A gallery: every picture that ``fastbp.plot`` draws, and what nets show in a notebook, of the
+digits and of two moons.
 
 Run it with ``python examples/gallery.py [--out examples/output]``.
 
-Each picture goes into a file of its own. ``gallery.png`` has six of them in one figure, by ``ax=``; ``gallery.html`` holds what
-a notebook shows of a net, of its history, and of one sample worked through by hand (also printed, in short).
+Each picture goes into a file of its own. ``gallery.png`` has six of them in one figure, by ``ax=``;
+``gallery.html`` holds what a notebook shows of a net, of its history, and of one sample worked
+through by hand (also printed, in short).
 """
 
 import argparse
@@ -27,7 +29,16 @@ def digits():
     X, y = load_digits(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X / 16, y, test_size=0.25, random_state=0, stratify=y)
     net = fastbp.MLP([64, 24, 10], hidden="tanh")
-    net.fit(X, y, epochs=100, optimizer=fastbp.SGD(0.05), l2=1e-4, X_val=X_test, y_val=y_test, patience=5)
+    net.fit(
+        X,
+        y,
+        epochs=100,
+        optimizer=fastbp.SGD(0.05),
+        l2=1e-4,
+        X_val=X_test,
+        y_val=y_test,
+        patience=5,
+    )
     return net, X_test, y_test
 
 
@@ -41,7 +52,11 @@ def moons():
 
 def deep(hidden, X, y):
     """Deltas of a deep net before it has learned anything."""
-    net = fastbp.MLP([64, 20, 20, 20, 20, 20, 10], hidden=hidden, init="he_normal" if hidden == "relu" else "glorot_uniform")
+    net = fastbp.MLP(
+        [64, 20, 20, 20, 20, 20, 10],
+        hidden=hidden,
+        init="he_normal" if hidden == "relu" else "glorot_uniform",
+    )
     return lambda ax=None: plot.DeltasDisplay.from_estimator(net, X, y, ax=ax)
 
 
@@ -55,8 +70,12 @@ def pictures():
         "activations": lambda ax=None: plot.ActivationsDisplay.from_estimator(net, X, ax=ax),
         "deltas_sigmoid": deep("sigmoid", X, y),
         "deltas_relu": deep("relu", X, y),
-        "gradient_check": lambda ax=None: plot.GradientCheckDisplay.from_estimator(net, X[:5], y[:5], ax=ax),
-        "boundary": lambda ax=None: plot.DecisionBoundaryDisplay.from_estimator(moon_net, moon_X, moon_y, ax=ax),
+        "gradient_check": lambda ax=None: plot.GradientCheckDisplay.from_estimator(
+            net, X[:5], y[:5], ax=ax
+        ),
+        "boundary": lambda ax=None: plot.DecisionBoundaryDisplay.from_estimator(
+            moon_net, moon_X, moon_y, ax=ax
+        ),
         "confusion": lambda ax=None: plot.ConfusionMatrixDisplay.from_estimator(net, X, y, ax=ax),
     }
 
@@ -84,7 +103,9 @@ def two_two_two():
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description="every picture that fastbp.plot draws")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "output", help="folder for the pictures")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "output", help="folder for the pictures"
+    )
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
 
@@ -107,17 +128,30 @@ def main(argv=None):
     explanation = two_two_two()
     shown = [net._repr_html_(), net.history_._repr_html_(), explanation._repr_html_()]
     written.append(args.out / "gallery.html")
-    head = '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>fastbp in a notebook</title>'
-    written[-1].write_text(f'{head}<body style="font-family:sans-serif">{"".join(shown)}</body></html>', encoding="utf-8")
+    head = (
+        '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>fastbp in a notebook</title>'
+    )
+    written[-1].write_text(
+        f'{head}<body style="font-family:sans-serif">{"".join(shown)}</body></html>',
+        encoding="utf-8",
+    )
 
     print("one step of the 2-2-2 net, worked through by hand; of its output layer:")
     wanted = ("L", "delta1[0]", "dW1[0,0]", "new W1[0,0]")
-    print("\n".join(line for line in str(explanation).splitlines() if line.strip().startswith(tuple(f"{n} =" for n in wanted))))
+    print(
+        "\n".join(
+            line
+            for line in str(explanation).splitlines()
+            if line.strip().startswith(tuple(f"{n} =" for n in wanted))
+        )
+    )
     for path in written:
         print(f"wrote {path}")
     sizes = [float(np.median(abs(delta))) for delta in drawing["deltas_sigmoid"]().deltas]
     plt.close("all")
-    print(f"median delta of the first layer over that of the last, six sigmoid layers: {sizes[0] / sizes[-1]:.1e}")
+    print(
+        f"median delta of the first layer over that of the last, six sigmoid layers: {sizes[0] / sizes[-1]:.1e}"
+    )
     return {"pictures": written, "ratio": sizes[0] / sizes[-1], "explanation": explanation}
 
 

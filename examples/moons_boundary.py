@@ -2,10 +2,10 @@
 
 Run it with ``python examples/moons_boundary.py [--out examples/output]``.
 
-A well-known tutorial trains this network with the gradient SUMMED over the 200 samples, the rate 0.01
-and the weight penalty 0.01. fastbp takes means over the samples, so the same descent is lr = 0.01 * 200
-and l2 = 0.01 / 200. At that rate descent does not settle: it ends by hopping between two points. A
-fifth of the rate settles. The script prints the losses on the way and draws the boundary.
+A well-known tutorial trains this network with the gradient SUMMED over the 200 samples, the rate
+0.01 and the weight penalty 0.01. fastbp takes means over the samples, so the same descent is lr =
+0.01 * 200 and l2 = 0.01 / 200. At that rate descent does not settle: it ends by hopping between two
+points. A fifth of the rate settles. The script prints the losses on the way and draws the boundary.
 """
 
 import argparse
@@ -36,11 +36,20 @@ def build():
 
 
 def descend(X, y, rate, iterations):
-    """Train to each iteration asked for in turn (0 is the first update): the net, and {iteration: loss}."""
+    """Train to each iteration asked for in turn (0 is the first update): the net, and {iteration:
+    loss}."""
     net, l2, done, losses = build(), PENALTY / N, 0, {}
     for iteration in iterations:
         updates = iteration + 1 - done
-        net.fit(X, y, epochs=updates, batch_size=None, optimizer=fastbp.SGD(rate * N), l2=l2, shuffle=False)
+        net.fit(
+            X,
+            y,
+            epochs=updates,
+            batch_size=None,
+            optimizer=fastbp.SGD(rate * N),
+            l2=l2,
+            shuffle=False,
+        )
         done += updates
         losses[iteration] = float(net.loss(X, y, l2=l2))
     return net, losses
@@ -51,12 +60,22 @@ def draw(net, X, y, path):
     grid = np.stack(np.meshgrid(x1, x2), axis=-1)
     p = net.predict_proba(grid.reshape(-1, 2))[:, 1].reshape(grid.shape[:2])
     fig, ax = plt.subplots(figsize=(7, 4.4), layout="constrained")
-    pale = LinearSegmentedColormap.from_list("pale", ["#9ec5e8", "white", "#f2a9a2"])  # the points stand out on it
+    # the points stand out on it
+    pale = LinearSegmentedColormap.from_list("pale", ["#9ec5e8", "white", "#f2a9a2"])
     extent = (x1[0], x1[-1], x2[0], x2[-1])
-    shade = ax.imshow(p, extent=extent, origin="lower", cmap=pale, vmin=0, vmax=1, interpolation="bilinear")
+    shade = ax.imshow(
+        p, extent=extent, origin="lower", cmap=pale, vmin=0, vmax=1, interpolation="bilinear"
+    )
     ax.contour(x1, x2, p, levels=[0.5], colors="black", linewidths=1.5)
     for label, colour in ((0, "tab:blue"), (1, "tab:red")):
-        ax.scatter(*X[y == label].T, s=22, color=colour, edgecolor="white", linewidth=0.5, label=f"class {label}")
+        ax.scatter(
+            *X[y == label].T,
+            s=22,
+            color=colour,
+            edgecolor="white",
+            linewidth=0.5,
+            label=f"class {label}",
+        )
     ax.set(title="Two moons: decision boundary of three tanh units", xlabel="$x_1$", ylabel="$x_2$")
     ax.legend(loc="lower left")
     fig.colorbar(shade, label="probability of class 1")
@@ -66,7 +85,9 @@ def draw(net, X, y, path):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description="the decision boundary between two moons")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "output", help="folder for the picture")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "output", help="folder for the picture"
+    )
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
 

@@ -1,12 +1,14 @@
-"""Three training loops from the tutorials, before and after `fastbp.functional`, and what each saves.
+"""Three training loops from the tutorials, before and after `fastbp.functional`, and what each
+saves.
 
 Run it with ``python examples/numpy_loops.py [--seconds 1]``.
 
-The loops are those that many people have in a notebook: two moons by three tanh units and whole-batch
-descent, the 8x8 digits in minibatches by two hidden layers, and the 2-2-2 network that textbooks work
-by hand, one sample at a time. "Before" is NumPy as the tutorials write it; "after" has the same loop
-with its lines replaced by calls, the rest untouched. Both start from the same weights, their losses
-are compared step by step, and both are timed by turns on this machine, the quickest turn of each counting.
+The loops are those that many people have in a notebook: two moons by three tanh units and
+whole-batch descent, the 8x8 digits in minibatches by two hidden layers, and the 2-2-2 network that
+textbooks work by hand, one sample at a time. "Before" is NumPy as the tutorials write it; "after"
+has the same loop with its lines replaced by calls, the rest untouched. Both start from the same
+weights, their losses are compared step by step, and both are timed by turns on this machine, the
+quickest turn of each counting.
 """
 
 import argparse
@@ -76,7 +78,12 @@ def digits():
     rng = np.random.default_rng(0)
     pairs = ((64, 20), (20, 20), (20, 10))
     weights = [rng.normal(0, n_in**-0.5, (n_in, n_out)).astype("float32") for n_in, n_out in pairs]
-    return (X / 16).astype("float32"), y, weights, [np.zeros(n_out, "float32") for _, n_out in pairs]
+    return (
+        (X / 16).astype("float32"),
+        y,
+        weights,
+        [np.zeros(n_out, "float32") for _, n_out in pairs],
+    )
 
 
 def digits_before(X, y, weights, biases, steps, lr=0.5):
@@ -113,7 +120,9 @@ def digits_after(X, y, weights, biases, steps, lr=0.5):
         loss, delta = output_delta(dense_forward(activations[-1], weights[-1], biases[-1]), labels)
         losses.append(loss)
         for i in (2, 1, 0):
-            dW, db, delta = dense_backward(delta, activations[i], weights[i], "sigmoid" if i > 0 else None)
+            dW, db, delta = dense_backward(
+                delta, activations[i], weights[i], "sigmoid" if i > 0 else None
+            )
             sgd_step((weights[i], biases[i]), (dW, db), lr)
     return losses
 
@@ -123,7 +132,14 @@ def digits_after(X, y, weights, biases, steps, lr=0.5):
 
 def two_two_two():
     W1, W2 = np.array([[0.15, 0.25], [0.20, 0.30]]), np.array([[0.40, 0.50], [0.45, 0.55]])
-    return np.array([[0.05, 0.10]]), np.array([[0.01, 0.99]]), W1, np.full(2, 0.35), W2, np.full(2, 0.60)
+    return (
+        np.array([[0.05, 0.10]]),
+        np.array([[0.01, 0.99]]),
+        W1,
+        np.full(2, 0.35),
+        W2,
+        np.full(2, 0.60),
+    )
 
 
 def two_two_two_before(x, target, W1, b1, W2, b2, steps, lr=0.5):
@@ -143,7 +159,9 @@ def two_two_two_after(x, target, W1, b1, W2, b2, steps, lr=0.5):
     losses = []
     for _ in range(steps):
         hidden = dense_forward(x, W1, b1, "sigmoid")
-        loss, delta2 = output_delta(dense_forward(hidden, W2, b2), target, "sigmoid", "squared_error")
+        loss, delta2 = output_delta(
+            dense_forward(hidden, W2, b2), target, "sigmoid", "squared_error"
+        )
         losses.append(loss)
         dW2, _, delta1 = dense_backward(delta2, hidden, W2, "sigmoid")
         dW1, _, _ = dense_backward(delta1, x, W1)
@@ -167,7 +185,8 @@ def microseconds(loop, start, steps):
 
 
 def compare(start, before, after, seconds):
-    """Largest difference of the losses, relative, and the times of a step: the best of as many turns as the time allows."""
+    """Largest difference of the losses, relative, and the times of a step: the best of as many
+    turns as the time allows."""
     old, new = np.array(before(*start(), 500)), np.array(after(*start(), 500))
     times = [(microseconds(before, start, 100), microseconds(after, start, 100)) for _ in range(3)]
     until = time.perf_counter() + seconds
@@ -177,8 +196,12 @@ def compare(start, before, after, seconds):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description="hand-written NumPy loops before and after fastbp.functional")
-    parser.add_argument("--seconds", type=float, default=1.0, help="how long to time each pair of loops")
+    parser = argparse.ArgumentParser(
+        description="hand-written NumPy loops before and after fastbp.functional"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="how long to time each pair of loops"
+    )
     args = parser.parse_args(argv)
 
     result = {}
@@ -189,7 +212,10 @@ def main(argv=None):
         if not difference < most:
             raise AssertionError(f"{name}: the two loops' losses differ by {difference:.1e}")
         result[name] = {"difference": difference, "before": old, "after": new}
-        print(f"| {name} | {net} | {old:.1f} µs | {new:.1f} µs | {old / new:.1f} x | {difference:.0e} |", flush=True)
+        print(
+            f"| {name} | {net} | {old:.1f} µs | {new:.1f} µs | {old / new:.1f} x | {difference:.0e} |",
+            flush=True,
+        )
     return result
 
 

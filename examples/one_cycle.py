@@ -1,10 +1,12 @@
-"""One cycle: a learning rate found by the range test, a schedule that rises and falls, callbacks, and a stream at the end.
+"""One cycle: a learning rate found by the range test, a schedule that rises and falls, callbacks,
+and a stream at the end.
 
 Run it with ``python examples/one_cycle.py [--out examples/output]``.
 
-A 64-100-10 network learns the digits in twelve epochs with momentum. ``fastbp.lr_find`` says how large a rate it bears,
-the one-cycle schedule goes up to that and down to nearly nothing, and a constant rate is there to compare.
-A CSV file, a timer and a callback of one's own look on. Then digits that come one batch at a time are learned as a stream.
+A 64-100-10 network learns the digits in twelve epochs with momentum. ``fastbp.lr_find`` says how
+large a rate it bears, the one-cycle schedule goes up to that and down to nearly nothing, and a
+constant rate is there to compare. A CSV file, a timer and a callback of one's own look on. Then
+digits that come one batch at a time are learned as a stream.
 """
 
 import argparse
@@ -40,7 +42,9 @@ def train(data, lr, callbacks=()):
     X, X_test, y, y_test = data
     net, accuracy = fastbp.MLP([64, 100, 10], "relu", seed=0), Accuracy(X_test, y_test)
     settings = {"epochs": EPOCHS, "batch_size": BATCH, "optimizer": fastbp.SGD(lr, momentum=0.9)}
-    history = net.fit(X, y, X_val=X_test, y_val=y_test, callbacks=[accuracy, *callbacks], **settings)
+    history = net.fit(
+        X, y, X_val=X_test, y_val=y_test, callbacks=[accuracy, *callbacks], **settings
+    )
     return history, accuracy.values
 
 
@@ -56,7 +60,12 @@ def draw(found, history, path):
     fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     left.plot(found.learning_rates, found.losses, color="0.8", label="batch")
     left.plot(found.learning_rates, found.smoothed, label="smoothed")
-    left.axvline(found.suggestion, color="tab:red", linestyle="--", label=f"suggestion {found.suggestion:.2g}")
+    left.axvline(
+        found.suggestion,
+        color="tab:red",
+        linestyle="--",
+        label=f"suggestion {found.suggestion:.2g}",
+    )
     left.set(title="Range test", xlabel="learning rate", ylabel="loss", xscale="log")
     left.set_ylim(0, 4)
     left.legend()
@@ -70,11 +79,18 @@ def draw(found, history, path):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description="range test, one cycle, callbacks, a stream")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "output", help="folder for picture and table")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(__file__).parent / "output",
+        help="folder for picture and table",
+    )
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     X, y = load_digits(return_X_y=True)
-    data = X, X_test, y, y_test = train_test_split(X / 16, y, test_size=0.25, stratify=y, random_state=0)
+    data = X, X_test, y, y_test = train_test_split(
+        X / 16, y, test_size=0.25, stratify=y, random_state=0
+    )
 
     momentum, net = fastbp.SGD(momentum=0.9), fastbp.MLP([64, 100, 10], "relu", seed=0)
     found = fastbp.lr_find(net, X, y, momentum, batch_size=BATCH, start=1e-4)
@@ -88,10 +104,14 @@ def main(argv=None):
     print("epoch  rate at its end  one cycle  constant rate")
     for epoch, rate in enumerate(history.learning_rate[steps // EPOCHS - 1 :: steps // EPOCHS]):
         print(f"{epoch:>5}  {rate:>15.5f}  {accuracy[epoch]:>9.3f}  {constant[epoch]:>13.3f}")
-    print(f"{timer.seconds:.2f} s, {1e6 * np.mean(timer.step_seconds):.0f} microseconds a step, validation included")
+    print(
+        f"{timer.seconds:.2f} s, {1e6 * np.mean(timer.step_seconds):.0f} microseconds a step, validation included"
+    )
 
     streamed = fastbp.MLP([64, 100, 10], "relu", seed=0)
-    streamed.fit(stream(X, y, batches=500), epochs=1, optimizer=fastbp.SGD(found.suggestion, momentum=0.9))
+    streamed.fit(
+        stream(X, y, batches=500), epochs=1, optimizer=fastbp.SGD(found.suggestion, momentum=0.9)
+    )
     on_stream = float(np.mean(streamed.predict(X_test) == y_test))
     print(f"a stream of 500 batches: accuracy {on_stream:.3f}")
 
@@ -99,9 +119,14 @@ def main(argv=None):
     draw(found, history, picture)
     print(f"wrote {picture} and {table.path}")
     return {
-        "found": found, "history": history, "one_cycle": accuracy, "constant": constant, "stream": on_stream,
-        "picture": picture, "table": Path(table.path),
-    }  # fmt: skip
+        "found": found,
+        "history": history,
+        "one_cycle": accuracy,
+        "constant": constant,
+        "stream": on_stream,
+        "picture": picture,
+        "table": Path(table.path),
+    }
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ Run it with ``python examples/one_neuron.py``.
 
 With a logistic output and the binary cross-entropy the derivative of the loss by the neuron's input
 collapses to delta = a - y, so the whole gradient is X^T (a - y) / n. The script writes that line in
-NumPy and compares it with what back-propagation returns, before training and after it. It then reports
-how well the one neuron tells malignant from benign, by five-fold cross-validation: each of the 569
-cases is judged by a neuron that has not seen it.
+NumPy and compares it with what back-propagation returns, before training and after it. It then
+reports how well the one neuron tells malignant from benign, by five-fold cross-validation: each of
+the 569 cases is judged by a neuron that has not seen it.
 """
 
 import numpy as np
@@ -33,8 +33,11 @@ def difference(net, X, y):
 def main():
     X_all, y_all = load_breast_cancer(return_X_y=True)
     before, after, right = 0.0, 0.0, 0
-    for fold, (seen, kept) in enumerate(StratifiedKFold(5, shuffle=True, random_state=0).split(X_all, y_all)):
-        # Standardised by the seen cases alone, so that nothing of the others leaks into the training.
+    for fold, (seen, kept) in enumerate(
+        StratifiedKFold(5, shuffle=True, random_state=0).split(X_all, y_all)
+    ):
+        # Standardised by the seen cases alone, so that nothing of the others leaks into the
+        # training.
         X_std = (X_all - X_all[seen].mean(axis=0)) / X_all[seen].std(axis=0)
         X, y = X_std[seen], y_all[seen]
 

@@ -1,4 +1,5 @@
-"""Switching from scikit-learn by changing one import: the same pipeline with both, their answers and times side by side."""
+"""Switching from scikit-learn by changing one import: the same pipeline with both, their answers
+and times side by side."""
 
 import time
 import warnings
@@ -32,9 +33,13 @@ def main():
         for module in (sklearn.neural_network, fastbp.sklearn):
             results[module.__name__] = pipe, seconds = run(module, X_train, y_train)
             loss, score = pipe[-1].loss_, pipe.score(X_test, y_test)
-            print(f"{module.__name__:<24} {seconds:6.3f} s   loss {loss:.12f}   {score:.1%} of {len(y_test)} test digits right")
+            print(
+                f"{module.__name__:<24} {seconds:6.3f} s   loss {loss:.12f}   {score:.1%} of {len(y_test)} test digits right"
+            )
     theirs, ours = (pipe[-1].coefs_ for pipe, _ in results.values())
-    difference = max(float(abs(a - b).max() / abs(a).max()) for a, b in zip(theirs, ours, strict=True))
+    difference = max(
+        float(abs(a - b).max() / abs(a).max()) for a, b in zip(theirs, ours, strict=True)
+    )
     print(f"largest difference of a weight, relative to its layer's largest: {difference:.0e}")
     predictions = [pipe.predict(X_test) for pipe, _ in results.values()]
     return {"difference": difference, "same_predictions": bool(np.array_equal(*predictions))}

@@ -4,8 +4,8 @@ Run it with ``python examples/vectorised.py``.
 
 Many texts write data as features x samples: here X is 2 x 20 and Y is 3 x 20, and sample i is the
 column X[:, i]. fastbp takes samples in rows, so it is handed X.T and Y.T, which NumPy makes without
-a copy. The 2-4-4-3 network runs forward and backward over all 20 samples at once; the loop below does
-the same with column vectors, one sample at a time, and both agree to rounding.
+a copy. The 2-4-4-3 network runs forward and backward over all 20 samples at once; the loop below
+does the same with column vectors, one sample at a time, and both agree to rounding.
 """
 
 import numpy as np
@@ -23,7 +23,8 @@ def softmax(z):
 
 
 def one_sample(Ws, bs, x, y):
-    """Activations, loss and gradients of a single sample; Ws[l] is (units, inputs), as in the texts."""
+    """Activations, loss and gradients of a single sample; Ws[l] is (units, inputs), as in the
+    texts."""
     activations = [x]
     for layer, (W, b) in enumerate(zip(Ws, bs, strict=True)):
         z = W @ activations[-1] + b

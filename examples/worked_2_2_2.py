@@ -3,12 +3,12 @@
 Run it with ``python examples/worked_2_2_2.py``.
 
 Two inputs (.05, .10), two logistic hidden units, two logistic outputs with targets (.01, .99), the
-error E = sum of (target - output)^2 / 2 and a learning rate of .5. The biases are held fixed, as the
-hand calculation does. One step lowers E from 0.2983711088 to 0.2910277737; ten thousand steps bring
-it to 0.0000351019.
+error E = sum of (target - output)^2 / 2 and a learning rate of .5. The biases are held fixed, as
+the hand calculation does. One step lowers E from 0.2983711088 to 0.2910277737; ten thousand steps
+bring it to 0.0000351019.
 
-The second part swaps the error for a softmax cross-entropy taken of the logistic outputs and compares
-the gradient with the chain rule written out.
+The second part swaps the error for a softmax cross-entropy taken of the logistic outputs and
+compares the gradient with the chain rule written out.
 """
 
 import numpy as np
@@ -58,7 +58,11 @@ def main():
     print(f"E before training      {result['E0']:.10f}")
 
     train(net, 1)
-    result |= {"w1": float(net.weights[0][0, 0]), "w5": float(net.weights[1][0, 0]), "E1": float(net.loss(X, Y))}
+    result |= {
+        "w1": float(net.weights[0][0, 0]),
+        "w5": float(net.weights[1][0, 0]),
+        "E1": float(net.loss(X, Y)),
+    }
     print(f"after one step         w1 = {result['w1']:.8f}, w5 = {result['w5']:.8f}")
     print(f"E after one step       {result['E1']:.10f}")
 
@@ -71,7 +75,9 @@ def main():
     loss_exact, dWs_exact, dbs_exact = chain_rule()
     pairs = zip([loss, *dWs, *dbs], [loss_exact, *dWs_exact, *dbs_exact], strict=True)
     result["difference"] = float(max(np.abs(a - b).max() for a, b in pairs))
-    print(f"softmax cross-entropy  {loss:.10f}, off the written-out chain rule by {result['difference']:.1e}")
+    print(
+        f"softmax cross-entropy  {loss:.10f}, off the written-out chain rule by {result['difference']:.1e}"
+    )
     return result
 
 

@@ -1,10 +1,12 @@
-"""Every activation once: its code, its value from z, and its slope from the output a = f(z), or where that cannot be from z.
+"""Every activation once: its code, its value from z, and its slope from the output a = f(z), or
+where that cannot be from z.
 
-Slopes come from the output because that is what the forward pass leaves in memory (as in scikit-learn's MLP). At the kink of
-relu, leaky_relu, elu and selu the slope is the left one. Comparisons are written so that a NaN goes through.
+Slopes come from the output because that is what the forward pass leaves in memory (as in
+scikit-learn's MLP). At the kink of relu, leaky_relu, elu and selu the slope is the left one.
+Comparisons are written so that a NaN goes through.
 
-Those of GATED are not monotone, so their slope is none of the output's: value and slope come from z together, and the slopes
-are kept beside the activations, see plan.py.
+Those of GATED are not monotone, so their slope is none of the output's: value and slope come from z
+together, and the slopes are kept beside the activations, see plan.py.
 """
 
 from collections.abc import Callable
@@ -13,11 +15,12 @@ from typing import NamedTuple
 from numba import types
 from numba.extending import intrinsic
 
-from . import functions, gates
+from . import gated_activations, vector_math
 from .simd import I64, Lanes, Vector, where
 
 LEAK = 0.01
-# Klambauer et al., *Self-Normalizing Neural Networks*, 2017: the fixed point for which mean 0 and variance 1 are kept.
+# Klambauer et al., *Self-Normalizing Neural Networks*, 2017: the fixed point for which mean 0 and
+# variance 1 are kept.
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 
 
@@ -41,32 +44,39 @@ def _leaky_relu(z):
 
 
 def _elu(z):
-    return where(z < 0.0, functions.expm1(z), z)
+    return where(z < 0.0, vector_math.expm1(z), z)
 
 
 def _selu(z):
-    return where(z < 0.0, functions.expm1(z) * (SELU_SCALE * SELU_ALPHA), z * SELU_SCALE)
+    return where(z < 0.0, vector_math.expm1(z) * (SELU_SCALE * SELU_ALPHA), z * SELU_SCALE)
 
 
 # Codes 7 and 8 are the outputs' that are no activations of a hidden layer, see output.py.
 ACTIVATIONS = {
     "identity": Activation(0, lambda z: z, lambda a: a.like(1.0)),
-    "sigmoid": Activation(1, functions.sigmoid, lambda a: a * (1.0 - a)),
-    "tanh": Activation(2, functions.tanh, lambda a: 1.0 - a * a),
+    "sigmoid": Activation(1, vector_math.sigmoid, lambda a: a * (1.0 - a)),
+    "tanh": Activation(2, vector_math.tanh, lambda a: 1.0 - a * a),
     "relu": Activation(3, _relu, lambda a: where(a <= 0.0, a.like(0.0), 1.0)),
     "leaky_relu": Activation(4, _leaky_relu, lambda a: where(a <= 0.0, a.like(LEAK), 1.0)),
     "elu": Activation(5, _elu, lambda a: where(a <= 0.0, a + 1.0, 1.0)),
     # d softplus / dz = sigmoid(z) = 1 - exp(-a)
-    "softplus": Activation(6, functions.softplus, lambda a: -functions.expm1(-a)),
-    "selu": Activation(9, _selu, lambda a: where(a <= 0.0, a + SELU_SCALE * SELU_ALPHA, a.like(SELU_SCALE))),
+    "softplus": Activation(6, vector_math.softplus, lambda a: -vector_math.expm1(-a)),
+    "selu": Activation(
+        9, _selu, lambda a: where(a <= 0.0, a + SELU_SCALE * SELU_ALPHA, a.like(SELU_SCALE))
+    ),
 }
-GATED = {"gelu": Gated(10, gates.gelu), "silu": Gated(11, gates.silu), "mish": Gated(12, gates.mish)}
+GATED = {
+    "gelu": Gated(10, gated_activations.gelu),
+    "silu": Gated(11, gated_activations.silu),
+    "mish": Gated(12, gated_activations.mish),
+}
 FIRST_GATED = 10  # this code and all above
 OF_OUTPUTS = ("sigmoid", "identity", "tanh", "relu", "softplus")
 
 
 def _cases(b, code, vector, formulas, otherwise, name):
-    """Emit a switch over the codes of `formulas`, pairs (code, function of Lanes): the values it gives, or `otherwise`."""
+    """Emit a switch over the codes of `formulas`, pairs (code, function of Lanes): the values it
+    gives, or `otherwise`."""
     done = b.append_basic_block(f"{name}.done")
     switch = b.switch(code, done)
     ends = [(otherwise, b.block)]
@@ -85,7 +95,8 @@ def _cases(b, code, vector, formulas, otherwise, name):
 
 
 def _by_code(formulas, name):
-    """A kernel function (code, vector) -> vector that applies the formula of that code; an unknown code leaves the vector."""
+    """A kernel function (code, vector) -> vector that applies the formula of that code; an unknown
+    code leaves the vector."""
     formulas = [(code, lambda x, f=formula: [f(x)]) for code, formula in formulas]
 
     @intrinsic
@@ -103,12 +114,15 @@ def _by_code(formulas, name):
 
 @intrinsic
 def gated(typingctx, code, vector):
-    """Value and slope, both from z, of the gated activation of that code. A slope that nobody looks at is not computed."""
+    """Value and slope, both from z, of the gated activation of that code. A slope that nobody looks
+    at is not computed."""
     if not isinstance(vector, Vector):
         return None
 
     def codegen(context, b, signature, args):
-        return context.make_tuple(b, signature.return_type, _cases(b, *args, GATED.values(), [args[1]] * 2, "gated"))
+        return context.make_tuple(
+            b, signature.return_type, _cases(b, *args, GATED.values(), [args[1]] * 2, "gated")
+        )
 
     return types.UniTuple(vector, 2)(types.int64, vector), codegen
 
@@ -116,5 +130,9 @@ def gated(typingctx, code, vector):
 activate = _by_code([(a.code, a.value) for a in ACTIVATIONS.values() if a.code], "activate")
 slope = _by_code([(a.code, a.slope) for a in ACTIVATIONS.values()], "slope")
 # The same of fewer codes: what an output cannot be need not be compiled into its pass.
-activate_output = _by_code([(a.code, a.value) for name in OF_OUTPUTS if (a := ACTIVATIONS[name]).code], "activate")
-slope_of_output = _by_code([(ACTIVATIONS[name].code, ACTIVATIONS[name].slope) for name in OF_OUTPUTS], "slope")
+activate_output = _by_code(
+    [(a.code, a.value) for name in OF_OUTPUTS if (a := ACTIVATIONS[name]).code], "activate"
+)
+slope_of_output = _by_code(
+    [(ACTIVATIONS[name].code, ACTIVATIONS[name].slope) for name in OF_OUTPUTS], "slope"
+)

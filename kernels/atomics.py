@@ -1,4 +1,5 @@
-"""What threads that run side by side need of the processor: values that they see in order, and how to wait for one.
+"""What threads that run side by side need of the processor: values that they see in order, and how
+to wait for one.
 
 Stores release and loads acquire: who sees a value sees all that was written before it.
 """
@@ -8,11 +9,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import host
+from . import cpu_features
 from .jit import kernel
 
-# Moments of a waiting loop; then the core is offered to others, so that a team larger than the free cores goes on: two threads
-# on one core take 3.6 us a sample of 64-20-20-10 where they took 29 after 2000 spins; on cores of their own nothing changes.
+# Moments of a waiting loop; then the core is offered to others, so that a team larger than the free
+# cores goes on: two threads on one core take 3.6 us a sample of 64-20-20-10 where they took 29
+# after 2000 spins; on cores of their own nothing changes.
 SPINS = 300
 
 _yield_core = types.ExternalFunction("sched_yield", types.int32())
@@ -62,7 +64,7 @@ def _relax(typingctx):
     """Tell the core that this is a waiting loop, where there is an instruction for it."""
 
     def codegen(context, b, signature, args):
-        if host.X86:
+        if cpu_features.X86:
             kind = ir.FunctionType(ir.VoidType(), [])
             b.call(cgutils.get_or_insert_function(b.module, kind, "llvm.x86.sse2.pause"), [])
         return context.get_dummy_value()

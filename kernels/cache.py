@@ -1,10 +1,12 @@
-"""Compiled code kept on disk: a file for each entry and signature, read back only if it is whole and nobody else's.
+"""Compiled code kept on disk: a file for each entry and signature, read back only if it is whole
+and nobody else's.
 
-Numba's own cache does not do: its key sees neither edits in other files nor an upgrade; it hands whatever bytes it finds to the
-unpickler and the processor, so that one flipped bit may end the process or change a number; and its index is read, changed and
-written back, so that of processes that start together one may find another's code under its signature. Here a file's name is
-what its code depends on, there is no index, and a checksum comes before everything else. Whatever is wrong with a file or a
-folder costs a recompile and is never the caller's problem.
+Numba's own cache does not do: its key sees neither edits in other files nor an upgrade; it hands
+whatever bytes it finds to the unpickler and the processor, so that one flipped bit may end the
+process or change a number; and its index is read, changed and written back, so that of processes
+that start together one may find another's code under its signature. Here a file's name is what its
+code depends on, there is no index, and a checksum comes before everything else. Whatever is wrong
+with a file or a folder costs a recompile and is never the caller's problem.
 """
 
 import contextlib
@@ -34,7 +36,8 @@ SUFFIX = ".nbc"
 def cache_folder():
     """The folder of compiled code for exactly these sources and libraries, made if missing.
 
-    Raises OSError where it cannot be made, or where others could have put something in it: code is run from there.
+    Raises OSError where it cannot be made, or where others could have put something in it: code is
+    run from there.
     """
     chosen = os.environ.get("FASTBP_CACHE_DIR")
     root = Path(chosen) if chosen else platformdirs.user_cache_path("fastbp", appauthor=False)
@@ -47,8 +50,11 @@ def cache_folder():
 
 
 def _only_ours(status):
-    """Whether nobody but this user or root can have written it; on Windows the access lists of a user's folders see to that."""
-    return not hasattr(os, "geteuid") or (status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o022)
+    """Whether nobody but this user or root can have written it; on Windows the access lists of a
+    user's folders see to that."""
+    return not hasattr(os, "geteuid") or (
+        status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o022
+    )
 
 
 @functools.cache
@@ -101,7 +107,8 @@ class Cache(NullCache):
                 file.writelines([_checksum(key, code), code])
             os.replace(temporary, path)
             temporary = None
-        except Exception:  # a disk that is full or read-only, mostly: other processes will have to compile as well
+        # a disk that is full or read-only, mostly: other processes will have to compile as well
+        except Exception:
             pass
         finally:
             if temporary is not None:
@@ -109,7 +116,8 @@ class Cache(NullCache):
                     os.unlink(temporary)
 
     def _place(self, sig, codegen):
-        """Path and key: the checksum covers the key too, so a file under another's name is not taken for that one."""
+        """Path and key: the checksum covers the key too, so a file under another's name is not
+        taken for that one."""
         key = repr((self._folder.name, self._name, sig, codegen.magic_tuple())).encode()
         return self._folder / f"{self._name}-{hashlib.sha256(key).hexdigest()[:16]}{SUFFIX}", key
 

@@ -1,7 +1,9 @@
-"""Denormal numbers off while a kernel runs: arithmetic on them is many times slower than on normal ones (the product for the
-weights ran at 61 GFLOP/s on denormal deltas where it gave 224 on normal ones), and training has no use for numbers below 1e-38.
+"""Denormal numbers off while a kernel runs: arithmetic on them is many times slower than on normal
+ones (the product for the weights ran at 61 GFLOP/s on denormal deltas where it gave 224 on normal
+ones), and training has no use for numbers below 1e-38.
 
-On x86 the control register MXCSR, a thread's own, has a bit that makes results zero and one that reads operands as zero.
+On x86 the control register MXCSR, a thread's own, has a bit that makes results zero and one that
+reads operands as zero.
 """
 
 from llvmlite import ir
@@ -9,7 +11,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import host
+from . import cpu_features
 from .simd import I32
 
 FLUSH = 0x8040  # flush to zero, denormals are zero
@@ -17,7 +19,9 @@ FLUSH = 0x8040  # flush to zero, denormals are zero
 
 def _mxcsr(b, name, slot):
     i8p = ir.IntType(8).as_pointer()
-    f = cgutils.get_or_insert_function(b.module, ir.FunctionType(ir.VoidType(), [i8p]), f"llvm.x86.sse.{name}")
+    f = cgutils.get_or_insert_function(
+        b.module, ir.FunctionType(ir.VoidType(), [i8p]), f"llvm.x86.sse.{name}"
+    )
     b.call(f, [b.bitcast(slot, i8p)])
 
 
@@ -27,7 +31,7 @@ def flush_denormals(typingctx):
 
     def codegen(context, b, signature, args):
         slot = cgutils.alloca_once_value(b, I32(0))
-        if host.X86:
+        if cpu_features.X86:
             _mxcsr(b, "stmxcsr", slot)
             before = b.load(slot)
             b.store(b.or_(before, I32(FLUSH)), slot)
@@ -43,7 +47,7 @@ def restore_denormals(typingctx, before):
     """Put the thread's handling of denormal numbers back as it was."""
 
     def codegen(context, b, signature, args):
-        if host.X86:
+        if cpu_features.X86:
             slot = cgutils.alloca_once(b, I32)
             b.store(args[0], slot)
             _mxcsr(b, "ldmxcsr", slot)

@@ -1,25 +1,29 @@
-"""The three products of a dense layer, each with what follows it fused into the tile while it is hot.
+"""The three products of a dense layer, each with what follows it fused into the tile while it is
+hot.
 
     forward    a = f(x @ W + b)                        (n_out, samples) = (n_out, n_in + 1) . (n_in + 1, samples)
     backward   delta_below = (delta @ W.T) * f'(a)     (n_in, samples)  = (n_in, n_out) . (n_out, samples)
     weights    dW, db = x.T @ delta, sum(delta)        (n_in + 1, n_out) = (n_in + 1, samples) . (samples, n_out)
 
-Shapes are those of the panels (see plan.py): samples lie in lanes, the bias is one more row of W met by a row of ones. Work is
-shared out by output tiles, so no two members write the same place and no sum is split between them.
+Shapes are those of the panels (see plan.py): samples lie in lanes, the bias is one more row of W
+met by a row of ones. Work is shared out by output tiles, so no two members write the same place and
+no sum is split between them.
 """
 
 from .activations import FIRST_GATED, activate, gated, slope
 from .dropout import slope_through, unless_dropped
 from .jit import inside, kernel
 from .memory import load, store
+from .partition import ceil_div, cut, first_row, first_tile, next_tile, rectangle, share
 from .plan import DEPTH, STRIP_SIZE, TOGETHER
-from .shares import ceil_div, cut, first_row, first_tile, next_tile, rectangle, share
 from .simd import lanes
 from .tile import PACK_WIDTH, ROWS, VECTORS, tile_columns, tile_packing, tile_panels
 from .transpose import transpose
 from .update import ADD, APPLYING, MORE, PLAIN, RATE, update_tile
 
-CACHED = 1 << 16  # parameters that stay in the caches from one sweep to the next; asking for more gained 15 % at 1024 x 1024
+# parameters that stay in the caches from one sweep to the next; asking for more gained 15 % at 1024
+# x 1024
+CACHED = 1 << 16
 
 
 @kernel
@@ -54,7 +58,8 @@ def forward(work, params, layer, onto, keep_slopes, rows, pack, member, members)
     k, n = layer.x_rows, layer.n_out
     size, longer = cut(n, blocks)
     block, p0, last_block, end = rectangle(blocks, panels, member, members)
-    # Strips that serve one panel only need not be packed, unless they are to be asked for ahead of time.
+    # Strips that serve one panel only need not be packed, unless they are to be asked for ahead of
+    # time.
     packing = panels > 1 or params.size > CACHED
     while block < last_block or (block == last_block and p0 < end):
         p1 = panels if block < last_block else end
@@ -64,17 +69,58 @@ def forward(work, params, layer, onto, keep_slopes, rows, pack, member, members)
             for p in range(p0, p1):
                 vectors, x = vectors_in(work, rows, p), layer.x + (p * k + k0) * panel
                 for j in range(together):
-                    i0, i1 = first_row(block + j, size, longer), first_row(block + j + 1, size, longer)
+                    i0, i1 = (
+                        first_row(block + j, size, longer),
+                        first_row(block + j + 1, size, longer),
+                    )
                     to, strip = layer.a + (p * layer.a_rows + i0) * panel, pack + j * STRIP_SIZE
                     if not packing:
                         w = layer.parameters + k0 * n + i0
-                        product(work, to, k0 == 0 and not onto, params, w, n, work, x, i1 - i0, vectors, depth)
+                        product(
+                            work,
+                            to,
+                            k0 == 0 and not onto,
+                            params,
+                            w,
+                            n,
+                            work,
+                            x,
+                            i1 - i0,
+                            vectors,
+                            depth,
+                        )
                     elif p == p0:
-                        # The first panel's product packs the weights on its way, for the others to find them in the cache.
+                        # The first panel's product packs the weights on its way, for the others to
+                        # find them in the cache.
                         w = layer.parameters + k0 * n + i0
-                        product_packing(work, to, k0 == 0 and not onto, params, w, n, work, x, i1 - i0, vectors, depth, strip)
+                        product_packing(
+                            work,
+                            to,
+                            k0 == 0 and not onto,
+                            params,
+                            w,
+                            n,
+                            work,
+                            x,
+                            i1 - i0,
+                            vectors,
+                            depth,
+                            strip,
+                        )
                     else:
-                        product(work, to, k0 == 0 and not onto, work, strip, PACK_WIDTH, work, x, i1 - i0, vectors, depth)
+                        product(
+                            work,
+                            to,
+                            k0 == 0 and not onto,
+                            work,
+                            strip,
+                            PACK_WIDTH,
+                            work,
+                            x,
+                            i1 - i0,
+                            vectors,
+                            depth,
+                        )
                     if k0 + depth == k and layer.activation >= FIRST_GATED:
                         slopes = layer.slopes + (p * n + i0) * panel - to
                         for v in range(to, to + (i1 - i0) * panel, lanes(work)):
@@ -104,18 +150,29 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, member,
             depth = min(DEPTH, k - k0)
             for j in range(together):
                 i0 = first_row(block + j, size, longer)
-                # Whole vectors where there are that many rows: what lies beyond the block's own is never looked at.
+                # Whole vectors where there are that many rows: what lies beyond the block's own is
+                # never looked at.
                 above = min(PACK_WIDTH, layer.x_rows - i0)
                 w = layer.parameters + i0 * k + k0
-                transpose(work, pack + j * STRIP_SIZE, PACK_WIDTH, PACK_WIDTH, params, w, k, above, depth)
+                transpose(
+                    work, pack + j * STRIP_SIZE, PACK_WIDTH, PACK_WIDTH, params, w, k, above, depth
+                )
             for p in range(p0, p1):
                 vectors, d = vectors_in(work, rows, p), delta + (p * k + k0) * panel
                 for j in range(together):
-                    i0, i1 = first_row(block + j, size, longer), first_row(block + j + 1, size, longer)
+                    i0, i1 = (
+                        first_row(block + j, size, longer),
+                        first_row(block + j + 1, size, longer),
+                    )
                     to, strip = delta_below + (p * n + i0) * panel, pack + j * STRIP_SIZE
-                    product(work, to, k0 == 0, work, strip, PACK_WIDTH, work, d, i1 - i0, vectors, depth)
+                    product(
+                        work, to, k0 == 0, work, strip, PACK_WIDTH, work, d, i1 - i0, vectors, depth
+                    )
                     if k0 + depth == k and below.activation >= FIRST_GATED:
-                        a, s = layer.x + (p * layer.x_rows + i0) * panel, below.slopes + (p * n + i0) * panel
+                        a, s = (
+                            layer.x + (p * layer.x_rows + i0) * panel,
+                            below.slopes + (p * n + i0) * panel,
+                        )
                         kept = 1.0 / (1.0 - below.dropout)
                         for v in range(0, (i1 - i0) * panel, lanes(work)):
                             f = load(work, s + v)
@@ -125,7 +182,9 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, member,
                     elif k0 + depth == k and below.dropout != 0.0:
                         a = layer.x + (p * layer.x_rows + i0) * panel
                         for v in range(0, (i1 - i0) * panel, lanes(work)):
-                            f = slope_through(below.activation, load(work, a + v), 1.0 - below.dropout)
+                            f = slope_through(
+                                below.activation, load(work, a + v), 1.0 - below.dropout
+                            )
                             store(work, to + v, load(work, to + v) * f)
                     elif k0 + depth == k and below.activation != 0:
                         a = layer.x + (p * layer.x_rows + i0) * panel
@@ -137,25 +196,48 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, member,
 
 @kernel
 def turn(work, layer, delta, turned, turned_rows, rows, member, members):
-    """delta with features in lanes, for the weights' product: panels [features of a panel][sample][PANEL].
+    """delta with features in lanes, for the weights' product: panels [features of a
+    panel][sample][PANEL].
 
-    Shared out by features, as `backward` made them and as the weights of a small layer are: they need not change caches.
+    Shared out by features, as `backward` made them and as the weights of a small layer are: they
+    need not change caches.
     """
     inside()
     panel = VECTORS * lanes(work)
     panels, columns = ceil_div(rows, panel), ceil_div(layer.n_out, panel)
-    for item in range(share(panels * columns, member, members), share(panels * columns, member + 1, members)):
+    for item in range(
+        share(panels * columns, member, members), share(panels * columns, member + 1, members)
+    ):
         q = item // panels if columns > 1 else 0
         p = item - q * panels
-        to, d = turned + (q * turned_rows + p * panel) * panel, delta + (p * layer.n_out + q * panel) * panel
+        to, d = (
+            turned + (q * turned_rows + p * panel) * panel,
+            delta + (p * layer.n_out + q * panel) * panel,
+        )
         features = min(panel, layer.n_out - q * panel)
         width = ceil_div(features, lanes(work)) * lanes(work)
         transpose(work, to, panel, width, work, d, panel, features, panel)
 
 
 @kernel
-def weights(work, layer, turned, turned_rows, rows, tile, params, state, gradient, sums, first_sum, step, member, members):
-    """dW and db of one layer tile by tile, each handed to the update rule while it is hot. Returns the tiles of the layer.
+def weights(
+    work,
+    layer,
+    turned,
+    turned_rows,
+    rows,
+    tile,
+    params,
+    state,
+    gradient,
+    sums,
+    first_sum,
+    step,
+    member,
+    members,
+):
+    """dW and db of one layer tile by tile, each handed to the update rule while it is hot. Returns
+    the tiles of the layer.
 
     In a step's part that applies a gradient the products have been made: only the update is left.
     """
@@ -164,7 +246,10 @@ def weights(work, layer, turned, turned_rows, rows, tile, params, state, gradien
     k = layer.x_rows
     blocks, columns = ceil_div(k, ROWS), ceil_div(layer.n_out, panel)
     size, longer = cut(k, blocks)
-    item, last = share(blocks * columns, member, members), share(blocks * columns, member + 1, members)
+    item, last = (
+        share(blocks * columns, member, members),
+        share(blocks * columns, member + 1, members),
+    )
     q, block, group, end, most = first_tile(item, blocks, columns, rows)
     descend = step[PLAIN] != 0 and step[ADD] == 0 and step[MORE] == 0
     while item < last:
@@ -174,14 +259,41 @@ def weights(work, layer, turned, turned_rows, rows, tile, params, state, gradien
         at = layer.parameters + i0 * layer.n_out + q * panel
         if step[APPLYING] == 0:
             tile_panels(
-                work, tile, work, x, k * panel, work, d, i1 - i0, width, rows, params, state, at, layer.n_out, step[RATE],
-                descend, params.size > CACHED,
-            )  # fmt: skip
+                work,
+                tile,
+                work,
+                x,
+                k * panel,
+                work,
+                d,
+                i1 - i0,
+                width,
+                rows,
+                params,
+                state,
+                at,
+                layer.n_out,
+                step[RATE],
+                descend,
+                params.size > CACHED,
+            )
         if not descend:
             penalised = min(i1, layer.n_in) - i0
             update_tile(
-                params, state, gradient, at, layer.n_out, work, tile, i1 - i0, penalised, width, sums, first_sum + item, step
-            )  # fmt: skip
+                params,
+                state,
+                gradient,
+                at,
+                layer.n_out,
+                work,
+                tile,
+                i1 - i0,
+                penalised,
+                width,
+                sums,
+                first_sum + item,
+                step,
+            )
         item += 1
         q, block, group, end = next_tile(q, block, group, end, most, blocks, columns)
     return blocks * columns

@@ -1,10 +1,12 @@
 """Compiled entry points of single layer calls on the caller's row-major arrays.
 
-The samples pass through panels like those of a net (see plan.py), a block of rows at a time: transposed into lanes on the way
-in and back on the way out, which is O(rows x width) beside products of O(rows x width x width). Between them stand the sweeps
-of dense.py and the formulas of output.py. Here the bias is an array of its own and no row of W: z begins with it, and db is
-a sum of its own. `work` is the calling thread's; its sections follow one another as the `*_size` functions count them. Entry
-points that take a block (see standby.py), 0 for none, return how many members have shared the work.
+The samples pass through panels like those of a net (see plan.py), a block of rows at a time:
+transposed into lanes on the way in and back on the way out, which is O(rows x width) beside
+products of O(rows x width x width). Between them stand the sweeps of dense.py and the formulas of
+output.py. Here the bias is an array of its own and no row of W: z begins with it, and db is a sum
+of its own. `work` is the calling thread's; its sections follow one another as the `*_size`
+functions count them. Entry points that take a block (see standby.py), 0 for none, return how many
+members have shared the work.
 """
 
 from typing import NamedTuple
@@ -15,11 +17,11 @@ from .gather import scatter_panel
 from .jit import entry, kernel
 from .memory import load, store
 from .output import output_column
+from .partition import ceil_div, cut, first_row, first_tile, next_tile, share
 from .plan import STRIP_SIZE, TOGETHER, panel_of
 from .rules import get, put
-from .shares import ceil_div, cut, first_row, first_tile, next_tile, share
 from .simd import lanes, vector
-from .standby import block_at, shared, together
+from .spin_pool import block_at, shared, together
 from .team import barrier
 from .tile import ROWS, VECTORS, tile_panels
 from .transpose import transpose
@@ -74,7 +76,9 @@ def _gather(work, to, source, first, rows, n, member, members):
     panels = ceil_div(rows, panel)
     for p in range(share(panels, member, members), share(panels, member + 1, members)):
         here = min(panel, rows - p * panel)
-        transpose(work, to + p * n * panel, panel, panel, source, (first + p * panel) * n, n, here, n)
+        transpose(
+            work, to + p * n * panel, panel, panel, source, (first + p * panel) * n, n, here, n
+        )
 
 
 @kernel
@@ -83,7 +87,9 @@ def _scatter(out, work, a, first, rows, n, member, members):
     panel = VECTORS * lanes(work)
     panels = ceil_div(rows, panel)
     for p in range(share(panels, member, members), share(panels, member + 1, members)):
-        scatter_panel(out, (first + p * panel) * n, work, a + p * n * panel, min(panel, rows - p * panel), n)
+        scatter_panel(
+            out, (first + p * panel) * n, work, a + p * n * panel, min(panel, rows - p * panel), n
+        )
 
 
 @kernel
@@ -99,9 +105,11 @@ def _begin_with_bias(work, z, b, rows, member, members):
 
 @kernel
 def _own_rows(work, rows, member, members):
-    """The first panel of the rows that a member takes through a product, how many rows, and with whom: its number and members.
+    """The first panel of the rows that a member takes through a product, how many rows, and with
+    whom: its number and members.
 
-    Where panels go round evenly each member takes its own through by itself: nothing changes caches, and nobody waits.
+    Where panels go round evenly each member takes its own through by itself: nothing changes
+    caches, and nobody waits.
     """
     panel = VECTORS * lanes(work)
     panels = ceil_div(rows, panel)
@@ -122,7 +130,9 @@ def _forward(out, x, W, b, work, activation, sync, member, members):
     for first in range(0, n, BLOCK):
         rows = min(BLOCK, n - first)
         p, own, number, others = _own_rows(work, rows, member, members)
-        layer = Layer(n_in, n_out, activation, 0, p * n_in * panel, n_in, z + p * n_out * panel, n_out, 0, 0.0)
+        layer = Layer(
+            n_in, n_out, activation, 0, p * n_in * panel, n_in, z + p * n_out * panel, n_out, 0, 0.0
+        )
         _gather(work, 0, source, first, rows, n_in, member, members)
         _begin_with_bias(work, z, b, rows, member, members)
         if others > 1:
@@ -145,7 +155,8 @@ def dense_forward(out, x, W, b, work, activation, block, members):
 
 @kernel
 def _in_column_panels(work, to, height, source, first, rows, n, member, members):
-    """Rows of `source` in panels of columns, `height` rows each: what the weights' product wants of delta."""
+    """Rows of `source` in panels of columns, `height` rows each: what the weights' product wants of
+    delta."""
     panel = VECTORS * lanes(work)
     for r in range(share(rows, member, members), share(rows, member + 1, members)):
         for j in range(0, n, lanes(work)):
@@ -165,9 +176,24 @@ def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, member,
         i0, i1 = first_row(block, size, longer), first_row(block + 1, size, longer)
         width, at = min(panel, n_out - q * panel), i0 * n_out + q * panel
         tile_panels(
-            work, tile, work, x + i0 * panel, n_in * panel, work, d + q * height * panel, i1 - i0, width, rows, dW, dW, at,
-            n_out, 0.0, False, False,
-        )  # fmt: skip
+            work,
+            tile,
+            work,
+            x + i0 * panel,
+            n_in * panel,
+            work,
+            d + q * height * panel,
+            i1 - i0,
+            width,
+            rows,
+            dW,
+            dW,
+            at,
+            n_out,
+            0.0,
+            False,
+            False,
+        )
         if later:
             add_earlier(dW, at, n_out, work, tile, i1 - i0, width)
         keep(dW, at, n_out, work, tile, i1 - i0, width)
@@ -186,13 +212,25 @@ def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, member,
 @shared
 def _backward(dW, db, below, delta, x, W, work, activation, sync, member, members):
     panel = VECTORS * lanes(work)
-    n, n_in, n_out, room, meeting = x.shape[0], W.shape[0], W.shape[1], _block_rows(work, x.shape[0]), 0
-    # In `work`: panels of x, of delta, of the delta below, and delta in column panels; each member's pack and tile.
+    n, n_in, n_out, room, meeting = (
+        x.shape[0],
+        W.shape[0],
+        W.shape[1],
+        _block_rows(work, x.shape[0]),
+        0,
+    )
+    # In `work`: panels of x, of delta, of the delta below, and delta in column panels; each
+    # member's pack and tile.
     d, d_below = room * n_in, room * (n_in + n_out)
     turned = d_below + room * n_in
     pack = turned + room * ceil_div(n_out, panel) * panel + member * (PACK + TILE)
     layer_below = Layer(0, n_in, activation, 0, 0, 0, 0, 0, 0, 0.0)
-    to, source, params, to_below = dW.reshape(dW.size), x.reshape(x.size), W.reshape(W.size), below.reshape(below.size)
+    to, source, params, to_below = (
+        dW.reshape(dW.size),
+        x.reshape(x.size),
+        W.reshape(W.size),
+        below.reshape(below.size),
+    )
     above = delta.reshape(delta.size)
     denormals = flush_denormals()
     for first in range(0, n, BLOCK):
@@ -206,10 +244,35 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, member, member
         if activation >= 0:
             x_at, delta_at = p * n_in * panel, p * n_out * panel
             layer = Layer(n_in, n_out, 0, 0, x_at, n_in, 0, 0, 0, 0.0)
-            backward(work, params, layer, layer_below, d + delta_at, d_below + x_at, own, pack, number, others)
+            backward(
+                work,
+                params,
+                layer,
+                layer_below,
+                d + delta_at,
+                d_below + x_at,
+                own,
+                pack,
+                number,
+                others,
+            )
             if others == 1:
                 _scatter(to_below, work, d_below, first, rows, n_in, member, members)
-        _weights(work, to, db, 0, turned, room, rows, n_in, n_out, first > 0, pack + PACK, member, members)
+        _weights(
+            work,
+            to,
+            db,
+            0,
+            turned,
+            room,
+            rows,
+            n_in,
+            n_out,
+            first > 0,
+            pack + PACK,
+            member,
+            members,
+        )
         if activation >= 0 and others > 1:
             meeting = barrier(sync, members, meeting)
             _scatter(to_below, work, d_below, first, rows, n_in, member, members)
@@ -220,7 +283,8 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, member, member
 
 @entry
 def dense_backward(dW, db, below, delta, x, W, work, activation, block, members):
-    """dW = x.T @ delta, db = sum(delta), and unless `activation` is negative below = (delta @ W.T) * f'(x).
+    """dW = x.T @ delta, db = sum(delta), and unless `activation` is negative below = (delta @ W.T)
+    * f'(x).
 
     `below` is not touched where it is not wanted.
     """
@@ -230,7 +294,8 @@ def dense_backward(dW, db, below, delta, x, W, work, activation, block, members)
 
 @entry
 def output_delta(delta, z, targets, labels, work, output, loss, has_labels):
-    """The mean loss of the rows of z, and its gradient with respect to z into `delta`, which may be z itself.
+    """The mean loss of the rows of z, and its gradient with respect to z into `delta`, which may be
+    z itself.
 
     targets : the shape of z, or anything where there are labels; labels : int64 (n,), or empty
     """
@@ -249,7 +314,9 @@ def output_delta(delta, z, targets, labels, work, output, loss, has_labels):
                 work[number + r] = labels[first + r] if r < rows else 0
             work[scale + r] = 1.0 / n if r < rows else 0.0
         for v in range(0, ceil_div(rows, lanes(work)) * lanes(work), lanes(work)):
-            value += output_column(work, v, d + v, t + v, number + v, scale + v, k, output, loss, has_labels)
+            value += output_column(
+                work, v, d + v, t + v, number + v, scale + v, k, output, loss, has_labels
+            )
         scatter_panel(to, first * k, work, d, rows, k)
     restore_denormals(denormals)
     return value

@@ -1,6 +1,7 @@
-"""Moving samples between the caller's arrays and panels: rows in (shuffled or not), activations out."""
+"""Moving samples between the caller's arrays and panels: rows in (shuffled or not), activations
+out."""
 
-from .host import CACHE_LINE
+from .cpu_features import CACHE_LINE
 from .jit import kernel
 from .memory import ask_for_element
 from .plan import STRIP
@@ -11,7 +12,8 @@ from .transpose import transpose, transpose_rows
 
 @kernel
 def gather_panel(work, to, strip, source, base, row_step, column_step, order, first, rows, n):
-    """Samples order[first : first + rows] of `source`, n features each, into the panel at `to`; empty lanes become zeros.
+    """Samples order[first : first + rows] of `source`, n features each, into the panel at `to`;
+    empty lanes become zeros.
 
     source : flat array; feature i of sample r is source[base + r * row_step + i * column_step]
     strip : offset in `work` of room for STRIP features of a panel
@@ -31,7 +33,8 @@ def gather_panel(work, to, strip, source, base, row_step, column_step, order, fi
 
 @kernel
 def ask_for_samples(source, base, row_step, order, first, last, n):
-    """Have the samples order[first : last] brought near, n features each side by side: while others are computed."""
+    """Have the samples order[first : last] brought near, n features each side by side: while others
+    are computed."""
     line = CACHE_LINE // source.itemsize
     for r in range(first, min(last, order.size)):
         at = base + order[r] * row_step
@@ -41,7 +44,8 @@ def ask_for_samples(source, base, row_step, order, first, last, n):
 
 @kernel
 def gather_lanes(work, to, source, order, first, rows, scale):
-    """scale * source[order[first : first + rows]] into the lanes of one panel row at `to`; empty lanes become zeros."""
+    """scale * source[order[first : first + rows]] into the lanes of one panel row at `to`; empty
+    lanes become zeros."""
     for r in range(VECTORS * lanes(work)):
         work[to + r] = source[order[first + r]] * scale if r < rows else 0
 

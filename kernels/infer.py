@@ -5,9 +5,9 @@ from .dense import forward
 from .gather import scatter_panel
 from .jit import entry, kernel
 from .output import activate_column
-from .row import forward_row, gather_row, into_lane
-from .shares import ceil_div, share
+from .partition import ceil_div, share
 from .simd import lanes
+from .single_row import forward_row, gather_row, into_lane
 from .team import begin_run, end_run, stop_asked
 from .tile import VECTORS
 from .train import gather_block, output_panels, sum_of
@@ -22,7 +22,10 @@ def _write_out(out, work, layers, first, rows):
         if layer.out < 0:
             continue
         for p in range(ceil_div(rows, panel)):
-            a, at = layer.a + p * layer.a_rows * panel, layer.out + (first + p * panel) * layer.n_out
+            a, at = (
+                layer.a + p * layer.a_rows * panel,
+                layer.out + (first + p * panel) * layer.n_out,
+            )
             scatter_panel(out, at, work, a, min(panel, rows - p * panel), layer.n_out)
 
 
@@ -35,8 +38,24 @@ def _hidden_wanted(layers):
 
 
 @entry
-def infer(params, work, sums, out, losses, layers, jobs, source, targets, labels, sample_weight, order, total, sync, member,
-          members):  # fmt: skip
+def infer(
+    params,
+    work,
+    sums,
+    out,
+    losses,
+    layers,
+    jobs,
+    source,
+    targets,
+    labels,
+    sample_weight,
+    order,
+    total,
+    sync,
+    member,
+    members,
+):
     """Pass the samples in `order` through the net, a block at a time, each block by one member.
 
     out : flat, written: layer i's activations as (samples, n_out) from layers[i].out on, where that is not -1
@@ -59,7 +78,21 @@ def infer(params, work, sums, out, losses, layers, jobs, source, targets, labels
                 forward_row(work, params, layers[i])
             into_lane(work, z, n)
         else:
-            gather_block(work, job, source, targets, labels, sample_weight, order, first, rows, total, job.strip_at, 0, 1)
+            gather_block(
+                work,
+                job,
+                source,
+                targets,
+                labels,
+                sample_weight,
+                order,
+                first,
+                rows,
+                total,
+                job.strip_at,
+                0,
+                1,
+            )
             for i in range(layers.size):
                 forward(work, params, layers[i], False, False, rows, job.pack_at, 0, 1)
         if losses.size > 0:

@@ -1,7 +1,9 @@
-"""Moving vectors between registers and arrays: load, store, their partial forms, and a transpose in registers.
+"""Moving vectors between registers and arrays: load, store, their partial forms, and a transpose in
+registers.
 
-Arrays are flat (one-dimensional, C-contiguous); an index counts elements. With FASTBP_BOUNDSCHECK=1 every access is
-checked against the array's size; without it an index out of range is a stray read or write.
+Arrays are flat (one-dimensional, C-contiguous); an index counts elements. With FASTBP_BOUNDSCHECK=1
+every access is checked against the array's size; without it an index out of range is a stray read
+or write.
 """
 
 import os
@@ -17,8 +19,11 @@ CHECKED = os.environ.get("FASTBP_BOUNDSCHECK", "0") == "1"
 
 
 def pointer(context, builder, array_type, array, first, count):
-    """The address of element `first`; in a checked build an IndexError unless `count` elements lie there."""
-    check_range(context, builder, size_of(context, builder, array_type, array), first, I64(0), I64(1), count)
+    """The address of element `first`; in a checked build an IndexError unless `count` elements lie
+    there."""
+    check_range(
+        context, builder, size_of(context, builder, array_type, array), first, I64(0), I64(1), count
+    )
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [first])
 
 
@@ -27,7 +32,8 @@ def size_of(context, builder, array_type, array):
 
 
 def check_range(context, builder, size, first, step, rows, columns):
-    """In a checked build an IndexError unless first + r * step + c is an index below `size` for r < rows and c < columns."""
+    """In a checked build an IndexError unless first + r * step + c is an index below `size` for r <
+    rows and c < columns."""
     if not CHECKED:
         return
     some = builder.and_(*(builder.icmp_signed(">", n, I64(0)) for n in (rows, columns)))
@@ -35,7 +41,9 @@ def check_range(context, builder, size, first, step, rows, columns):
     low = builder.icmp_signed("<", first, I64(0))
     high = builder.icmp_signed(">", builder.add(first, last), size)
     with builder.if_then(builder.and_(some, builder.or_(low, high)), likely=False):
-        context.call_conv.return_user_exc(builder, IndexError, ("a kernel's index is out of its array",))
+        context.call_conv.return_user_exc(
+            builder, IndexError, ("a kernel's index is out of its array",)
+        )
 
 
 def load_vector(builder, address, count):
@@ -47,15 +55,20 @@ def load_vector(builder, address, count):
 
 
 def store_vector(lanes, address):
-    instruction = lanes.b.store(lanes.value, lanes.b.bitcast(address, lanes.value.type.as_pointer()))
+    instruction = lanes.b.store(
+        lanes.value, lanes.b.bitcast(address, lanes.value.type.as_pointer())
+    )
     instruction.align = element_bytes(lanes.element)
 
 
 def load_masked(builder, address, count, mask):
-    """The elements at `address` whose lane of the mask is set, zeros elsewhere; only set lanes touch memory."""
+    """The elements at `address` whose lane of the mask is set, zeros elsewhere; only set lanes
+    touch memory."""
     kind = ir.VectorType(address.type.pointee, count)
     zero = ir.Constant(kind, [0.0] * count)
-    return _masked(builder, "load", kind, kind, [_as_vector(builder, address, kind), _align(kind), mask, zero])
+    return _masked(
+        builder, "load", kind, kind, [_as_vector(builder, address, kind), _align(kind), mask, zero]
+    )
 
 
 def store_masked(builder, value, address, mask):
@@ -66,7 +79,12 @@ def store_masked(builder, value, address, mask):
 def _masked(builder, name, kind, result, args):
     suffix = f"v{kind.count}f{8 * element_bytes(kind.element)}"
     function_type = ir.FunctionType(result, [a.type for a in args])
-    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, f"llvm.masked.{name}.{suffix}.p0"), args)
+    return builder.call(
+        cgutils.get_or_insert_function(
+            builder.module, function_type, f"llvm.masked.{name}.{suffix}.p0"
+        ),
+        args,
+    )
 
 
 def _as_vector(builder, address, kind):
@@ -93,7 +111,12 @@ def first_lanes(builder, count, n):
 
 
 def _is_flat(array):
-    return isinstance(array, types.Array) and array.ndim == 1 and array.layout == "C" and isinstance(array.dtype, types.Float)
+    return (
+        isinstance(array, types.Array)
+        and array.ndim == 1
+        and array.layout == "C"
+        and isinstance(array.dtype, types.Float)
+    )
 
 
 @intrinsic
@@ -104,7 +127,9 @@ def load(typingctx, array, i):
 
     def codegen(context, builder, signature, args):
         count = lanes_of(array.dtype)
-        return load_vector(builder, pointer(context, builder, array, *args, I64(count)), count).value
+        return load_vector(
+            builder, pointer(context, builder, array, *args, I64(count)), count
+        ).value
 
     return Vector(array.dtype)(array, types.int64), codegen
 
@@ -170,13 +195,16 @@ def keep_first(typingctx, vector, n, other):
 
     def codegen(context, builder, signature, args):
         lanes = Lanes(builder, args[0])
-        return builder.select(first_lanes(builder, lanes.count, args[1]), lanes.value, lanes.like(args[2]).value)
+        return builder.select(
+            first_lanes(builder, lanes.count, args[1]), lanes.value, lanes.like(args[2]).value
+        )
 
     return vector(vector, types.int64, other), codegen
 
 
 def ask_for(builder, address):
-    """Ask for the cache line at `address`, soon to be read; any address is allowed, and nothing else happens."""
+    """Ask for the cache line at `address`, soon to be read; any address is allowed, and nothing
+    else happens."""
     i8p = ir.IntType(8).as_pointer()
     kind = ir.FunctionType(ir.VoidType(), [i8p, I32, I32, I32])
     f = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
@@ -193,7 +221,9 @@ def lane_sum(typingctx, vector):
         total = ir.Constant(ir.DoubleType(), 0.0)
         for i in range(vector.lanes):
             lane = builder.extract_element(args[0], I32(i))
-            total = builder.fadd(total, builder.fpext(lane, total.type) if lane.type != total.type else lane)
+            total = builder.fadd(
+                total, builder.fpext(lane, total.type) if lane.type != total.type else lane
+            )
         return total
 
     return types.float64(vector), codegen
@@ -201,7 +231,8 @@ def lane_sum(typingctx, vector):
 
 @intrinsic
 def lane_max(typingctx, vector):
-    """The largest of the lanes, as a number of the vector's dtype; a NaN is passed over unless it is in the first lane."""
+    """The largest of the lanes, as a number of the vector's dtype; a NaN is passed over unless it
+    is in the first lane."""
     if not isinstance(vector, Vector):
         return None
 

@@ -1,8 +1,9 @@
-"""The whole gradient's norm kept below a limit: between the pass that writes it out and the one that applies it.
+"""The whole gradient's norm kept below a limit: between the pass that writes it out and the one
+that applies it.
 
-g times min(1, limit / (norm + 1e-6)), as PyTorch's ``clip_grad_norm_`` (Pascanu, Mikolov and Bengio, *On the difficulty of
-training recurrent neural networks*, 2013). The squares are added up in float64, in an order that depends on neither threads nor
-vector width.
+g times min(1, limit / (norm + 1e-6)), as PyTorch's ``clip_grad_norm_`` (Pascanu, Mikolov and
+Bengio, *On the difficulty of training recurrent neural networks*, 2013). The squares are added up
+in float64, in an order that depends on neither threads nor vector width.
 """
 
 from llvmlite import ir
@@ -12,13 +13,15 @@ from numba.extending import intrinsic
 
 from .jit import kernel
 from .memory import load_masked, load_vector, pointer
+from .partition import ceil_div, share
 from .plan import CHUNK
-from .shares import ceil_div, share
 from .simd import I1, I64
 from .team import barrier
 from .update import APPLYING, MAX_NORM, SCALE
 
-SUMS = 16  # that a chunk is shared out to in turn: as one LLVM vector, which every processor cuts to its own width
+# that a chunk is shared out to in turn: as one LLVM vector, which every processor cuts to its own
+# width
+SUMS = 16
 
 
 @intrinsic
@@ -52,7 +55,8 @@ def _square_sum(typingctx, array, first, n):
 
 @kernel
 def limit_norm(gradient, sums, at, step, sync, member, members, meeting):
-    """Find the scale that keeps the norm below the limit, with partial sums in sums[at:]; what follows applies the gradient."""
+    """Find the scale that keeps the norm below the limit, with partial sums in sums[at:]; what
+    follows applies the gradient."""
     chunks = ceil_div(gradient.size, CHUNK)
     meeting = barrier(sync, members, meeting)
     for c in range(share(chunks, member, members), share(chunks, member + 1, members)):

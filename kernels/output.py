@@ -1,7 +1,9 @@
-"""The output layer: its activation, the loss and delta = dL/dz in one pass over the logits, a vector of samples at a time.
+"""The output layer: its activation, the loss and delta = dL/dz in one pass over the logits, a
+vector of samples at a time.
 
-A column is one vector of samples with all its n outputs, one below the other, so a softmax is plain arithmetic between rows and
-nothing crosses lanes. Targets t are rows like the outputs, or labels compared with the row's number. With p = softmax(v):
+A column is one vector of samples with all its n outputs, one below the other, so a softmax is plain
+arithmetic between rows and nothing crosses lanes. Targets t are rows like the outputs, or labels
+compared with the row's number. With p = softmax(v):
 
     softmax cross-entropy of v   L = sum_k t_k (log sum_j exp v_j - v_k)    dL/dv = p sum_k t_k - t
     binary cross-entropy of z    L = sum_k softplus(z_k) - t_k z_k          dL/dz = sigmoid(z) - t
@@ -11,17 +13,18 @@ nothing crosses lanes. Targets t are rows like the outputs, or labels compared w
     absolute error of a          L = sum_k |a_k - t_k|                      dL/da = sign(a - t), 0 at 0
     hinge of a, with label y     L = sum_{k != y} max(0, m_k)               dL/da_k = (m_k > 0), dL/da_y = -sum of those
 
-with h(e) = 1/2 e^2 up to |e| = 1, from there |e| - 1/2, and m_k = a_k - a_y + 1 (Bishop, *Pattern Recognition and Machine
-Learning*, 2006, section 5.2; McCullagh and Nelder, *Generalized Linear Models*, 1989, section 2.3, for half the Poisson
-deviance; Huber, *Robust Estimation of a Location Parameter*, 1964; Weston and Watkins, *Multi-class Support Vector Machines*,
-1998).
-Three more losses are as scikit-learn reports them: both cross-entropies with probabilities clipped to [eps, 1 - eps], eps that
-of the dtype, and the squared error as a mean over the outputs too. Their deltas are those of the plain losses. GIVEN is a loss
-that somebody else has computed: its targets are dL/da. Where the loss is not taken of the logits, the chain rule leads from
-dL/da to dL/dz: dL/da f'(z), or for a softmax p_k (g_k - sum_j g_j p_j).
+with h(e) = 1/2 e^2 up to |e| = 1, from there |e| - 1/2, and m_k = a_k - a_y + 1 (Bishop, *Pattern
+Recognition and Machine Learning*, 2006, section 5.2; McCullagh and Nelder, *Generalized Linear
+Models*, 1989, section 2.3, for half the Poisson deviance; Huber, *Robust Estimation of a Location
+Parameter*, 1964; Weston and Watkins, *Multi-class Support Vector Machines*, 1998). Three more
+losses are as scikit-learn reports them: both cross-entropies with probabilities clipped to [eps, 1
+- eps], eps that of the dtype, and the squared error as a mean over the outputs too. Their deltas
+are those of the plain losses. GIVEN is a loss that somebody else has computed: its targets are
+dL/da. Where the loss is not taken of the logits, the chain rule leads from dL/da to dL/dz: dL/da
+f'(z), or for a softmax p_k (g_k - sum_j g_j p_j).
 """
 
-from . import functions, host, simd
+from . import cpu_features, simd, vector_math
 from .activations import activate_output, slope_of_output
 from .jit import kernel
 from .memory import lane_sum, load, store
@@ -32,12 +35,12 @@ SOFTMAX, EXP = 7, 8  # beside the codes of activations.py
 CROSS_ENTROPY, BINARY_CROSS_ENTROPY, SQUARED_ERROR, SOFTMAX_CROSS_ENTROPY = range(4)
 CLIPPED_CROSS_ENTROPY, CLIPPED_BINARY_CROSS_ENTROPY, MEAN_SQUARED_ERROR, POISSON = range(4, 8)
 HUBER, ABSOLUTE_ERROR, HINGE, GIVEN = range(8, 12)
-SINGLES = host.VECTOR_BYTES // 4  # lanes of a float32 vector
+SINGLES = cpu_features.VECTOR_BYTES // 4  # lanes of a float32 vector
 
-exp = elementwise(functions.exp)
-log = elementwise(functions.log)
-sigmoid = elementwise(functions.sigmoid)
-softplus = elementwise(functions.softplus)
+exp = elementwise(vector_math.exp)
+log = elementwise(vector_math.log)
+sigmoid = elementwise(vector_math.sigmoid)
+softplus = elementwise(vector_math.softplus)
 absolute = elementwise(simd.absolute)
 
 
@@ -51,7 +54,8 @@ def _target(work, targets, labels, has_labels, k):
 
 @kernel
 def smooth(work, targets, labels, n, has_labels, keep, spread):
-    """The targets of a panel, or those that its labels stand for, as keep t + spread: label smoothing."""
+    """The targets of a panel, or those that its labels stand for, as keep t + spread: label
+    smoothing."""
     panel = VECTORS * lanes(work)
     for k in range(n):
         for v in range(0, panel, lanes(work)):
@@ -71,7 +75,8 @@ def _largest(work, v, n):
 
 @kernel
 def softmax(work, to, v, n):
-    """softmax of the column at v into the column at `to`, which may be v itself. Returns the largest v and the sum."""
+    """softmax of the column at v into the column at `to`, which may be v itself. Returns the
+    largest v and the sum."""
     panel = VECTORS * lanes(work)
     top = _largest(work, v, n)
     total = vector(work, 0.0)
@@ -100,7 +105,8 @@ def activate_column(work, z, n, output):
 
 @kernel
 def _clip(work, minus_log_p, clipped):
-    """-log p of a probability clipped to [eps, 1 - eps], where it is to be; finite in any case, so that times 0 it is 0."""
+    """-log p of a probability clipped to [eps, 1 - eps], where it is to be; finite in any case, so
+    that times 0 it is 0."""
     double = lanes(work) < SINGLES
     low, high = 0.0, 1.7976931348623157e308 if double else 3.4028234663852886e38
     if clipped:
@@ -217,7 +223,11 @@ def _hinge(work, a, delta, labels, n):
         violations = violations + violated
         store(work, delta + k * panel, violated)
     for k in range(n):
-        store(work, delta + k * panel, select(y == float(k), nothing - violations, load(work, delta + k * panel)))
+        store(
+            work,
+            delta + k * panel,
+            select(y == float(k), nothing - violations, load(work, delta + k * panel)),
+        )
     return loss
 
 
@@ -238,20 +248,31 @@ def _through_activation(work, a, delta, n, output):
         for k in range(n):
             mean = mean + load(work, delta + k * panel) * load(work, a + k * panel)
         for k in range(n):
-            store(work, delta + k * panel, (load(work, delta + k * panel) - mean) * load(work, a + k * panel))
+            store(
+                work,
+                delta + k * panel,
+                (load(work, delta + k * panel) - mean) * load(work, a + k * panel),
+            )
     elif output == EXP:
         for k in range(n):
-            store(work, delta + k * panel, load(work, delta + k * panel) * load(work, a + k * panel))
+            store(
+                work, delta + k * panel, load(work, delta + k * panel) * load(work, a + k * panel)
+            )
     else:
         for k in range(n):
-            store(work, delta + k * panel, load(work, delta + k * panel) * slope_of_output(output, load(work, a + k * panel)))
+            store(
+                work,
+                delta + k * panel,
+                load(work, delta + k * panel) * slope_of_output(output, load(work, a + k * panel)),
+            )
 
 
 @kernel
 def output_column(work, z, delta, targets, labels, scale, n, output, loss, has_labels):
     """The scaled loss of one column, summed over its lanes in float64, and its scaled delta.
 
-    `scale` is the samples' share in the mean: 0 in lanes without a sample, which so stay out of everything.
+    `scale` is the samples' share in the mean: 0 in lanes without a sample, which so stay out of
+    everything.
     """
     panel = VECTORS * lanes(work)
     clipped = loss == CLIPPED_CROSS_ENTROPY

@@ -1,7 +1,8 @@
-"""Random bits from a counter: no state to carry, so a draw does not depend on who makes it, when, or beside which others.
+"""Random bits from a counter: no state to carry, so a draw does not depend on who makes it, when,
+or beside which others.
 
-Philox4x32-10 of Salmon, Moraes, Dror and Shaw, *Parallel random numbers: as easy as 1, 2, 3* (2011): ten rounds turn a counter
-of four 32-bit words and a key of two into four random words.
+Philox4x32-10 of Salmon, Moraes, Dror and Shaw, *Parallel random numbers: as easy as 1, 2, 3*
+(2011): ten rounds turn a counter of four 32-bit words and a key of two into four random words.
 """
 
 from llvmlite import ir
@@ -16,7 +17,8 @@ LOW = 0xFFFFFFFF
 
 
 class Words(types.Type):
-    """Numba type: a 32-bit word a lane, each in 64 bits, as every vector unit multiplies 32 by 32 bits into 64 that way."""
+    """Numba type: a 32-bit word a lane, each in 64 bits, as every vector unit multiplies 32 by 32
+    bits into 64 that way."""
 
     def __init__(self, lanes):
         self.lanes = lanes
@@ -30,7 +32,8 @@ class WordsModel(models.PrimitiveModel):
 
 
 def philox(b, counter, key):
-    """Emit the four random words of a counter, given as four vectors of words, under a key of two scalar ones."""
+    """Emit the four random words of a counter, given as four vectors of words, under a key of two
+    scalar ones."""
     kind = counter[0].type
 
     def constant(x):
@@ -38,19 +41,23 @@ def philox(b, counter, key):
 
     c0, c1, c2, c3 = counter
     for r in range(ROUNDS):
-        k0, k1 = (b.and_(b.add(k, I64(r * w & LOW)), I64(LOW)) for k, w in zip(key, WEYL, strict=True))
+        k0, k1 = (
+            b.and_(b.add(k, I64(r * w & LOW)), I64(LOW)) for k, w in zip(key, WEYL, strict=True)
+        )
         p0, p1 = b.mul(c0, constant(MULTIPLIERS[0])), b.mul(c2, constant(MULTIPLIERS[1]))
         high0, high1 = b.lshr(p0, constant(32)), b.lshr(p1, constant(32))
         c0, c2 = (
-            b.xor(b.xor(high, c), splat(b, k, kind.count).value) for high, c, k in ((high1, c1, k0), (high0, c3, k1))
-        )  # fmt: skip
+            b.xor(b.xor(high, c), splat(b, k, kind.count).value)
+            for high, c, k in ((high1, c1, k0), (high0, c3, k1))
+        )
         c1, c3 = b.and_(p1, constant(LOW)), b.and_(p0, constant(LOW))
     return c0, c1, c2, c3
 
 
 @intrinsic
 def random_words(typingctx, array, group, first, step, layer, key0, key1):
-    """Four random words of the counter (group, sample, step, layer) for each of a vector of samples from `first` on."""
+    """Four random words of the counter (group, sample, step, layer) for each of a vector of samples
+    from `first` on."""
     if not isinstance(array, types.Array):
         return None
     count = lanes_of(array.dtype)

@@ -1,12 +1,16 @@
-"""The flat plan: a network as a small table over a few flat buffers, so that one compilation serves every depth and width.
+"""The flat plan: a network as a small table over a few flat buffers, so that one compilation serves
+every depth and width.
 
-Samples lie in lanes. Activations and deltas are kept transposed in panels of PANEL samples (two vectors):
+Samples lie in lanes. Activations and deltas are kept transposed in panels of PANEL samples (two
+vectors):
 
-    a quantity with n features: [panel][n][PANEL], feature i of sample r at (r // PANEL * n + i) * PANEL + r % PANEL
+    a quantity with n features: [panel][n][PANEL], feature i of sample r at (r // PANEL * n + i) *
+    PANEL + r % PANEL
 
-so features are never padded, whatever a layer's width, and the only padding are the last panel's empty sample lanes, which are
-kept out of everything by a delta of zero. The input of a layer has one more row, of ones: its weight row is the bias. A
-layer's parameters are therefore one row-major (n_in + 1, n_out) matrix, W with b below it, and so is its gradient.
+so features are never padded, whatever a layer's width, and the only padding are the last panel's
+empty sample lanes, which are kept out of everything by a delta of zero. The input of a layer has
+one more row, of ones: its weight row is the bias. A layer's parameters are therefore one row-major
+(n_in + 1, n_out) matrix, W with b below it, and so is its gradient.
 """
 
 import copy
@@ -15,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 
 from .activations import FIRST_GATED
-from .host import CACHE_LINE
+from .cpu_features import CACHE_LINE
 from .simd import lanes_of
 from .tile import PACK_WIDTH, ROWS, VECTORS
 
@@ -26,10 +30,14 @@ LAYER = np.dtype(
         ("activation", "i8"),  # code of f for a hidden layer; the last layer's is done in output.py
         ("parameters", "i8"),  # offset of (n_in + 1, n_out) in `parameters`
         ("x", "i8"),  # offset of the input panels in `work`
-        ("x_rows", "i8"),  # rows a panel of the input: n_in + 1, or n_in where the bias is not a row of the parameters
+        # rows a panel of the input: n_in + 1, or n_in where the bias is not a row of the parameters
+        ("x_rows", "i8"),
         ("a", "i8"),  # offset of the output panels in `work`
-        ("a_rows", "i8"),  # rows a panel of the output: n_out + 1 where the output is the input of a layer
-        ("slopes", "i8"),  # offset in `work` of the (n_out, samples) panels of slopes, where they are none of the outputs'
+        # rows a panel of the output: n_out + 1 where the output is the input of a layer
+        ("a_rows", "i8"),
+        # offset in `work` of the (n_out, samples) panels of slopes, where they are none of the
+        # outputs'
+        ("slopes", "i8"),
         ("dropout", "f8"),  # rate at which training drops units of the output; 0 for none
         ("out", "i8"),  # offset in `out` where infer writes this layer's activations, or -1
     ],
@@ -87,11 +95,14 @@ JOB = np.dtype(
 
 BLOCK_ROWS = 1024  # rows worked on at a time in training: bounds the buffers of a large batch
 INFER_ROWS = 256  # rows at a time in inference
-STRIP = 256  # features gathered at a time: with the panel's samples they stay in the first-level cache
+# features gathered at a time: with the panel's samples they stay in the first-level cache
+STRIP = 256
 HUGE_PAGE = 1 << 21  # bytes
-DEPTH = 512  # of the contraction a packed strip of weights: with its rows it stays in the first-level cache
+# of the contraction a packed strip of weights: with its rows it stays in the first-level cache
+DEPTH = 512
 STRIP_SIZE = PACK_WIDTH * DEPTH
-CHUNK = 1 << 13  # derivatives whose squares one member adds up at a time, where the gradient's norm is asked for
+# derivatives whose squares one member adds up at a time, where the gradient's norm is asked for
+CHUNK = 1 << 13
 TOGETHER = 4  # blocks of rows that use an input panel while it is in the second-level cache
 
 
@@ -105,7 +116,8 @@ def round_up(n, multiple):
 
 
 def aligned_zeros(n, dtype):
-    """`n` zeros that start on a cache line, or where there are many on a huge page, which NumPy asks the system for."""
+    """`n` zeros that start on a cache line, or where there are many on a huge page, which NumPy
+    asks the system for."""
     size = np.dtype(dtype).itemsize
     boundary = HUGE_PAGE if n * size >= 2 * HUGE_PAGE else CACHE_LINE
     raw = np.zeros(n + boundary // size, dtype)
@@ -114,7 +126,8 @@ def aligned_zeros(n, dtype):
 
 
 def slot_size(n, dtype):
-    """Elements from one value of a rule's state to the next for `n` parameters: whole cache lines, see rules.py."""
+    """Elements from one value of a rule's state to the next for `n` parameters: whole cache lines,
+    see rules.py."""
     return round_up(n, CACHE_LINE // np.dtype(dtype).itemsize)
 
 
@@ -129,7 +142,8 @@ def slots_of(state, n):
 
 
 class Plan:
-    """Tables and buffer sizes of one network for blocks of up to `rows` rows and a team of `members`.
+    """Tables and buffer sizes of one network for blocks of up to `rows` rows and a team of
+    `members`.
 
     Attributes
     ----------
@@ -153,18 +167,27 @@ class Plan:
             a_rows = n_out + (len(layers) < len(widths) - 2)
             a, gated = self._section(a_rows * panels * panel), activation >= FIRST_GATED
             slopes = self._section(n_out * panels * panel) if gated else 0
-            layers.append((n_in, n_out, activation, parameters, x, n_in + 1, a, a_rows, slopes, 0.0, -1))
+            layers.append(
+                (n_in, n_out, activation, parameters, x, n_in + 1, a, a_rows, slopes, 0.0, -1)
+            )
             self.ones += [x + (p * (n_in + 1) + n_in) * panel for p in range(panels)]
             parameters += (n_in + 1) * n_out
             x = a
         self.layers = np.array(layers, LAYER)
         job, n_out = self.job[0], widths[-1]
         job["block"], job["n_in"], job["n_out"] = rows, widths[0], n_out
-        job["delta0_at"], job["delta1_at"] = (self._section(widest * panels * panel) for _ in range(2))
-        job["turned0_at"], job["turned1_at"] = (self._section(columns * panels * panel) for _ in range(2))
+        job["delta0_at"], job["delta1_at"] = (
+            self._section(widest * panels * panel) for _ in range(2)
+        )
+        job["turned0_at"], job["turned1_at"] = (
+            self._section(columns * panels * panel) for _ in range(2)
+        )
         job["turned_rows"] = panels * panel
         job["targets_at"] = self._section(n_out * panels * panel)
-        job["labels_at"], job["scale_at"] = self._section(panels * panel), self._section(panels * panel)
+        job["labels_at"], job["scale_at"] = (
+            self._section(panels * panel),
+            self._section(panels * panel),
+        )
         job["pack_size"] = STRIP_SIZE * TOGETHER
         job["pack_at"] = self._section(job["pack_size"] * members)
         job["tile_size"] = ROWS * panel

@@ -1,14 +1,16 @@
-"""The update rules themselves: parameters and an optimizer's state from a tile of the gradient, vector by vector.
+"""The update rules themselves: parameters and an optimizer's state from a tile of the gradient,
+vector by vector.
 
-The formulas' sources stand in update.py, which says what a tile's rule is and what comes before it. A rule keeps one value or
-more for each parameter, first one of all, then the next: each begins with a cache line, as the parameters do. Where the second
-began within one, its vectors lay in two lines each, and two members that had neighbouring tiles wrote to the same lines.
+The formulas' sources stand in update.py, which says what a tile's rule is and what comes before it.
+A rule keeps one value or more for each parameter, first one of all, then the next: each begins with
+a cache line, as the parameters do. Where the second began within one, its vectors lay in two lines
+each, and two members that had neighbouring tiles wrote to the same lines.
 """
 
-from .host import CACHE_LINE
+from .cpu_features import CACHE_LINE
 from .jit import apart, inside, kernel
 from .memory import load, load_first, store, store_first
-from .shares import ceil_div
+from .partition import ceil_div
 from .simd import elementwise, lanes, select, square_root, vector
 from .tile import VECTORS
 
@@ -46,7 +48,8 @@ def momentum_rule(w, v, g, rate, mu, nesterov):
 def adam_rule(w, m, v, g, rate, beta_1, beta_2, epsilon):
     """The parameters and both means after a step of plain Adam, as vectors.
 
-    `adam` writes the formula out: a call with its arguments, two more than these, made whole steps 8 to 18 % longer.
+    `adam` writes the formula out: a call with its arguments, two more than these, made whole steps
+    8 to 18 % longer.
     """
     m = m * beta_1 + g * (1 - beta_1)
     v = v * beta_2 + g * g * (1 - beta_2)
@@ -55,10 +58,11 @@ def adam_rule(w, m, v, g, rate, beta_1, beta_2, epsilon):
 
 @kernel
 def rows_apart(work, stride):
-    """How far apart rows are that a vector at the end of one does not reach into: the order to update a tile in.
+    """How far apart rows are that a vector at the end of one does not reach into: the order to
+    update a tile in.
 
-    A load that overlaps the masked lanes of a store just made has to wait for it: row after row, with the last columns of each
-    before the first of the next, took 20 cycles a row.
+    A load that overlaps the masked lanes of a store just made has to wait for it: row after row,
+    with the last columns of each before the first of the next, took 20 cycles a row.
     """
     n = lanes(work)
     return 1 if stride >= n else ceil_div(n, stride)
@@ -70,7 +74,11 @@ def descend(params, at, stride, work, tile, rows, width, rate):
     for j in range(0, width, lanes(work)):
         for first in range(gap):
             for i in range(first, rows, gap):
-                n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
+                n, p, g = (
+                    width - j,
+                    at + i * stride + j,
+                    load(work, tile + i * VECTORS * lanes(work) + j),
+                )
                 put(params, p, get(params, p, n) - g * rate, n)
 
 
@@ -80,15 +88,36 @@ def momentum(params, state, at, stride, work, tile, rows, width, rate, mu, neste
     for j in range(0, width, lanes(work)):
         for first in range(gap):
             for i in range(first, rows, gap):
-                n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
+                n, p, g = (
+                    width - j,
+                    at + i * stride + j,
+                    load(work, tile + i * VECTORS * lanes(work) + j),
+                )
                 w, v = momentum_rule(get(params, p, n), get(state, p, n), g, rate, mu, nesterov)
                 put(state, p, v, n)
                 put(params, p, w, n)
 
 
 @kernel
-def adam(params, state, at, stride, work, tile, rows, penalised, width, rate, look, shrink, beta_1, beta_2, floor):
-    """Adam, AdamW and Nadam: one body, as what some need beside the others hides behind the root and the division."""
+def adam(
+    params,
+    state,
+    at,
+    stride,
+    work,
+    tile,
+    rows,
+    penalised,
+    width,
+    rate,
+    look,
+    shrink,
+    beta_1,
+    beta_2,
+    floor,
+):
+    """Adam, AdamW and Nadam: one body, as what some need beside the others hides behind the root
+    and the division."""
     inside()
     second = slot_of(params)
     gap = rows_apart(work, stride)
@@ -96,23 +125,37 @@ def adam(params, state, at, stride, work, tile, rows, penalised, width, rate, lo
         for first in range(gap):
             for i in range(first, rows, gap):
                 kept = shrink if i < penalised else 1.0
-                n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
+                n, p, g = (
+                    width - j,
+                    at + i * stride + j,
+                    load(work, tile + i * VECTORS * lanes(work) + j),
+                )
                 m = get(state, p, n) * beta_1 + g * (1 - beta_1)
                 v = get(state, second + p, n) * beta_2 + g * g * (1 - beta_2)
                 put(state, p, m, n)
                 put(state, second + p, v, n)
-                put(params, p, get(params, p, n) * kept - (m * rate + g * look) / (sqrt(v) + floor), n)
+                put(
+                    params,
+                    p,
+                    get(params, p, n) * kept - (m * rate + g * look) / (sqrt(v) + floor),
+                    n,
+                )
 
 
 @kernel
 def scaled(params, state, at, stride, work, tile, rows, width, rate, kept, added, epsilon):
-    """Adagrad, and RMSprop at its plainest: the gradient over the root of a sum or mean of its squares."""
+    """Adagrad, and RMSprop at its plainest: the gradient over the root of a sum or mean of its
+    squares."""
     apart()
     gap = rows_apart(work, stride)
     for j in range(0, width, lanes(work)):
         for first in range(gap):
             for i in range(first, rows, gap):
-                n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
+                n, p, g = (
+                    width - j,
+                    at + i * stride + j,
+                    load(work, tile + i * VECTORS * lanes(work) + j),
+                )
                 v = get(state, p, n) * kept + g * g * added
                 put(state, p, v, n)
                 put(params, p, get(params, p, n) - g * rate / (sqrt(v) + epsilon), n)
@@ -120,18 +163,24 @@ def scaled(params, state, at, stride, work, tile, rows, width, rate, kept, added
 
 @kernel
 def rmsprop(params, state, at, stride, work, tile, rows, width, rate, rho, mu, centered, epsilon):
-    """RMSprop with a momentum (0: none), and where `centered` is 1 with the gradient's mean taken off its mean square."""
+    """RMSprop with a momentum (0: none), and where `centered` is 1 with the gradient's mean taken
+    off its mean square."""
     apart()
     second, third, nothing = slot_of(params), 2 * slot_of(params), vector(work, 0.0)
     gap = rows_apart(work, stride)
     for j in range(0, width, lanes(work)):
         for first in range(gap):
             for i in range(first, rows, gap):
-                n, p, g = width - j, at + i * stride + j, load(work, tile + i * VECTORS * lanes(work) + j)
+                n, p, g = (
+                    width - j,
+                    at + i * stride + j,
+                    load(work, tile + i * VECTORS * lanes(work) + j),
+                )
                 v = get(state, p, n) * rho + g * g * (1 - rho)
                 m = get(state, second + p, n) * rho + g * (1 - rho)
                 variance = v - m * m * centered
-                variance = select(variance < 0.0, nothing, variance)  # of a gradient that stays the same, by rounding
+                # of a gradient that stays the same, by rounding
+                variance = select(variance < 0.0, nothing, variance)
                 b = get(state, third + p, n) * mu + g / (sqrt(variance) + epsilon)
                 put(state, p, v, n)
                 put(state, second + p, m, n)

@@ -1,13 +1,14 @@
 """A vector of lanes: the explicit SIMD that every kernel is written with.
 
-There are two faces to one thing. `Lanes` is a vector value while code is being emitted: plain Python arithmetic on it
-appends LLVM instructions, so a formula such as ``1 / (1 + exp(-z))`` is written once, as one would write it on paper, and
-comes out as straight-line vector code (`@elementwise` makes it callable from a kernel). `Vector` is the Numba type of the same
-value inside a jitted kernel, where `load`, `store`, arithmetic, comparisons and `where` work on it.
+There are two faces to one thing. `Lanes` is a vector value while code is being emitted: plain
+Python arithmetic on it appends LLVM instructions, so a formula such as ``1 / (1 + exp(-z))`` is
+written once, as one would write it on paper, and comes out as straight-line vector code
+(`@elementwise` makes it callable from a kernel). `Vector` is the Numba type of the same value
+inside a jitted kernel, where `load`, `store`, arithmetic, comparisons and `where` work on it.
 
-Instructions carry no fast-math flags: a NaN goes through, and an element's bits depend on neither its lane nor its neighbours.
-Compiled with FASTBP_BOUNDSCHECK=1 every access checks its index (an IndexError instead of a stray read); the flag is part of
-the cache's key.
+Instructions carry no fast-math flags: a NaN goes through, and an element's bits depend on neither
+its lane nor its neighbours. Compiled with FASTBP_BOUNDSCHECK=1 every access checks its index (an
+IndexError instead of a stray read); the flag is part of the cache's key.
 """
 
 import functools
@@ -20,14 +21,16 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
-from . import host
+from . import cpu_features
 
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 
 
 def lanes_of(dtype):
     """Lanes in one vector register of this host, for a Numba or NumPy float type."""
-    return host.VECTOR_BYTES // (dtype.itemsize if isinstance(dtype, np.dtype) else dtype.bitwidth // 8)
+    return cpu_features.VECTOR_BYTES // (
+        dtype.itemsize if isinstance(dtype, np.dtype) else dtype.bitwidth // 8
+    )
 
 
 class Vector(types.Type):
@@ -155,7 +158,10 @@ def splat(builder, scalar, count):
     """`scalar` in every one of `count` lanes."""
     undef = ir.Constant(ir.VectorType(scalar.type, count), ir.Undefined)
     v = builder.insert_element(undef, scalar, ir.Constant(I32, 0))
-    return Lanes(builder, builder.shuffle_vector(v, undef, ir.Constant(ir.VectorType(I32, count), [0] * count)))
+    return Lanes(
+        builder,
+        builder.shuffle_vector(v, undef, ir.Constant(ir.VectorType(I32, count), [0] * count)),
+    )
 
 
 def fma(x, y, z):
@@ -185,7 +191,8 @@ def where(mask, x, y):
 
 
 def elementwise(formula):
-    """Make `formula`, a Python function on `Lanes` and scalars, callable from a kernel on vectors and scalars."""
+    """Make `formula`, a Python function on `Lanes` and scalars, callable from a kernel on vectors
+    and scalars."""
     signature = inspect.signature(formula)
 
     @functools.wraps(formula)
@@ -196,13 +203,18 @@ def elementwise(formula):
 
         def codegen(context, builder, signature, values):
             wide = (Vector, Mask)
-            args = [Lanes(builder, v) if isinstance(k, wide) else v for k, v in zip(signature.args, values, strict=True)]
+            args = [
+                Lanes(builder, v) if isinstance(k, wide) else v
+                for k, v in zip(signature.args, values, strict=True)
+            ]
             return formula(*args).value
 
         return vector(*kinds), codegen
 
     context = inspect.Parameter("typingctx", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    definition.__signature__ = signature.replace(parameters=[context, *signature.parameters.values()])
+    definition.__signature__ = signature.replace(
+        parameters=[context, *signature.parameters.values()]
+    )
     return intrinsic(definition)
 
 
@@ -224,7 +236,10 @@ def _on_vectors(function, emit, result=lambda vector: vector):
 
         @lower_builtin(function, *kinds)
         def lower(context, builder, signature, values):
-            x, y = (Lanes(builder, v) if isinstance(t, Vector) else v for t, v in zip(signature.args, values, strict=True))
+            x, y = (
+                Lanes(builder, v) if isinstance(t, Vector) else v
+                for t, v in zip(signature.args, values, strict=True)
+            )
             x = x if isinstance(x, Lanes) else y.like(x)
             return emit(x, y).value
 

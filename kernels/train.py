@@ -1,7 +1,8 @@
 """Compiled entry point of training: many steps of forward, backward and update in one call.
 
-Every member of the team calls `train` with the same arguments and its own number; they meet between sweeps. A batch larger than
-a block of rows is worked off block by block, its gradient added up in memory in the same order whatever the team.
+Every member of the team calls `train` with the same arguments and its own number; they meet between
+sweeps. A batch larger than a block of rows is worked off block by block, its gradient added up in
+memory in the same order whatever the team.
 """
 
 from .denormals import flush_denormals, restore_denormals
@@ -11,33 +12,78 @@ from .gather import ask_for_samples, gather_lanes, gather_panel
 from .jit import entry, kernel
 from .norm import limit_norm
 from .output import output_column, smooth
-from .shares import ceil_div, share
+from .partition import ceil_div, share
 from .simd import lanes
-from .team import MEMBERS, NOT_FINITE, SEEN, STOPPING, UPDATED, barrier, begin_run, end_run, released, stop_asked
+from .team import (
+    MEMBERS,
+    NOT_FINITE,
+    SEEN,
+    STOPPING,
+    UPDATED,
+    barrier,
+    begin_run,
+    end_run,
+    released,
+    stop_asked,
+)
 from .tile import VECTORS
-from .update import ADD, BEFORE, L1, L2, LR, MAX_NORM, MORE, REGARDLESS, RESUMED, TOTAL, UNFINISHED, begin_step
+from .update import (
+    ADD,
+    BEFORE,
+    L1,
+    L2,
+    LR,
+    MAX_NORM,
+    MORE,
+    REGARDLESS,
+    RESUMED,
+    TOTAL,
+    UNFINISHED,
+    begin_step,
+)
 
-# Values of a batch of inputs that are brought near while the batch before is computed: a part of the second-level cache.
+# Values of a batch of inputs that are brought near while the batch before is computed: a part of
+# the second-level cache.
 NEAR = 1 << 14
 
 
 @kernel
-def gather_block(work, job, source, targets, labels, sample_weight, order, first, rows, total, strip, member, members):
+def gather_block(
+    work,
+    job,
+    source,
+    targets,
+    labels,
+    sample_weight,
+    order,
+    first,
+    rows,
+    total,
+    strip,
+    member,
+    members,
+):
     """Inputs, targets and shares in the mean of the samples order[first : first + rows]."""
     panel = VECTORS * lanes(work)
     panels = ceil_div(rows, panel)
     for p in range(share(panels, member, members), share(panels, member + 1, members)):
         at, here = first + p * panel, min(panel, rows - p * panel)
         to, n = p * (job.n_in + 1) * panel, job.n_in
-        gather_panel(work, to, strip, source, job.x_base, job.x_row, job.x_column, order, at, here, n)
+        gather_panel(
+            work, to, strip, source, job.x_base, job.x_row, job.x_column, order, at, here, n
+        )
         if job.has_targets:
             to, n = job.targets_at + p * job.n_out * panel, job.n_out
-            gather_panel(work, to, strip, targets, job.t_base, job.t_row, job.t_column, order, at, here, n)
+            gather_panel(
+                work, to, strip, targets, job.t_base, job.t_row, job.t_column, order, at, here, n
+            )
         if job.has_labels:
             gather_lanes(work, job.labels_at + p * panel, labels, order, at, here, 1.0)
         if job.spread != 0.0 and job.has_targets + job.has_labels > 0:
             to, n = job.targets_at + p * job.n_out * panel, job.n_out
-            smooth(work, to, job.labels_at + p * panel, n, job.has_labels != 0, job.keep, job.spread)
+            smooth(
+                work, to, job.labels_at + p * panel, n, job.has_labels != 0, job.keep, job.spread
+            )
         scale = 1.0 / total if total != 0.0 else 0.0
         if job.has_weights:
             gather_lanes(work, job.scale_at + p * panel, sample_weight, order, at, here, scale)
@@ -67,9 +113,17 @@ def output_panels(work, job, z, delta, rows, sums, member, members):
         for v in range(0, vectors_in(work, rows, p) * lanes(work), lanes(work)):
             at = p * n * panel + v
             loss += output_column(
-                work, z + at, delta + at, job.targets_at + at, job.labels_at + p * panel + v, job.scale_at + p * panel + v,
-                n, job.output, job.loss, job.has_labels != 0 and job.spread == 0.0,
-            )  # fmt: skip
+                work,
+                z + at,
+                delta + at,
+                job.targets_at + at,
+                job.labels_at + p * panel + v,
+                job.scale_at + p * panel + v,
+                n,
+                job.output,
+                job.loss,
+                job.has_labels != 0 and job.spread == 0.0,
+            )
         sums[p] = loss
 
 
@@ -88,16 +142,25 @@ def hopeless(loss, step):
 
 
 @kernel
-def _downwards(work, params, state, gradient, sums, layers, job, rows, step, sync, member, members, meeting):
-    """From the output's delta through every layer: the delta below, then this layer's weights. Returns the barriers met.
+def _downwards(
+    work, params, state, gradient, sums, layers, job, rows, step, sync, member, members, meeting
+):
+    """From the output's delta through every layer: the delta below, then this layer's weights.
+    Returns the barriers met.
 
-    A layer's weights change only after the barrier behind which everyone has its delta below. Deltas and their turned copies
-    have two places each, used by turns, so that one barrier a layer is enough. Where the gradient's norm is limited there is a
-    second part, which applies what the first has written out.
+    A layer's weights change only after the barrier behind which everyone has its delta below.
+    Deltas and their turned copies have two places each, used by turns, so that one barrier a layer
+    is enough. Where the gradient's norm is limited there is a second part, which applies what the
+    first has written out.
     """
     pack, tile = job.pack_at + member * job.pack_size, job.tile_at + member * job.tile_size
     tiles = 0
-    delta, spare, turned, turned_spare = job.delta0_at, job.delta1_at, job.turned0_at, job.turned1_at
+    delta, spare, turned, turned_spare = (
+        job.delta0_at,
+        job.delta1_at,
+        job.turned0_at,
+        job.turned1_at,
+    )
     parts = 2 if step[MAX_NORM] != 0.0 and step[MORE] == 0.0 else 1
     for part in range(parts):
         if part == 1:
@@ -108,20 +171,55 @@ def _downwards(work, params, state, gradient, sums, layers, job, rows, step, syn
             if part == 0:
                 turn(work, layer, delta, turned, job.turned_rows, rows, member, members)
                 if i > 0:
-                    backward(work, params, layer, layers[i - 1], delta, spare, rows, pack, member, members)
+                    backward(
+                        work,
+                        params,
+                        layer,
+                        layers[i - 1],
+                        delta,
+                        spare,
+                        rows,
+                        pack,
+                        member,
+                        members,
+                    )
                 meeting = barrier(sync, members, meeting)
             tiles += weights(
-                work, layer, turned, job.turned_rows, rows, tile, params, state, gradient, sums, tiles, step, member, members
-            )  # fmt: skip
+                work,
+                layer,
+                turned,
+                job.turned_rows,
+                rows,
+                tile,
+                params,
+                state,
+                gradient,
+                sums,
+                tiles,
+                step,
+                member,
+                members,
+            )
             delta, spare, turned, turned_spare = spare, delta, turned_spare, turned
     return tiles, meeting
 
 
 @kernel
 def _upwards(work, params, layers, job, sample, step_number, rows, sync, member, members, meeting):
-    """Through every layer; `sample` is the first one's place in the batch, which what is dropped depends on."""
+    """Through every layer; `sample` is the first one's place in the batch, which what is dropped
+    depends on."""
     for i in range(layers.size):
-        forward(work, params, layers[i], False, True, rows, job.pack_at + member * job.pack_size, member, members)
+        forward(
+            work,
+            params,
+            layers[i],
+            False,
+            True,
+            rows,
+            job.pack_at + member * job.pack_size,
+            member,
+            members,
+        )
         if layers[i].dropout != 0.0:
             drop(work, layers[i], i, job, sample, step_number, rows, member, members)
         meeting = barrier(sync, members, meeting)
@@ -130,9 +228,25 @@ def _upwards(work, params, layers, job, sample, step_number, rows, sync, member,
 
 @kernel
 def _run(
-    params, state, gradient, work, sums, losses, layers, job, source, targets, labels, sample_weight, order, step, rates, sync,
-    member, members,
-):  # fmt: skip
+    params,
+    state,
+    gradient,
+    work,
+    sums,
+    losses,
+    layers,
+    job,
+    source,
+    targets,
+    labels,
+    sample_weight,
+    order,
+    step,
+    rates,
+    sync,
+    member,
+    members,
+):
     """The steps from `job.begin` to `job.end`, see `train`."""
     z = layers[layers.size - 1].a
     strip = job.strip_at + member * job.strip_size
@@ -142,7 +256,11 @@ def _run(
             break
         first = s * job.batch
         end = min(job.n_samples, first + job.batch)
-        total = step[TOTAL] if step[TOTAL] != 0.0 else weight_of(job, sample_weight, order, first, end - first)
+        total = (
+            step[TOTAL]
+            if step[TOTAL] != 0.0
+            else weight_of(job, sample_weight, order, first, end - first)
+        )
         if job.has_rates:
             step[LR] = rates[s]
         begin_step(step, job.done + s + 1, total)
@@ -150,14 +268,38 @@ def _run(
         for start in range(first, end, job.block):
             rows = min(job.block, end - start)
             gather_block(
-                work, job, source, targets, labels, sample_weight, order, start, rows, total, strip, member, members
-            )  # fmt: skip
+                work,
+                job,
+                source,
+                targets,
+                labels,
+                sample_weight,
+                order,
+                start,
+                rows,
+                total,
+                strip,
+                member,
+                members,
+            )
             if member == 0 and job.x_column == 1 and job.batch * job.n_in <= NEAR:
-                ask_for_samples(source, job.x_base, job.x_row, order, end, end + job.batch, job.n_in)
+                ask_for_samples(
+                    source, job.x_base, job.x_row, order, end, end + job.batch, job.n_in
+                )
             meeting = barrier(sync, members, meeting)
             meeting = _upwards(
-                work, params, layers, job, job.row + start - first, job.done + s, rows, sync, member, members, meeting
-            )  # fmt: skip
+                work,
+                params,
+                layers,
+                job,
+                job.row + start - first,
+                job.done + s,
+                rows,
+                sync,
+                member,
+                members,
+                meeting,
+            )
             output_panels(work, job, z, job.delta0_at, rows, sums, member, members)
             meeting = barrier(sync, members, meeting)
             loss += sum_of(sums, ceil_div(rows, VECTORS * lanes(work)))
@@ -165,10 +307,23 @@ def _run(
                 break
             step[ADD] = start > first or step[RESUMED] != 0.0
             step[MORE] = start + rows < end or step[UNFINISHED] != 0.0
-            # The penalties take the losses' place in `sums` only behind the next barrier, when all have added these up.
+            # The penalties take the losses' place in `sums` only behind the next barrier, when all
+            # have added these up.
             tiles, meeting = _downwards(
-                work, params, state, gradient, sums, layers, job, rows, step, sync, member, members, meeting
-            )  # fmt: skip
+                work,
+                params,
+                state,
+                gradient,
+                sums,
+                layers,
+                job,
+                rows,
+                step,
+                sync,
+                member,
+                members,
+                meeting,
+            )
             if member == 0 and start + rows == end:
                 sync[STOPPING] = stop_asked(sync)
             meeting = barrier(sync, members, meeting)
@@ -185,10 +340,26 @@ def _run(
 
 @entry
 def train(
-    params, state, gradient, work, sums, losses, layers, jobs, source, targets, labels, sample_weight, order, rules, rates,
-    sync, member,
-):  # fmt: skip
-    """Run the steps from `jobs[0].begin` to `jobs[0].end` over the samples in `order`, `batch` of them a step.
+    params,
+    state,
+    gradient,
+    work,
+    sums,
+    losses,
+    layers,
+    jobs,
+    source,
+    targets,
+    labels,
+    sample_weight,
+    order,
+    rules,
+    rates,
+    sync,
+    member,
+):
+    """Run the steps from `jobs[0].begin` to `jobs[0].end` over the samples in `order`, `batch` of
+    them a step.
 
     losses : float64 (steps,), the loss of each step before its update, written
     layers, jobs : see plan.py
@@ -202,8 +373,24 @@ def train(
     denormals = flush_denormals()
     run, members = begin_run(sync, member), sync[MEMBERS]
     _run(
-        params, state, gradient, work, sums, losses, layers, jobs[0], source, targets, labels, sample_weight, order,
-        rules[member], rates, sync, member, members,
-    )  # fmt: skip
+        params,
+        state,
+        gradient,
+        work,
+        sums,
+        losses,
+        layers,
+        jobs[0],
+        source,
+        targets,
+        labels,
+        sample_weight,
+        order,
+        rules[member],
+        rates,
+        sync,
+        member,
+        members,
+    )
     end_run(sync, member, members, run)
     restore_denormals(denormals)

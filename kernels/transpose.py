@@ -1,4 +1,5 @@
-"""Transposing a matrix in registers: how rows of samples become samples in lanes, rows of weights columns, and back."""
+"""Transposing a matrix in registers: how rows of samples become samples in lanes, rows of weights
+columns, and back."""
 
 from llvmlite import ir
 from numba import types
@@ -6,12 +7,22 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .jit import kernel
-from .memory import check_range, first_lanes, load_masked, load_vector, pointer, size_of, store_masked, store_vector
+from .memory import (
+    check_range,
+    first_lanes,
+    load_masked,
+    load_vector,
+    pointer,
+    size_of,
+    store_masked,
+    store_vector,
+)
 from .simd import I32, I64, Lanes, lanes, lanes_of
 
 
 def _butterfly(b, rows):
-    """The transpose of a square of vectors: the off-diagonal blocks of half its size change places, then of a quarter, ..."""
+    """The transpose of a square of vectors: the off-diagonal blocks of half its size change places,
+    then of a quarter, ..."""
     n, size = len(rows), len(rows) // 2
     index = ir.VectorType(I32, n)
     while size:
@@ -27,13 +38,16 @@ def _butterfly(b, rows):
 
 
 def _move_square(b, target, source, rows, columns, width):
-    """Emit: the first `columns` of `target` = the transpose of the first `rows` of `source`, in rows of `width` elements,
-    zeros behind those of `source`. Both are lists of as many addresses as there are lanes."""
+    """Emit: the first `columns` of `target` = the transpose of the first `rows` of `source`, in
+    rows of `width` elements, zeros behind those of `source`. Both are lists of as many addresses as
+    there are lanes."""
     n = len(source)
     whole = [b.icmp_signed(">=", size, I64(n)) for size in (rows, columns, width)]
     with b.if_else(b.and_(b.and_(whole[0], whole[1]), whole[2])) as (full, partial):
         with full:
-            for v, at in zip(_butterfly(b, [load_vector(b, at, n).value for at in source]), target, strict=True):
+            for v, at in zip(
+                _butterfly(b, [load_vector(b, at, n).value for at in source]), target, strict=True
+            ):
                 store_vector(Lanes(b, v), at)
         with partial:
             vectors = []
@@ -48,13 +62,20 @@ def _move_square(b, target, source, rows, columns, width):
 
 @intrinsic
 def _square(typingctx, to, t, to_step, width, array, f, step, rows, columns):
-    """One square of lanes x lanes: to[t + c * to_step + r] = array[f + r * step + c], zeros for r from `rows` to `width`."""
+    """One square of lanes x lanes: to[t + c * to_step + r] = array[f + r * step + c], zeros for r
+    from `rows` to `width`."""
     n = lanes_of(to.dtype)
 
     def codegen(context, b, signature, args):
         to_array, t, to_step, width, from_array, f, step, rows, columns = args
-        source = [pointer(context, b, array, from_array, b.add(f, b.mul(step, I64(r))), I64(0)) for r in range(n)]
-        target = [pointer(context, b, to, to_array, b.add(t, b.mul(to_step, I64(c))), I64(0)) for c in range(n)]
+        source = [
+            pointer(context, b, array, from_array, b.add(f, b.mul(step, I64(r))), I64(0))
+            for r in range(n)
+        ]
+        target = [
+            pointer(context, b, to, to_array, b.add(t, b.mul(to_step, I64(c))), I64(0))
+            for c in range(n)
+        ]
         check_range(context, b, size_of(context, b, array, from_array), f, step, rows, columns)
         check_range(context, b, size_of(context, b, to, to_array), t, to_step, columns, width)
         _move_square(b, target, source, rows, columns, width)
@@ -74,13 +95,22 @@ def transpose(to, t, to_step, width, array, f, step, rows, columns):
     for r in range(0, width, n):
         for c in range(0, columns, n):
             _square(
-                to, t + c * to_step + r, to_step, width - r, array, f + r * step + c, step, max(rows - r, 0), columns - c
-            )  # fmt: skip
+                to,
+                t + c * to_step + r,
+                to_step,
+                width - r,
+                array,
+                f + r * step + c,
+                step,
+                max(rows - r, 0),
+                columns - c,
+            )
 
 
 @intrinsic
 def _chosen_rows(typingctx, to, t, to_step, array, base, step, order, first, rows, columns):
-    """to[t + c * to_step + r] = array[base + order[first + r] * step + c], a vector of r wide, zeros from `rows` on."""
+    """to[t + c * to_step + r] = array[base + order[first + r] * step + c], a vector of r wide,
+    zeros from `rows` on."""
     n = lanes_of(to.dtype)
 
     def codegen(context, b, signature, args):
@@ -91,7 +121,9 @@ def _chosen_rows(typingctx, to, t, to_step, array, base, step, order, first, row
         for r in range(n):
             place = b.add(first, b.select(b.icmp_signed("<", I64(r), last), I64(r), last))
             row = b.load(pointer(context, b, order, order_array, place, I64(1)))
-            source.append(pointer(context, b, array, from_array, b.add(base, b.mul(row, step)), wanted))
+            source.append(
+                pointer(context, b, array, from_array, b.add(base, b.mul(row, step)), wanted)
+            )
         check_range(context, b, size_of(context, b, to, to_array), t, to_step, columns, I64(n))
         start = pointer(context, b, to, to_array, t, I64(0))
         with cgutils.for_range_slice(b, I64(0), columns, I64(n)) as (c, _):
@@ -106,8 +138,20 @@ def _chosen_rows(typingctx, to, t, to_step, array, base, step, order, first, row
 
 @kernel
 def transpose_rows(to, t, to_step, width, array, base, step, order, first, rows, columns):
-    """The same with row r of the source at base + order[first + r] * step; `width` is a whole number of vectors."""
+    """The same with row r of the source at base + order[first + r] * step; `width` is a whole
+    number of vectors."""
     n = lanes(to)
     for r in range(0, width, n):
         here = max(rows - r, 0)
-        _chosen_rows(to, t + r, to_step, array, base, step, order, first + r if here > 0 else first, here, columns)
+        _chosen_rows(
+            to,
+            t + r,
+            to_step,
+            array,
+            base,
+            step,
+            order,
+            first + r if here > 0 else first,
+            here,
+            columns,
+        )

@@ -1,4 +1,5 @@
-"""What all tests share: the folder on the path, for the naive twin; the command line in this process."""
+"""What all tests share: the folder on the path, for the naive twin; the command line in this
+process."""
 
 import sys
 from pathlib import Path
@@ -10,14 +11,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 @pytest.fixture
 def many_cpus(monkeypatch):
-    """Teams and helpers as many as a test asks for, on whatever machine; otherwise there are no more than there are CPUs."""
-    from fastbp import standby, team
+    """Teams and helpers as many as a test asks for, on whatever machine; otherwise there are no
+    more than there are CPUs."""
+    from fastbp.runtime import spin_pool, team
 
-    for module in (standby, team):
+    for module in (spin_pool, team):
         monkeypatch.setattr(module, "available_cpus", lambda: 64)
-    monkeypatch.setattr(standby, "_helpers", None)
+    monkeypatch.setattr(spin_pool, "_helpers", None)
     yield
-    standby.end_helpers()
+    spin_pool.end_spin_pool()
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ A change that must not alter a number prints the same line before and after it::
 
     python tests/fingerprint.py
 
-The grid covers networks x dtypes x update rules x penalties x clipping x dropout x threads, streams, custom losses,
-checkpoints, saved files, the scikit-learn estimators and `fastbp.functional`. Only public names are used, so the script runs
-on any version of the library. ``--parts`` prints a line for each part, to find out which one differs.
+The grid covers networks x dtypes x update rules x penalties x clipping x dropout x threads,
+streams, custom losses, checkpoints, saved files, the scikit-learn estimators and
+`fastbp.functional`. Only public names are used, so the script runs on any version of the library.
+``--parts`` prints a line for each part, to find out which one differs.
 """
 
 import argparse
@@ -126,13 +127,24 @@ def fits(digest, folder):
                 options = OPTIONS[(index + number) % len(OPTIONS)]
                 X, y = data(143, widths[0], kind, widths[-1], seed=index)
                 net = fastbp.MLP(widths, dtype=dtype, seed=number, **settings)
-                net.fit(X, y, epochs=4, batch_size=25, optimizer=rule, n_threads=1 + number % 2, X_val=X[:40], y_val=y[:40],
-                        patience=3 if number % 3 == 0 else None, **options)  # fmt: skip
+                net.fit(
+                    X,
+                    y,
+                    epochs=4,
+                    batch_size=25,
+                    optimizer=rule,
+                    n_threads=1 + number % 2,
+                    X_val=X[:40],
+                    y_val=y[:40],
+                    patience=3 if number % 3 == 0 else None,
+                    **options,
+                )
                 add_net(digest, net, X, y, folder)
 
 
 def large_batches(digest, folder):
-    """More rows than a block, weights of samples and classes, layouts and dtypes that are converted."""
+    """More rows than a block, weights of samples and classes, layouts and dtypes that are
+    converted."""
     X, y = data(2600, 20, 4, 4)
     weight = np.random.default_rng(1).uniform(0, 2, len(X))
     for threads in (1, 2, None):
@@ -143,8 +155,18 @@ def large_batches(digest, folder):
             X[:, ::-1],
         ):
             net = fastbp.MLP([20, 70, 4], hidden="tanh")
-            net.fit(given, y, epochs=2, batch_size=1500, optimizer=fastbp.Adam(), n_threads=threads, sample_weight=weight,
-                    class_weight="balanced", clip_norm=1.0, l2=1e-3)  # fmt: skip
+            net.fit(
+                given,
+                y,
+                epochs=2,
+                batch_size=1500,
+                optimizer=fastbp.Adam(),
+                n_threads=threads,
+                sample_weight=weight,
+                class_weight="balanced",
+                clip_norm=1.0,
+                l2=1e-3,
+            )
             add_net(digest, net, given, y, folder)
     net = fastbp.MLP([256, 512, 256, 10], hidden="relu")
     X, y = data(700, 256, 10, 10)

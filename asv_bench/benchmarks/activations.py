@@ -1,7 +1,8 @@
-"""One epoch with each hidden activation: those whose slope is the output's, and those that keep slopes of their own."""
+"""One epoch with each hidden activation: those whose slope is the output's, and those that keep
+slopes of their own."""
 
 import fastbp
-from fastbp.names import HIDDEN
+from fastbp.base.names import HIDDEN
 
 from .cases import CASES, data
 
@@ -15,7 +16,12 @@ class HiddenActivation:
         widths, batch, _ = CASES[case]
         self.X, self.y = data(case, "float32")
         self.net = fastbp.MLP(widths, hidden)
-        self.options = {"epochs": 1, "batch_size": batch, "optimizer": fastbp.SGD(1e-3), "shuffle": False}
+        self.options = {
+            "epochs": 1,
+            "batch_size": batch,
+            "optimizer": fastbp.SGD(1e-3),
+            "shuffle": False,
+        }
         self.time_fit(case, hidden)
 
     def time_fit(self, case, hidden):

@@ -51,7 +51,12 @@ class Training:
         widths, batch, _ = CASES[case]
         of_net, of_fit = EXTRAS[extra]
         self.net = fastbp.MLP(widths, dtype=dtype, **of_net)
-        options = {"batch_size": batch, "optimizer": OPTIMIZERS[optimizer], "shuffle": False, "n_threads": n_threads}
+        options = {
+            "batch_size": batch,
+            "optimizer": OPTIMIZERS[optimizer],
+            "shuffle": False,
+            "n_threads": n_threads,
+        }
         self.options = options | of_fit
         self.net.fit(self.X[:batch], self.y[:batch], epochs=1, **self.options)
 
@@ -76,7 +81,8 @@ def _multiply_adds(c, a, b, step, rows, vectors, k, repeats):
 
 
 def peak_gflops(dtype="float32", k=256, repeats=4000):
-    """What one core makes of the register tile on data that never leave its first-level cache: its FMA peak, nearly."""
+    """What one core makes of the register tile on data that never leave its first-level cache: its
+    FMA peak, nearly."""
     panel = panel_of(dtype)
     a, b = (np.ones(k * panel, dtype) for _ in range(2))
     c = np.zeros(ROWS * panel, dtype)

@@ -1,4 +1,5 @@
-"""`fastbp.functional`: each function, and a whole step in a caller's own loop, beside the NumPy lines that they replace."""
+"""`fastbp.functional`: each function, and a whole step in a caller's own loop, beside the NumPy
+lines that they replace."""
 
 import time
 from itertools import pairwise
@@ -49,13 +50,17 @@ NUMPY = {
     "sigmoid": _sigmoid,
     "tanh": lambda z, out: np.tanh(z, out=out),
     "relu": lambda z, out: np.maximum(z, 0, out=out),
-    "leaky_relu": lambda z, out: np.maximum(z, np.multiply(z, z.dtype.type(0.01), out=out), out=out),
+    "leaky_relu": lambda z, out: np.maximum(
+        z, np.multiply(z, z.dtype.type(0.01), out=out), out=out
+    ),
     "softmax": _softmax,
     "log_softmax": _log_softmax,
     "sigmoid_slope": _sigmoid_slope,
     "tanh_slope": _tanh_slope,
     "relu_slope": lambda a, out: np.greater(a, 0, out=out),
-    "leaky_relu_slope": lambda a, out: np.maximum(np.greater(a, 0, out=out), a.dtype.type(0.01), out=out),
+    "leaky_relu_slope": lambda a, out: np.maximum(
+        np.greater(a, 0, out=out), a.dtype.type(0.01), out=out
+    ),
 }
 
 
@@ -85,7 +90,8 @@ PLAIN = {
 
 
 def _in_a_row(call, duration):
-    """Seconds of a call, one of as many in a row as take so long: threads that calls share wake during the first ones."""
+    """Seconds of a call, one of as many in a row as take so long: threads that calls share wake
+    during the first ones."""
     return seconds(call, 1 + int(duration / seconds(call, 1)))
 
 
@@ -109,21 +115,27 @@ class Elementwise:
         self.f(self.z, self.out)
 
     def track_speedup_vs_numpy(self, function, dtype):
-        return _times_as_fast(lambda: self.lines(self.z, self.out), lambda: self.f(self.z, self.out))
+        return _times_as_fast(
+            lambda: self.lines(self.z, self.out), lambda: self.f(self.z, self.out)
+        )
 
     def track_speedup_vs_plain_numpy(self, function, dtype):
         return _times_as_fast(lambda: PLAIN[function](self.z), lambda: self.f(self.z))
 
 
 class _Loop:
-    """A net's arrays, its batch, and one step by NumPy and by `fastbp.functional`, sigmoid hidden layers and a softmax."""
+    """A net's arrays, its batch, and one step by NumPy and by `fastbp.functional`, sigmoid hidden
+    layers and a softmax."""
 
     def __init__(self, case, dtype="float32"):
         widths, n, _ = CASES[case]
         rng = np.random.default_rng(0)
         self.W = [rng.normal(0, i**-0.5, (i, o)).astype(dtype) for i, o in pairwise(widths)]
         self.b = [np.zeros(o, dtype) for o in widths[1:]]
-        self.x, self.y = rng.normal(size=(n, widths[0])).astype(dtype), rng.integers(0, widths[-1], n)
+        self.x, self.y = (
+            rng.normal(size=(n, widths[0])).astype(dtype),
+            rng.integers(0, widths[-1], n),
+        )
         self.rows = np.arange(n)
         # What each step writes, made once, as a loop that is to be fast has it.
         self.a = [self.x, *(np.empty((n, o), dtype) for o in widths[1:])]
@@ -163,7 +175,10 @@ class _Loop:
         z = fn.dense_forward(a[last], self.W[last], self.b[last], out=a[last + 1])
         loss, delta = fn.output_delta(z, self.y, out=z)
         for i in range(last, -1, -1):
-            out, below = (self.dW[i], self.db[i], self.delta[i] if i else None), "sigmoid" if i else None
+            out, below = (
+                (self.dW[i], self.db[i], self.delta[i] if i else None),
+                "sigmoid" if i else None,
+            )
             delta = fn.dense_backward(delta, a[i], self.W[i], below, out=out)[2]
         fn.sgd_step(self.W + self.b, self.dW + self.db, float(self.lr))
         return loss
@@ -175,7 +190,9 @@ class _Loop:
             a.append(fn.dense_forward(a[i], self.W[i], self.b[i], "sigmoid"))
         loss, delta = fn.output_delta(fn.dense_forward(a[last], self.W[last], self.b[last]), self.y)
         for i in range(last, -1, -1):
-            dW[i], db[i], delta = fn.dense_backward(delta, a[i], self.W[i], "sigmoid" if i else None)
+            dW[i], db[i], delta = fn.dense_backward(
+                delta, a[i], self.W[i], "sigmoid" if i else None
+            )
         fn.sgd_step(self.W + self.b, dW + db, float(self.lr))
         return loss
 
@@ -198,7 +215,8 @@ class Step:
         self.loop.functional_new()
 
     def _paused(self, step):
-        """Seconds of a step, one of some in a row, after OpenBLAS's threads have stopped spinning for more work."""
+        """Seconds of a step, one of some in a row, after OpenBLAS's threads have stopped spinning
+        for more work."""
         time.sleep(0.1)
         return _in_a_row(step, 0.02)
 
@@ -208,7 +226,10 @@ class Step:
         for threads in (1, None):
             with threadpool_limits(threads):
                 self.loop.numpy()
-                pairs = [(self._paused(self.loop.numpy), self._paused(self.loop.functional)) for _ in range(7)]
+                pairs = [
+                    (self._paused(self.loop.numpy), self._paused(self.loop.functional))
+                    for _ in range(7)
+                ]
                 best.append(float(np.median([theirs / ours for theirs, ours in pairs])))
         return min(best)
 
@@ -228,4 +249,6 @@ class Rule:
         if rule == "adam":
             fn.adam_step(param, grad, m, v, 1)
         else:
-            fn.sgd_step(param, grad, 0.1, **({"velocity": m, "momentum": 0.9} if rule == "momentum" else {}))
+            fn.sgd_step(
+                param, grad, 0.1, **({"velocity": m, "momentum": 0.9} if rule == "momentum" else {})
+            )

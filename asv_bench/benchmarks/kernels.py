@@ -1,4 +1,5 @@
-"""Each sweep of a 1024-1024 layer on 256 samples, each activation, and each update rule, on one thread."""
+"""Each sweep of a 1024-1024 layer on 256 samples, each activation, and each update rule, on one
+thread."""
 
 import numba
 import numpy as np
@@ -21,7 +22,18 @@ def run_forward(work, params, layers, job):
 
 @numba.njit(**OPTIONS)
 def run_backward(work, params, layers, job):
-    backward(work, params, layers[1], layers[0], job[0].delta0_at, job[0].delta1_at, ROWS, job[0].pack_at, 0, 1)
+    backward(
+        work,
+        params,
+        layers[1],
+        layers[0],
+        job[0].delta0_at,
+        job[0].delta1_at,
+        ROWS,
+        job[0].pack_at,
+        0,
+        1,
+    )
 
 
 @numba.njit(**OPTIONS)
@@ -32,7 +44,22 @@ def run_turn(work, layers, job):
 @numba.njit(**OPTIONS)
 def run_weights(work, params, state, gradient, sums, layers, job, step):
     j, layer = job[0], layers[1]
-    weights(work, layer, j.turned0_at, j.turned_rows, ROWS, j.tile_at, params, state, gradient, sums, 0, step, 0, 1)
+    weights(
+        work,
+        layer,
+        j.turned0_at,
+        j.turned_rows,
+        ROWS,
+        j.tile_at,
+        params,
+        state,
+        gradient,
+        sums,
+        0,
+        step,
+        0,
+        1,
+    )
 
 
 @numba.njit(**OPTIONS)
@@ -77,7 +104,18 @@ class Layer:
 class Update(Layer):
     """The weights' sweep with each rule as its epilogue."""
 
-    RULES = ("GRADIENT", "SGD", "MOMENTUM", "NESTEROV", "ADAM", "ADAMW", "NADAM", "RMSPROP", "RMSPROP_MOMENTUM", "ADAGRAD")
+    RULES = (
+        "GRADIENT",
+        "SGD",
+        "MOMENTUM",
+        "NESTEROV",
+        "ADAM",
+        "ADAMW",
+        "NADAM",
+        "RMSPROP",
+        "RMSPROP_MOMENTUM",
+        "ADAGRAD",
+    )
     params = (["float32", "float64"], list(RULES))
     param_names = ("dtype", "rule")
     time_kernel_forward = time_kernel_backward = time_kernel_turn = None
@@ -86,9 +124,16 @@ class Update(Layer):
         plan = Plan((WIDTH, WIDTH, WIDTH), [1, 1], dtype, ROWS)
         self.plan, self.work = plan, plan.work(np.dtype(dtype))
         code, size = getattr(update, rule), 2 * (WIDTH + 1) * WIDTH
-        self.arrays = [aligned_zeros(n, dtype) for n in (size, update.SLOTS[code] * size, size if rule == "GRADIENT" else 0)]
+        self.arrays = [
+            aligned_zeros(n, dtype)
+            for n in (size, update.SLOTS[code] * size, size if rule == "GRADIENT" else 0)
+        ]
         self.sums, self.step = np.zeros(plan.sums_size), np.zeros(update.STEP_SIZE)
-        self.step[update.RULE], self.step[update.PLAIN], self.step[update.SHRINK] = code, rule == "SGD", 1
+        self.step[update.RULE], self.step[update.PLAIN], self.step[update.SHRINK] = (
+            code,
+            rule == "SGD",
+            1,
+        )
         self.step[update.EPSILON] = self.step[update.FLOOR] = 1e-8
         self.time_kernel_weights(dtype, rule)
 

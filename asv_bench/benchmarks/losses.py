@@ -1,4 +1,5 @@
-"""One epoch with each loss, with smoothed targets, weighted classes, and a loss that is a Python function."""
+"""One epoch with each loss, with smoothed targets, weighted classes, and a loss that is a Python
+function."""
 
 import numpy as np
 
@@ -39,7 +40,12 @@ class Loss:
         if loss == "custom":
             self.y = np.eye(widths[-1], dtype="f4")[self.y]
         self.net = fastbp.MLP(widths, output=output, loss=name, **net_options)
-        self.options = {"epochs": 1, "batch_size": batch, "optimizer": fastbp.SGD(1e-3), "shuffle": False} | fit_options
+        self.options = {
+            "epochs": 1,
+            "batch_size": batch,
+            "optimizer": fastbp.SGD(1e-3),
+            "shuffle": False,
+        } | fit_options
         self.time_fit(case, loss)
 
     def time_fit(self, case, loss):

@@ -1,4 +1,5 @@
-"""fastbp.sklearn beside scikit-learn itself: whole fits and predictions, same dtype, same process, each with its own threads.
+"""fastbp.sklearn beside scikit-learn itself: whole fits and predictions, same dtype, same process,
+each with its own threads.
 
 `python -m benchmarks.sklearn_dropin` in asv_bench/ prints the table.
 """
@@ -16,12 +17,17 @@ import fastbp.sklearn
 from .cases import CASES
 
 DTYPES = ["float32", "float64"]
-# name: widths; "digits" is the data set, the others random numbers. The rest is scikit-learn's default: adam, relu, batch 200.
+# name: widths; "digits" is the data set, the others random numbers. The rest is scikit-learn's
+# default: adam, relu, batch 200.
 NETS = {"digits": (64, 100, 10), "medium": CASES["medium"][0], "large": CASES["large"][0]}
 EPOCHS = {"digits": 200, "medium": 5, "large": 5}
 ROUNDS = 5
-PAUSE = 0.1  # seconds, in which OpenBLAS's threads, which keep a core busy for a while after a product, go to sleep
-LEAST = 0.05  # seconds in one go: a shorter call is made once before, as a core that has slept is slow, then repeatedly
+# seconds, in which OpenBLAS's threads, which keep a core busy for a while after a product, go to
+# sleep
+PAUSE = 0.1
+# seconds in one go: a shorter call is made once before, as a core that has slept is slow, then
+# repeatedly
+LEAST = 0.05
 
 
 def data(net, dtype):
@@ -61,7 +67,9 @@ class Compared:
             for model in (theirs, ours):
                 time.sleep(PAUSE)
                 once = _seconds(call, model, 1)
-                times.append(once if once >= LEAST else _seconds(call, model, math.ceil(LEAST / once)))
+                times.append(
+                    once if once >= LEAST else _seconds(call, model, math.ceil(LEAST / once))
+                )
         return tuple(np.median(np.reshape(times[2:], (-1, 2)), axis=0))
 
 
@@ -73,7 +81,10 @@ class Fit(Compared):
         X, y = data(net, dtype)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that so few epochs do not converge
-            return self.seconds(lambda e: e.fit(X, y), *(estimator(m, net) for m in (fastbp.sklearn, sklearn.neural_network)))
+            return self.seconds(
+                lambda e: e.fit(X, y),
+                *(estimator(m, net) for m in (fastbp.sklearn, sklearn.neural_network)),
+            )
 
     def track_fit_speedup(self, net, dtype):
         theirs, ours = self.both(net, dtype)
@@ -89,7 +100,10 @@ class Predict(Compared):
     def both(self, net, dtype, rows):
         X, y = data(net, dtype)
         some = np.ascontiguousarray(np.resize(X, (rows, X.shape[1])))
-        models = [estimator(m, net).set_params(max_iter=1) for m in (fastbp.sklearn, sklearn.neural_network)]
+        models = [
+            estimator(m, net).set_params(max_iter=1)
+            for m in (fastbp.sklearn, sklearn.neural_network)
+        ]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for model in models:
@@ -114,7 +128,11 @@ def table():
             for dtype in DTYPES:
                 for rows in [1, 10_000] if kind is Predict else [None]:
                     theirs, ours = benchmark.both(net, dtype, *([] if rows is None else [rows]))
-                    what = f"fit, {EPOCHS[net]} epochs" if rows is None else f"predict, {rows:,} row{'s' * (rows > 1)}"
+                    what = (
+                        f"fit, {EPOCHS[net]} epochs"
+                        if rows is None
+                        else f"predict, {rows:,} row{'s' * (rows > 1)}"
+                    )
                     unit, digits = (1e6, "µs") if rows == 1 else (1e3, "ms")
                     times = " | ".join(f"{t * unit:.3g} {digits}" for t in (theirs, ours))
                     widths = "-".join(map(str, NETS[net]))

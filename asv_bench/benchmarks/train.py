@@ -1,4 +1,5 @@
-"""Training: time, rate, memory, accuracy, and the speed beside NumPy and scikit-learn in the same process."""
+"""Training: time, rate, memory, accuracy, and the speed beside NumPy and scikit-learn in the same
+process."""
 
 import importlib.util
 import sys
@@ -12,7 +13,9 @@ from .cases import CASES, EXTRAS, OPTIMIZERS, Training, data, flops, peak_gflops
 
 # From this tree's file: the version of fastbp that is timed may be one that has no such module.
 PEERS = Path(__file__).parents[2] / "src" / "fastbp" / "cli" / "peers.py"
-peers = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("fastbp_peers", PEERS))
+peers = importlib.util.module_from_spec(
+    spec := importlib.util.spec_from_file_location("fastbp_peers", PEERS)
+)
 sys.modules[spec.name] = peers
 spec.loader.exec_module(peers)
 
@@ -46,7 +49,8 @@ class Extra:
 
 
 class Rate:
-    """Training with the default number of threads against the arithmetic it needs and the processor's peak."""
+    """Training with the default number of threads against the arithmetic it needs and the
+    processor's peak."""
 
     params = (list(CASES), ["float32", "float64"])
     param_names = ("case", "dtype")

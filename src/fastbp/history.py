@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .representation import history_html
+from .base.html import history_html
 
 
 @dataclass
@@ -12,9 +12,11 @@ class History:
     Attributes
     ----------
     loss : list of float
-        Mean over each epoch's samples of the loss of their batch, taken before that batch's update; penalty included.
+        Mean over each epoch's samples of the loss of their batch, taken before that batch's update;
+        penalty included.
     val_loss : list of float
-        Loss on the validation set after each epoch, without penalty; empty without a validation set.
+        Loss on the validation set after each epoch, without penalty; empty without a validation
+        set.
     batch_loss : list of float
         Loss of every step, before its update, penalty included.
     learning_rate : list of float
@@ -28,9 +30,9 @@ class History:
     best_epoch : int or None
         Epoch (from 0) of the lowest monitored loss, where `patience` was given.
     stopped_by : str or None
-        "epochs" (all done), "patience", "callback", "interrupt" (Ctrl-C, or a SystemExit), "divergence", "loss" (a callable
-        that raised) or "error" (of a callback, a schedule, the source of the batches, another signal's handler, or too little
-        memory); None while running.
+        "epochs" (all done), "patience", "callback", "interrupt" (Ctrl-C, or a SystemExit),
+        "divergence", "loss" (a callable that raised) or "error" (of a callback, a schedule, the
+        source of the batches, another signal's handler, or too little memory); None while running.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -55,7 +57,8 @@ class History:
 
 
 class DivergenceError(ValueError):
-    """The loss of a step, or a weight after it, was NaN or infinite. The net holds its last finite weights.
+    """The loss of a step, or a weight after it, was NaN or infinite. The net holds its last finite
+    weights.
 
     Attributes
     ----------

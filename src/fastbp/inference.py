@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import engine
+from .base.validation import check_inputs
+from .engine.forward import activations
 from .structure import Structure
-from .validation import check_inputs
 
 
 class Inference(Structure):
@@ -29,13 +29,13 @@ class Inference(Structure):
             For a wrong number of features, NaN, infinity, or an array that is not of real numbers.
         """
         X = check_inputs("X", X, self.widths[0], self.dtype)
-        return engine.activations(self._network, self._parameters, X, range(len(self.widths) - 1))
+        return activations(self._network, self._parameters, X, range(len(self.widths) - 1))
 
     def _outputs(self, X):
         X = check_inputs("X", X, self.widths[0], self.dtype)
         if 0 < len(X) <= self._network.few:
             return self._network.few_outputs(self._parameters, np.ascontiguousarray(X, self.dtype))
-        return engine.activations(self._network, self._parameters, X, [len(self.widths) - 2])[0]
+        return activations(self._network, self._parameters, X, [len(self.widths) - 2])[0]
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Labels of a classifier, or the values of a regression.
@@ -47,9 +47,10 @@ class Inference(Structure):
         Returns
         -------
         ndarray
-            Softmax output, softmax cross-entropy or hinge: the label of the largest output, int64 (n_samples,). Sigmoid outputs
-            with their own loss: 0 or 1, int64 (n_samples,), or (n_samples, n_out) for several. Otherwise the outputs,
-            (n_samples,) for one, else (n_samples, n_out).
+            Softmax output, softmax cross-entropy or hinge: the label of the largest output, int64
+            (n_samples,). Sigmoid outputs with their own loss: 0 or 1, int64 (n_samples,), or
+            (n_samples, n_out) for several. Otherwise the outputs, (n_samples,) for one, else
+            (n_samples, n_out).
 
         Raises
         ------
@@ -73,16 +74,20 @@ class Inference(Structure):
         Returns
         -------
         ndarray (n_samples, n_classes)
-            For one sigmoid output the columns are P(0) and P(1), as in scikit-learn; for several each output's own.
+            For one sigmoid output the columns are P(0) and P(1), as in scikit-learn; for several
+            each output's own.
 
         Raises
         ------
         ValueError, TypeError
-            As for ``forward``; also if the net is a regression, or its loss is "hinge", whose outputs are no probabilities.
+            As for ``forward``; also if the net is a regression, or its loss is "hinge", whose
+            outputs are no probabilities.
         """
         if self.output not in ("softmax", "sigmoid") and self.loss_name != "softmax_cross_entropy":
             what = f"output={self.output!r} with loss={self.loss_name!r}"
-            raise ValueError(f"predict_proba needs a classifier whose outputs are probabilities, got {what}")
+            raise ValueError(
+                f"predict_proba needs a classifier whose outputs are probabilities, got {what}"
+            )
         a = self._outputs(X)
         if self.loss_name == "softmax_cross_entropy":
             a = np.exp(a - a.max(axis=1, keepdims=True))

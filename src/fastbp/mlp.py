@@ -7,17 +7,18 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import custom, engine
-from .explaining import explain
+from .base.names import dropout_rates
+from .base.schedule_state import ScheduleState
+from .base.validation import check_count, check_number
+from .engine import custom_loss
+from .engine.initializers import initial_weights
+from .engine.steps import loss_and_gradient
+from .export.onnx import to_onnx
 from .fitting import Fitting
+from .graph.explain import explain
 from .history import History
-from .initializers import initial_weights
-from .names import dropout_rates
-from .onnx_export import to_onnx
 from .optimizers import Optimizer
 from .preprocessing import Preprocessing
-from .rates import Position
-from .validation import check_count, check_number
 
 LossFunction = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
 
@@ -28,44 +29,56 @@ class MLP(Fitting):
     Parameters
     ----------
     widths : sequence of int
-        Units of the input, of each hidden layer and of the output. ``[n_in, n_out]`` alone is linear or logistic regression.
+        Units of the input, of each hidden layer and of the output. ``[n_in, n_out]`` alone is
+        linear or logistic regression.
     hidden : str or sequence of str, default "sigmoid"
-        Activation of the hidden layers, one name or one a layer: "identity", "sigmoid" (or "logistic"), "tanh", "relu",
-        "leaky_relu" (slope 0.01), "elu" (alpha 1), "softplus", "selu"; and "gelu" (z times the normal distribution at z, by the
-        error function and not by tanh; as PyTorch's default), "silu" (z sigmoid(z)), "mish" (z tanh(softplus(z))), for which
-        training keeps one number more a unit and sample.
+        Activation of the hidden layers, one name or one a layer: "identity", "sigmoid" (or
+        "logistic"), "tanh", "relu", "leaky_relu" (slope 0.01), "elu" (alpha 1), "softplus", "selu";
+        and "gelu" (z times the normal distribution at z, by the error function and not by tanh; as
+        PyTorch's default), "silu" (z sigmoid(z)), "mish" (z tanh(softplus(z))), for which training
+        keeps one number more a unit and sample.
     output : str, default "softmax"
         "softmax", "sigmoid", "identity", "tanh", "relu", "softplus" or "exp".
     loss : str or callable, optional
-        A mean over rows; its gradient is the gradient of exactly that. With targets t, outputs a = f(z), sums over outputs:
+        A mean over rows; its gradient is the gradient of exactly that. With targets t, outputs a =
+        f(z), sums over outputs:
 
-        - "cross_entropy" (softmax output only, its default), "binary_cross_entropy" (sigmoid output only, its default);
-        - "softmax_cross_entropy": the softmax taken of whatever the outputs are, those of "exp" excepted;
+        - "cross_entropy" (softmax output only, its default), "binary_cross_entropy" (sigmoid output
+          only, its default);
+        - "softmax_cross_entropy": the softmax taken of whatever the outputs are, those of "exp"
+          excepted;
         - "squared_error": 1/2 sum (a - t)**2, the default of all other outputs;
-        - "huber": sum of 1/2 (a - t)**2 where that error is within 1, else abs(a - t) - 1/2; "absolute_error": sum abs(a - t);
-        - "poisson" (exp output only, its default): half the Poisson deviance sum t log(t / a) - t + a of counts t. The outputs
-          a = exp(z) are rates; z, which the last layer's weights make, are their logarithms;
-        - "hinge" (identity output only): the multi-class SVM's sum over j != y of max(0, a_j - a_y + 1) for label y;
-        - a callable ``(a, y) -> (loss, dloss_da)``: of a batch's outputs a (n, n_out), in the net's dtype, and its targets y,
-          real numbers (n,) or (n, k) in the caller's, the loss as one number, a mean or not, and its derivative, shaped as a.
-          It must depend on a and y only. `fit` compares the derivative with central differences on its first batch (of that
-          at most 1024 rows). A step costs one forward pass more, and the call. Where it raises, training stops with the
-          weights of the last whole step. There is no `sample_weight` or `class_weight` with it.
+        - "huber": sum of 1/2 (a - t)**2 where that error is within 1, else abs(a - t) - 1/2;
+          "absolute_error": sum abs(a - t);
+        - "poisson" (exp output only, its default): half the Poisson deviance sum t log(t / a) - t +
+          a of counts t. The outputs a = exp(z) are rates; z, which the last layer's weights make,
+          are their logarithms;
+        - "hinge" (identity output only): the multi-class SVM's sum over j != y of max(0, a_j - a_y
+          + 1) for label y;
+        - a callable ``(a, y) -> (loss, dloss_da)``: of a batch's outputs a (n, n_out), in the net's
+          dtype, and its targets y, real numbers (n,) or (n, k) in the caller's, the loss as one
+          number, a mean or not, and its derivative, shaped as a. It must depend on a and y only.
+          `fit` compares the derivative with central differences on its first batch (of that at most
+          1024 rows). A step costs one forward pass more, and the call. Where it raises, training
+          stops with the weights of the last whole step. There is no `sample_weight` or
+          `class_weight` with it.
     init : str or callable, default "glorot_uniform"
-        Also "glorot_normal", "he_uniform", "he_normal", or a callable (rng, shape) -> array, called once a layer. Biases
-        start at 0.
+        Also "glorot_normal", "he_uniform", "he_normal", or a callable (rng, shape) -> array, called
+        once a layer. Biases start at 0.
     dtype : "float32" or "float64", default "float32"
         Of the parameters and of all arithmetic.
     seed : int or None, default 0
-        Of the initial weights, the shuffles and dropout. The same seed gives the same net, shuffles and bits; None draws a
-        fresh one.
+        Of the initial weights, the shuffles and dropout. The same seed gives the same net, shuffles
+        and bits; None draws a fresh one.
     dropout : float or sequence of float, default 0
-        Rate, in [0, 1), at which `fit` drops units of the hidden layers, one rate or one a layer. What is kept is divided by
-        1 - rate, so that `predict` and all else use the net as it is. The losses of a fit are those of the thinned net.
+        Rate, in [0, 1), at which `fit` drops units of the hidden layers, one rate or one a layer.
+        What is kept is divided by 1 - rate, so that `predict` and all else use the net as it is.
+        The losses of a fit are those of the thinned net.
     label_smoothing : float, default 0
-        In [0, 1], for the cross-entropies: targets t are taken as (1 - s) t + s / k, with k classes, two for each output of
-        "binary_cross_entropy" (Szegedy et al., *Rethinking the Inception Architecture for Computer Vision*, 2016; as in
-        PyTorch, whose class weights however weigh the smoothed targets of every class, ours the sample). Part of the loss
+        In [0, 1], for the cross-entropies: targets t are taken as (1 - s) t + s / k, with k
+        classes, two for each output of "binary_cross_entropy" (Szegedy et al., *Rethinking the
+        Inception Architecture for Computer Vision*, 2016; as in PyTorch, whose class weights
+        however weigh the smoothed targets of every class, ours the sample). Part of the loss
         wherever one is reported.
 
     Attributes
@@ -81,14 +94,16 @@ class MLP(Fitting):
     optimizer_ : optimizer or None
         That of the last fit: ``net.fit(X, y, optimizer=net.optimizer_)`` goes on with it.
     preprocessing_ : Preprocessing or None
-        Of a net that the command ``fastbp train`` has made from a table: ``net.preprocessing_.transform(columns)`` makes its
-        inputs, ``net.preprocessing_.target.decode(net.predict(X))`` the target's own values. Saved with the net; the net's
-        own methods do not look at it.
+        Of a net that the command ``fastbp train`` has made from a table:
+        ``net.preprocessing_.transform(columns)`` makes its inputs,
+        ``net.preprocessing_.target.decode(net.predict(X))`` the target's own values. Saved with the
+        net; the net's own methods do not look at it.
 
     Raises
     ------
     ValueError, TypeError
-        For a width below 1, a name that is not known, a loss that does not go with the output, or a rate outside [0, 1).
+        For a width below 1, a name that is not known, a loss that does not go with the output, or a
+        rate outside [0, 1).
 
     Examples
     --------
@@ -115,7 +130,9 @@ class MLP(Fitting):
         super().__init__(widths, hidden, output, loss, dtype, label_smoothing)
         self.dropout = dropout_rates(dropout, len(self.hidden))
         if any(self.dropout) and self.loss_function is not None:
-            raise ValueError("dropout cannot be used with a callable as loss, which is called on the outputs of the whole net")
+            raise ValueError(
+                "dropout cannot be used with a callable as loss, which is called on the outputs of the whole net"
+            )
         seeds = np.random.SeedSequence(seed if seed is None else check_count("seed", seed, least=0))
         self._rng = np.random.default_rng(seeds)
         self._dropout_key = tuple(seeds.spawn(1)[0].generate_state(2).tolist())
@@ -123,12 +140,17 @@ class MLP(Fitting):
             view[...] = initial_weights(init, self._rng, view.shape, self.dtype)
         self._steps_done = 0
         self.optimizer_: Optimizer | None = None
-        self._position = Position(0)
+        self._position = ScheduleState(0)
         self.history_: History | None = None
         self.preprocessing_: Preprocessing | None = None
 
     def loss(
-        self, X: ArrayLike, y: ArrayLike, l2: float = 0.0, sample_weight: ArrayLike | None = None, l1: float = 0.0
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        l2: float = 0.0,
+        sample_weight: ArrayLike | None = None,
+        l1: float = 0.0,
     ) -> float:
         """The mean loss over the samples, penalty included.
 
@@ -146,10 +168,19 @@ class MLP(Fitting):
         ValueError, TypeError
             As for ``fit``.
         """
-        samples, l2, l1 = self._samples(X, y, sample_weight), check_number("l2", l2, least=0), check_number("l1", l1, least=0)
-        penalty = l2 and l2 / 2 * sum(float(np.sum(np.square(w, dtype=np.float64))) for w in self.weights)
+        samples, l2, l1 = (
+            self._samples(X, y, sample_weight),
+            check_number("l2", l2, least=0),
+            check_number("l1", l1, least=0),
+        )
+        penalty = l2 and l2 / 2 * sum(
+            float(np.sum(np.square(w, dtype=np.float64))) for w in self.weights
+        )
         penalty += l1 and l1 * sum(float(np.sum(np.abs(w), dtype=np.float64)) for w in self.weights)
-        return custom.mean_loss(self.loss_function, self._network, self._parameters, samples) + penalty
+        return (
+            custom_loss.mean_loss(self.loss_function, self._network, self._parameters, samples)
+            + penalty
+        )
 
     def loss_and_gradients(
         self,
@@ -178,9 +209,15 @@ class MLP(Fitting):
         ValueError, TypeError
             As for ``fit``.
         """
-        samples, l2, l1 = self._samples(X, y, sample_weight), check_number("l2", l2, least=0), check_number("l1", l1, least=0)
-        make_steps = custom.steps_of(self.loss_function)
-        loss, flat = engine.loss_and_gradient(self._network, self._parameters, samples, l2, n_threads, l1, make_steps)
+        samples, l2, l1 = (
+            self._samples(X, y, sample_weight),
+            check_number("l2", l2, least=0),
+            check_number("l1", l1, least=0),
+        )
+        make_steps = custom_loss.steps_of(self.loss_function)
+        loss, flat = loss_and_gradient(
+            self._network, self._parameters, samples, l2, n_threads, l1, make_steps
+        )
         like = copy.copy(self)
         like._restore(flat)
         return loss, list(like.weights), list(like.biases)
@@ -189,9 +226,11 @@ class MLP(Fitting):
     to_onnx = to_onnx
 
     def save(self, path: str | os.PathLike) -> None:
-        """Put all that the net is into a file, from which `fastbp.load` makes it again: safetensors with a header of our own.
+        """Put all that the net is into a file, from which `fastbp.load` makes it again: safetensors
+        with a header of our own.
 
-        The file is written as a whole or not at all: killed at any moment, or with the disk full, it holds what it held before.
+        The file is written as a whole or not at all: killed at any moment, or with the disk full,
+        it holds what it held before.
 
         Parameters
         ----------
@@ -205,53 +244,59 @@ class MLP(Fitting):
         ValueError
             If a weight is NaN or infinite, which fastbp could not load.
         """
-        from .saving import save  # which needs this module
+        from .serialization.save import save  # which needs this module
 
         save(self, path)
 
     def to_sklearn(self, classes: ArrayLike | None = None):
-        """scikit-learn's estimator with these weights and equal predictions; `fastbp.from_sklearn` is the way back.
+        """scikit-learn's estimator with these weights and equal predictions; `fastbp.from_sklearn`
+        is the way back.
 
         Parameters
         ----------
         classes : array_like (n_classes,), optional
-            What the labels 0..n_classes - 1 of a classifier stand for, sorted; by default themselves. None for a net with
-            several sigmoid outputs (multilabel) and for a regression.
+            What the labels 0..n_classes - 1 of a classifier stand for, sorted; by default
+            themselves. None for a net with several sigmoid outputs (multilabel) and for a
+            regression.
 
         Returns
         -------
         MLPClassifier or MLPRegressor
-            scikit-learn's own class, with copies of the weights and default settings otherwise. As it has not trained itself,
-            ``n_iter_`` and ``t_`` are 0 and ``loss_curve_`` is empty; ``partial_fit`` goes on from the weights. A softmax over
-            two classes becomes the logistic function of the difference, as scikit-learn has it: 1 / (1 + exp(z0 - z1)).
+            scikit-learn's own class, with copies of the weights and default settings otherwise. As
+            it has not trained itself, ``n_iter_`` and ``t_`` are 0 and ``loss_curve_`` is empty;
+            ``partial_fit`` goes on from the weights. A softmax over two classes becomes the
+            logistic function of the difference, as scikit-learn has it: 1 / (1 + exp(z0 - z1)).
 
         Raises
         ------
         ImportError
             If scikit-learn is not installed.
         ValueError
-            If scikit-learn lacks a hidden activation of the net, different ones in its layers, or its output with its
-            loss; or if `classes` do not fit the outputs.
+            If scikit-learn lacks a hidden activation of the net, different ones in its layers, or
+            its output with its loss; or if `classes` do not fit the outputs.
 
         Warns
         -----
         UserWarning
-            If the net has dropout or label smoothing, which change no prediction: the estimator is trained further without.
+            If the net has dropout or label smoothing, which change no prediction: the estimator is
+            trained further without.
         """
-        from .conversion import to_sklearn  # which needs this module
+        from .export.sklearn import to_sklearn
 
         return to_sklearn(self, classes)
 
     def to_torch(self):
-        """A PyTorch module with these weights and equal outputs; `fastbp.from_torch` is the way back, to the same bits.
+        """A PyTorch module with these weights and equal outputs; `fastbp.from_torch` is the way
+        back, to the same bits.
 
         Returns
         -------
         torch.nn.Sequential
-            Of ``Linear``, activations and, where the net drops units, ``Dropout``; of the net's dtype, with copies of the
-            weights, on the CPU, in evaluation mode. Its outputs are those of ``forward(X)[-1]`` to rounding: probabilities if
-            the net's output is softmax or sigmoid. ``module[:-1]`` gives the logits then, which PyTorch's losses want. The
-            loss, label smoothing in it, and the optimizer's state are not part of a module.
+            Of ``Linear``, activations and, where the net drops units, ``Dropout``; of the net's
+            dtype, with copies of the weights, on the CPU, in evaluation mode. Its outputs are those
+            of ``forward(X)[-1]`` to rounding: probabilities if the net's output is softmax or
+            sigmoid. ``module[:-1]`` gives the logits then, which PyTorch's losses want. The loss,
+            label smoothing in it, and the optimizer's state are not part of a module.
 
         Raises
         ------
@@ -260,6 +305,6 @@ class MLP(Fitting):
         ValueError
             If the net's output is "exp", for which PyTorch has no module.
         """
-        from .exchange.torch import to_torch  # which needs this module
+        from .export.torch import to_torch
 
         return to_torch(self)

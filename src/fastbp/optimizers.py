@@ -1,12 +1,13 @@
-"""Optimizers as small value objects. Their state lives in the net, so calling ``fit`` again goes on where it left off."""
+"""Optimizers as small value objects. Their state lives in the net, so calling ``fit`` again goes on
+where it left off."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from .base.schedule_state import Schedule, check_rate, constant_rate
+from .base.validation import check_flag, check_number
 from .kernels import update
-from .rates import Schedule, check_rate, constant_rate
-from .validation import check_flag, check_number
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class SGD:
     """Stochastic gradient descent, with momentum in the velocity form.
 
     v = momentum * v - lr * dW;  W += v, or with Nesterov's look-ahead W += momentum * v - lr * dW (Sutskever et al., *On the
-    importance of initialization and momentum in deep learning*, 2013; the form of scikit-learn and Keras).
+    importance of initialization and momentum in deep learning*, 2013; the form of scikit-learn and
+    Keras).
 
     Parameters
     ----------
@@ -52,7 +54,11 @@ class SGD:
     def numbers(self):
         """What the update kernel reads: see kernels/update.py."""
         step = np.zeros(update.STEP_SIZE)
-        step[update.RULE], step[update.LR], step[update.BETA_1] = self.rule, constant_rate(self.lr), self.momentum
+        step[update.RULE], step[update.LR], step[update.BETA_1] = (
+            self.rule,
+            constant_rate(self.lr),
+            self.momentum,
+        )
         return step
 
 
@@ -61,8 +67,9 @@ class Adam:
     """Adam: steps scaled by running means of the gradient and of its square.
 
     m = beta_1 m + (1 - beta_1) dW;  v = beta_2 v + (1 - beta_2) dW**2;
-    W -= lr * sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (sqrt(v) + epsilon) at step t (Kingma and Ba, *Adam*, 2015, the
-    efficient form of section 2). Epsilon is outside the bias correction, as in scikit-learn and Keras; PyTorch puts it inside.
+    W -= lr * sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (sqrt(v) + epsilon) at step t (Kingma and
+    Ba, *Adam*, 2015, the efficient form of section 2). Epsilon is outside the bias correction, as
+    in scikit-learn and Keras; PyTorch puts it inside.
 
     Parameters
     ----------
@@ -97,17 +104,23 @@ class Adam:
     def numbers(self):
         """What the update kernel reads: see kernels/update.py."""
         step = np.zeros(update.STEP_SIZE)
-        step[update.RULE], step[update.LR], step[update.EPSILON] = self.rule, constant_rate(self.lr), self.epsilon
+        step[update.RULE], step[update.LR], step[update.EPSILON] = (
+            self.rule,
+            constant_rate(self.lr),
+            self.epsilon,
+        )
         step[update.BETA_1], step[update.BETA_2] = self.beta_1, self.beta_2
         return step
 
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay: besides Adam's step the weights shrink, W *= 1 - lr * weight_decay.
+    """Adam with decoupled weight decay: besides Adam's step the weights shrink, W *= 1 - lr *
+    weight_decay.
 
-    Biases do not decay. Loshchilov and Hutter, *Decoupled weight decay regularization*, 2019. As in PyTorch epsilon is inside
-    the bias correction: m / (1 - beta_1**t) over sqrt(v / (1 - beta_2**t)) + epsilon.
+    Biases do not decay. Loshchilov and Hutter, *Decoupled weight decay regularization*, 2019. As in
+    PyTorch epsilon is inside the bias correction: m / (1 - beta_1**t) over sqrt(v / (1 -
+    beta_2**t)) + epsilon.
 
     Parameters
     ----------
@@ -147,8 +160,9 @@ class AdamW(Adam):
 class Nadam(Adam):
     """Adam with Nesterov's look-ahead: Dozat, *Incorporating Nesterov momentum into Adam*, 2016.
 
-    mu_t = beta_1 (1 - 0.96**(t * momentum_decay) / 2) is the momentum of step t and P_t the product of all up to it;
-    W -= lr ((1 - mu_t) / (1 - P_t) dW + mu_{t+1} / (1 - P_{t+1}) m) / (sqrt(v / (1 - beta_2**t)) + epsilon), as in PyTorch.
+    mu_t = beta_1 (1 - 0.96**(t * momentum_decay) / 2) is the momentum of step t and P_t the product
+    of all up to it; W -= lr ((1 - mu_t) / (1 - P_t) dW + mu_{t+1} / (1 - P_{t+1}) m) / (sqrt(v / (1
+    - beta_2**t)) + epsilon), as in PyTorch.
 
     Parameters
     ----------
@@ -190,8 +204,9 @@ class RMSprop:
     """RMSprop: steps divided by the root of a running mean of the gradient's square.
 
     v = rho v + (1 - rho) dW**2;  u = dW / (sqrt(v) + epsilon);  W -= lr u, or with momentum b = momentum b + u, W -= lr b
-    (Tieleman and Hinton, *Lecture 6.5*, 2012; the form of PyTorch). Centred, the square of the gradient's own running mean is
-    taken off v (Graves, *Generating sequences with recurrent neural networks*, 2013).
+    (Tieleman and Hinton, *Lecture 6.5*, 2012; the form of PyTorch). Centred, the square of the
+    gradient's own running mean is taken off v (Graves, *Generating sequences with recurrent neural
+    networks*, 2013).
 
     Parameters
     ----------
@@ -233,8 +248,16 @@ class RMSprop:
     def numbers(self):
         """What the update kernel reads: see kernels/update.py."""
         step = np.zeros(update.STEP_SIZE)
-        step[update.RULE], step[update.LR], step[update.EPSILON] = self.rule, constant_rate(self.lr), self.epsilon
-        step[update.BETA_1], step[update.BETA_2], step[update.CENTERED] = self.momentum, self.rho, self.centered
+        step[update.RULE], step[update.LR], step[update.EPSILON] = (
+            self.rule,
+            constant_rate(self.lr),
+            self.epsilon,
+        )
+        step[update.BETA_1], step[update.BETA_2], step[update.CENTERED] = (
+            self.momentum,
+            self.rho,
+            self.centered,
+        )
         return step
 
 
@@ -272,7 +295,11 @@ class Adagrad:
     def numbers(self):
         """What the update kernel reads: see kernels/update.py."""
         step = np.zeros(update.STEP_SIZE)
-        step[update.RULE], step[update.LR], step[update.EPSILON] = self.rule, constant_rate(self.lr), self.epsilon
+        step[update.RULE], step[update.LR], step[update.EPSILON] = (
+            self.rule,
+            constant_rate(self.lr),
+            self.epsilon,
+        )
         return step
 
 

@@ -1,8 +1,10 @@
-"""fastbp's estimators under scikit-learn's names, so that a program is accelerated with no line of it changed.
+"""fastbp's estimators under scikit-learn's names, so that a program is accelerated with no line of
+it changed.
 
-Only names are replaced: ``sklearn.neural_network.MLPClassifier`` and ``MLPRegressor``, and globals of modules that imported
-them before. In ``sklearn.neural_network._multilayer_perceptron``, where the classes were made, they stay: pickle and joblib
-find scikit-learn's own class there, for estimators made before patching, for saved ones, and for worker processes.
+Only names are replaced: ``sklearn.neural_network.MLPClassifier`` and ``MLPRegressor``, and globals
+of modules that imported them before. In ``sklearn.neural_network._multilayer_perceptron``, where
+the classes were made, they stay: pickle and joblib find scikit-learn's own class there, for
+estimators made before patching, for saved ones, and for worker processes.
 """
 
 import importlib
@@ -11,17 +13,21 @@ import sys
 import threading
 import types
 
+from .base.optional import require_sklearn_perceptron
+
 LOGGER = logging.getLogger("fastbp")
 NAMES = ("MLPClassifier", "MLPRegressor")
 OWN = ("sklearn", "fastbp")  # packages that mean exactly the class they name
 
 _lock = threading.RLock()
 _holders: "set[Patch]" = set()  # patches not yet undone: scikit-learn is patched while there is one
-_replaced: list[tuple[dict, str, type, type]] = []  # (namespace, name, scikit-learn's class, fastbp's)
+# (namespace, name, scikit-learn's class, fastbp's)
+_replaced: list[tuple[dict, str, type, type]] = []
 
 
 class Patch:
-    """One call of `patch_sklearn`: as a context manager it is undone at the block's end, unless another still holds."""
+    """One call of `patch_sklearn`: as a context manager it is undone at the block's end, unless
+    another still holds."""
 
     def __enter__(self) -> None:
         _hold(self)
@@ -36,19 +42,22 @@ class Patch:
 def patch_sklearn() -> Patch:
     """Put fastbp's MLPClassifier and MLPRegressor in the place of scikit-learn's.
 
-    From now on ``sklearn.neural_network.MLPClassifier`` is `fastbp.sklearn.MLPClassifier`, a subclass of it, and likewise
-    MLPRegressor. Modules that have already imported the names as globals get the new classes too; each is named at level INFO
-    by the logger ``fastbp``, which at every fit also says whether it is accelerated or handed to scikit-learn, and why.
+    From now on ``sklearn.neural_network.MLPClassifier`` is `fastbp.sklearn.MLPClassifier`, a
+    subclass of it, and likewise MLPRegressor. Modules that have already imported the names as
+    globals get the new classes too; each is named at level INFO by the logger ``fastbp``, which at
+    every fit also says whether it is accelerated or handed to scikit-learn, and why.
 
-    Not reached: estimators made before, which keep their class (so they are no instances of what the name now means);
-    subclasses made before, each named by a warning of the logger; and references that are no global of a module, as in
-    a dict of models. scikit-learn's own modules keep meaning scikit-learn's classes, of which fastbp's are instances too.
+    Not reached: estimators made before, which keep their class (so they are no instances of what
+    the name now means); subclasses made before, each named by a warning of the logger; and
+    references that are no global of a module, as in a dict of models. scikit-learn's own modules
+    keep meaning scikit-learn's classes, of which fastbp's are instances too.
 
     Returns
     -------
     Patch
-        A context manager: ``with fastbp.patch_sklearn(): ...`` is undone at its end. Blocks may be nested, and overlap in
-        several threads; scikit-learn stays patched, for all threads, until the last has ended.
+        A context manager: ``with fastbp.patch_sklearn(): ...`` is undone at its end. Blocks may be
+        nested, and overlap in several threads; scikit-learn stays patched, for all threads, until
+        the last has ended.
 
     Raises
     ------
@@ -61,10 +70,11 @@ def patch_sklearn() -> Patch:
 
 
 def unpatch_sklearn() -> None:
-    """Put scikit-learn's own classes back wherever `patch_sklearn` replaced them, however often it was called.
+    """Put scikit-learn's own classes back wherever `patch_sklearn` replaced them, however often it
+    was called.
 
-    Estimators made in between keep their class, and so do names imported in between, each named at level INFO by the
-    logger ``fastbp``.
+    Estimators made in between keep their class, and so do names imported in between, each named at
+    level INFO by the logger ``fastbp``.
     """
     with _lock:
         _holders.clear()
@@ -72,7 +82,8 @@ def unpatch_sklearn() -> None:
 
 
 def announce(estimator: object, method: str, reason: str | None = None) -> None:
-    """Say by the logger ``fastbp`` that a fit is accelerated, or for what `reason` it is handed to scikit-learn."""
+    """Say by the logger ``fastbp`` that a fit is accelerated, or for what `reason` it is handed to
+    scikit-learn."""
     fate = "accelerated" if reason is None else f"handed to scikit-learn: {reason}"
     LOGGER.info("%s.%s: %s", type(estimator).__name__, method, fate)
 
@@ -89,7 +100,8 @@ def unload_ipython_extension(ipython: object) -> None:
 
 def _hold(patch):
     """Patch, if that is not done yet; it lasts until `patch` and all other holders have gone."""
-    pairs = _classes()  # imported before the lock is taken: an import may wait for a thread that waits for the lock
+    # imported before the lock is taken: an import may wait for a thread that waits for the lock
+    pairs = _classes()
     with _lock:
         _holders.add(patch)
         public = vars(sys.modules["sklearn.neural_network"])
@@ -97,7 +109,11 @@ def _hold(patch):
             _replace(public, theirs.__name__, theirs, ours)
             for module, namespace, name in _globals_that_are(theirs):
                 _replace(namespace, name, theirs, ours)
-                LOGGER.info("%s.%s: now fastbp's; what was made of it before stays scikit-learn's", module, name)
+                LOGGER.info(
+                    "%s.%s: now fastbp's; what was made of it before stays scikit-learn's",
+                    module,
+                    name,
+                )
             for derived in theirs.__subclasses__():
                 if derived.__module__.partition(".")[0] not in OWN:
                     LOGGER.warning(
@@ -108,19 +124,9 @@ def _hold(patch):
                     )
 
 
-def sklearns_own(purpose: str) -> types.ModuleType:
-    """The module in which scikit-learn makes its two classes, and which is never patched."""
-    try:
-        return importlib.import_module("sklearn.neural_network._multilayer_perceptron")
-    except ModuleNotFoundError as error:
-        if error.name != "sklearn":
-            raise
-        raise ImportError(f"{purpose} needs scikit-learn: pip install 'fastbp[sklearn]'") from None
-
-
 def _classes():
     """Pairs (scikit-learn's class, fastbp's)."""
-    theirs = sklearns_own("patch_sklearn")
+    theirs = require_sklearn_perceptron("patch_sklearn")
     ours = importlib.import_module("fastbp.sklearn")
     return [(getattr(theirs, name), getattr(ours, name)) for name in NAMES]
 
@@ -144,10 +150,16 @@ def _restore():
 
 
 def _globals_that_are(kind):
-    """Triples (module's name, its namespace, global name) of modules outside `OWN` that have the class `kind`."""
+    """Triples (module's name, its namespace, global name) of modules outside `OWN` that have the
+    class `kind`."""
     found = []
     for module_name, module in list(sys.modules.items()):
         if isinstance(module, types.ModuleType) and module_name.partition(".")[0] not in OWN:
-            namespace = object.__getattribute__(module, "__dict__")  # plain access would load a lazy module
-            found += [(module_name, namespace, name) for name, value in list(namespace.items()) if value is kind]
+            # plain access would load a lazy module
+            namespace = object.__getattribute__(module, "__dict__")
+            found += [
+                (module_name, namespace, name)
+                for name, value in list(namespace.items())
+                if value is kind
+            ]
     return found

@@ -1,4 +1,5 @@
-"""From columns of a table to a net's inputs and back: numbers scaled, texts one-hot encoded; kept in the model's file."""
+"""From columns of a table to a net's inputs and back: numbers scaled, texts one-hot encoded; kept
+in the model's file."""
 
 import json
 import math
@@ -8,7 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import container
+from .base.strict_json import require_keys
 
 MAX_DOCUMENT = 1 << 19  # bytes of JSON; a saved model's header has room for twice as many
 MAX_TEXT = 60  # characters of a value that a message quotes
@@ -55,7 +56,8 @@ class Scaled:
         values = np.asarray(values, np.float64)
         largest = float(np.abs(values).max(initial=0)) or 1.0
         parts = values / largest  # whose squares cannot overflow
-        deviation = float(parts.std()) * largest if np.ptp(parts) else 0.0  # rounding gives constants one too
+        # rounding gives constants one too
+        deviation = float(parts.std()) * largest if np.ptp(parts) else 0.0
         return cls(name, float(parts.mean()) * largest, deviation or 1.0)
 
     @property
@@ -69,7 +71,11 @@ class Scaled:
             out[:, 0] = (values - self.mean) / self.scale
         wrong = np.flatnonzero(~np.isfinite(out[:, 0]))
         if len(wrong):
-            raise ColumnError(self.name, int(wrong[0]), f"{values[wrong[0]]} is not finite, or far too large for the model")
+            raise ColumnError(
+                self.name,
+                int(wrong[0]),
+                f"{values[wrong[0]]} is not finite, or far too large for the model",
+            )
 
     def decode(self, values: np.ndarray) -> np.ndarray:
         """The column's own numbers (n,), float64, of scaled ones."""
@@ -101,7 +107,9 @@ class OneHot:
         labels = np.array([place.get(value, -1) for value in values], np.int64)
         wrong = np.flatnonzero(labels < 0)
         if len(wrong):
-            raise ColumnError(self.name, int(wrong[0]), unknown_category(values[wrong[0]], self.categories))
+            raise ColumnError(
+                self.name, int(wrong[0]), unknown_category(values[wrong[0]], self.categories)
+            )
         return labels
 
     def encode(self, values: Iterable, out: np.ndarray) -> None:
@@ -147,7 +155,9 @@ class Preprocessing:
         """Inputs of the net."""
         return sum(column.width for column in self.inputs)
 
-    def transform(self, columns: Mapping[str, Sequence | np.ndarray], dtype: DTypeLike = np.float64) -> np.ndarray:
+    def transform(
+        self, columns: Mapping[str, Sequence | np.ndarray], dtype: DTypeLike = np.float64
+    ) -> np.ndarray:
         """A net's inputs.
 
         Parameters
@@ -163,17 +173,22 @@ class Preprocessing:
         Raises
         ------
         ValueError
-            If a column is missing, is of another length, or holds a category that is not known or a number that is not finite.
+            If a column is missing, is of another length, or holds a category that is not known or a
+            number that is not finite.
         """
         missing = [column.name for column in self.inputs if column.name not in columns]
         if missing:
-            raise ValueError(f"columns must have {missing[0]!r}, got {', '.join(map(repr, columns))}")
+            raise ValueError(
+                f"columns must have {missing[0]!r}, got {', '.join(map(repr, columns))}"
+            )
         n = len(columns[self.inputs[0].name])
         X, first = np.empty((n, self.width), dtype), 0
         for column in self.inputs:
             values = columns[column.name]
             if len(values) != n:
-                raise ValueError(f"columns must be of one length, got {n} and {len(values)} in {column.name!r}")
+                raise ValueError(
+                    f"columns must be of one length, got {n} and {len(values)} in {column.name!r}"
+                )
             column.encode(values, X[:, first : first + column.width])
             first += column.width
         return X
@@ -191,7 +206,7 @@ class Preprocessing:
         ValueError
             If it is not such a document.
         """
-        container.exactly("preprocessing", value, ["inputs", "target"])
+        require_keys("preprocessing", value, ["inputs", "target"])
         if not isinstance(value["inputs"], list) or not value["inputs"]:
             raise ValueError(f"the inputs must be a list of columns, got {value['inputs']!r:.200}")
         inputs = tuple(_column_of("an input", each, [str]) for each in value["inputs"])
@@ -204,15 +219,23 @@ class Preprocessing:
 def _column_of(what, value, kinds):
     """A column of a document, its categories all of one of these types."""
     if isinstance(value, dict) and "categories" in value:
-        categories = container.exactly(what, value, ["name", "categories"])["categories"]
-        if not isinstance(categories, list) or not any(all(type(c) is kind for c in categories) for kind in kinds):
-            raise ValueError(f"the categories of {what} must be a list of texts or whole numbers, got {categories!r:.200}")
+        categories = require_keys(what, value, ["name", "categories"])["categories"]
+        if not isinstance(categories, list) or not any(
+            all(type(c) is kind for c in categories) for kind in kinds
+        ):
+            raise ValueError(
+                f"the categories of {what} must be a list of texts or whole numbers, got {categories!r:.200}"
+            )
         if not categories or len(set(categories)) < len(categories):
-            raise ValueError(f"the categories of {what} must be there, and each once, got {categories!r:.200}")
+            raise ValueError(
+                f"the categories of {what} must be there, and each once, got {categories!r:.200}"
+            )
         column: Scaled | OneHot = OneHot(value["name"], tuple(categories))
     else:
-        container.exactly(what, value, ["name", "mean", "scale"])
-        if not all(type(value[name]) is float and math.isfinite(value[name]) for name in ("mean", "scale")):
+        require_keys(what, value, ["name", "mean", "scale"])
+        if not all(
+            type(value[name]) is float and math.isfinite(value[name]) for name in ("mean", "scale")
+        ):
             raise ValueError(f"mean and scale of {what} must be finite numbers, got {value!r:.200}")
         if value["scale"] <= 0:
             raise ValueError(f"the scale of {what} must be positive, got {value['scale']}")

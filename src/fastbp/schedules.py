@@ -1,20 +1,30 @@
-"""Learning-rate schedules as small value objects, given to an optimizer in a number's place: ``fastbp.SGD(Cosine(0.1, 30))``.
+"""Learning-rate schedules as small value objects, given to an optimizer in a number's place:
+``fastbp.SGD(Cosine(0.1, 30))``.
 
-A schedule is settings only. How far a training has come in it is kept in the net, beside the optimizer's state (see
-rates.py), so that fitting again with an equal schedule goes on where the last fit left it. Rates are worked out in Python, an
-epoch at a time, and handed to the kernels as one array: a number costs nothing, a schedule a few microseconds an epoch.
+A schedule is settings only. How far a training has come in it is kept in the net, beside the
+optimizer's state (see rates.py), so that fitting again with an equal schedule goes on where the
+last fit left it. Rates are worked out in Python, an epoch at a time, and handed to the kernels as
+one array: a number costs nothing, a schedule a few microseconds an epoch.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from .rates import Schedule, check_rate
-from .validation import check_count, check_number, known
+from .base.schedule_state import Schedule, check_rate
+from .base.validation import check_choice, check_count, check_number
 
 __all__ = [
-    "Constant", "Cosine", "Exponential", "InverseScaling", "LinearWarmup", "OneCycle", "ReduceOnPlateau", "Schedule", "Step",
-]  # fmt: skip
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "InverseScaling",
+    "LinearWarmup",
+    "OneCycle",
+    "ReduceOnPlateau",
+    "Schedule",
+    "Step",
+]
 UNITS = ("step", "epoch")
 
 
@@ -95,7 +105,8 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class InverseScaling(Schedule):
-    """Divided by a power of time: lr / (1 + t)**power, as scikit-learn's "invscaling" (whose t counts samples).
+    """Divided by a power of time: lr / (1 + t)**power, as scikit-learn's "invscaling" (whose t
+    counts samples).
 
     Parameters
     ----------
@@ -123,8 +134,8 @@ class InverseScaling(Schedule):
 class Cosine(Schedule):
     """Half a cosine wave down to a minimum, and there it stays.
 
-    minimum + (lr - minimum) (1 + cos(pi t / length)) / 2 (Loshchilov and Hutter, *SGDR*, 2017, one period of it; PyTorch's
-    CosineAnnealingLR up to `length`, after which that one rises again).
+    minimum + (lr - minimum) (1 + cos(pi t / length)) / 2 (Loshchilov and Hutter, *SGDR*, 2017, one
+    period of it; PyTorch's CosineAnnealingLR up to `length`, after which that one rises again).
 
     Parameters
     ----------
@@ -156,16 +167,17 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """Up to a large rate and down to a tiny one, both along half a cosine wave, and there it stays.
 
-    From ``lr / div_factor`` up to `lr` in the first `pct_start` of the `length` times, then down to ``lr / div_factor /
-    final_div_factor`` (Smith and Topin, *Super-convergence*, 2018; the form with cosines, of fastai and
-    PyTorch's OneCycleLR. Momentum is left alone.)
+    From ``lr / div_factor`` up to `lr` in the first `pct_start` of the `length` times, then down to
+    ``lr / div_factor / final_div_factor`` (Smith and Topin, *Super-convergence*, 2018; the form
+    with cosines, of fastai and PyTorch's OneCycleLR. Momentum is left alone.)
 
     Parameters
     ----------
     lr : float
         The largest, positive.
     length : int
-        Steps (or epochs) of the cycle: usually those of the whole training, epochs times batches an epoch.
+        Steps (or epochs) of the cycle: usually those of the whole training, epochs times batches an
+        epoch.
     pct_start : float, default 0.3
         The part of them in which the rate rises, in (0, 1); it must come to more than one step.
     div_factor, final_div_factor : float, default 25 and 1e4
@@ -188,13 +200,17 @@ class OneCycle(Schedule):
         check_number("div_factor", self.div_factor, above=0)
         check_number("final_div_factor", self.final_div_factor, above=0)
         if self.pct_start * self.length <= 1:
-            raise ValueError(f"length must be above 1 / pct_start = {1 / self.pct_start:g}, got {self.length}")
+            raise ValueError(
+                f"length must be above 1 / pct_start = {1 / self.pct_start:g}, got {self.length}"
+            )
 
     def at(self, t):
         top, end = self.pct_start * self.length - 1, self.length - 1
         start = self.lr / self.div_factor
         rising = _half_wave(start, self.lr, np.minimum(t, top) / top)
-        falling = _half_wave(self.lr, start / self.final_div_factor, (np.clip(t, top, end) - top) / (end - top))
+        falling = _half_wave(
+            self.lr, start / self.final_div_factor, (np.clip(t, top, end) - top) / (end - top)
+        )
         return np.where(t <= top, rising, falling)
 
 
@@ -202,9 +218,10 @@ class OneCycle(Schedule):
 class LinearWarmup(Schedule):
     """The first rates of another schedule held down by a factor that rises evenly to 1.
 
-    The other schedule's rate times start_factor + (1 - start_factor) min(t, length) / length. Both count from the beginning
-    (Goyal et al., *Accurate, large minibatch SGD*, 2017; PyTorch's LinearLR chained with another scheduler), each in its own
-    unit: a warm-up of some hundred steps goes with a schedule that drops after tens of epochs.
+    The other schedule's rate times start_factor + (1 - start_factor) min(t, length) / length. Both
+    count from the beginning (Goyal et al., *Accurate, large minibatch SGD*, 2017; PyTorch's
+    LinearLR chained with another scheduler), each in its own unit: a warm-up of some hundred steps
+    goes with a schedule that drops after tens of epochs.
 
     Parameters
     ----------
@@ -225,13 +242,15 @@ class LinearWarmup(Schedule):
 
     def __post_init__(self):
         check_rate("lr", self.lr)
-        known("per", self.per, UNITS)
+        check_choice("per", self.per, UNITS)
         check_count("length", self.length)
         _check_at_most(1, "start_factor", check_number("start_factor", self.start_factor, above=0))
 
     def at(self, t):
         """The factors at the times t."""
-        return self.start_factor + (1 - self.start_factor) * np.minimum(t, self.length) / self.length
+        return (
+            self.start_factor + (1 - self.start_factor) * np.minimum(t, self.length) / self.length
+        )
 
     def rates(self, steps, epoch, state):
         then = self.lr if isinstance(self.lr, Schedule) else Constant(self.lr)
@@ -243,10 +262,12 @@ class LinearWarmup(Schedule):
 
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
-    """Multiplied by a factor whenever the monitored loss has stopped falling; as PyTorch's ReduceLROnPlateau.
+    """Multiplied by a factor whenever the monitored loss has stopped falling; as PyTorch's
+    ReduceLROnPlateau.
 
-    The loss on the validation set is monitored, or the training loss where there is none. After more than `patience` epochs
-    in a row without a loss below ``(1 - threshold) best`` the rate is reduced, and the count begins again.
+    The loss on the validation set is monitored, or the training loss where there is none. After
+    more than `patience` epochs in a row without a loss below ``(1 - threshold) best`` the rate is
+    reduced, and the count begins again.
 
     Parameters
     ----------
@@ -282,12 +303,16 @@ class ReduceOnPlateau(Schedule):
         rate, best, bad = state or (float(self.lr), np.inf, 0)
         if loss < best * (1 - self.threshold):
             return rate, loss, 0
-        return (max(rate * self.factor, self.minimum), best, 0) if bad == self.patience else (rate, best, bad + 1)
+        return (
+            (max(rate * self.factor, self.minimum), best, 0)
+            if bad == self.patience
+            else (rate, best, bad + 1)
+        )
 
 
 def _check_lr_and_unit(schedule):
     check_number("lr", schedule.lr, above=0)
-    known("per", schedule.per, UNITS)
+    check_choice("per", schedule.per, UNITS)
 
 
 def _check_at_most(most, name, value):

@@ -25,8 +25,10 @@ def warmup(dtypes: Sequence[str] = ("float32", "float64")) -> None:
     for dtype in dtypes:
         net = MLP([1, 1], dtype=dtype)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "fit was interrupted")  # which is no news of a net that nobody sees
-            history = net.fit(np.zeros((1, 1)), [0], epochs=1, n_threads=2)  # as two need a kernel more
+            # which is no news of a net that nobody sees
+            warnings.filterwarnings("ignore", "fit was interrupted")
+            # as two need a kernel more
+            history = net.fit(np.zeros((1, 1)), [0], epochs=1, n_threads=2)
         if history.stopped_by == "interrupt":
             raise KeyboardInterrupt
         net.predict(np.zeros((1, 1)))

@@ -1,7 +1,7 @@
 """What may be called in the course of a fit: the protocol, `Callback`, and ready ones."""
 
 from .base import Callback
-from .logs import CSVLogger, TensorBoard
+from .logging import CSVLogger, TensorBoard
 from .stopping import EarlyStopping
 from .timer import Timer
 

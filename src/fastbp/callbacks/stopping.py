@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from ..container import exactly
-from ..validation import check_count, check_flag, check_number, known
+from ..base.strict_json import require_keys
+from ..base.validation import check_choice, check_count, check_flag, check_number
 from .base import Callback
 
 
@@ -28,12 +28,21 @@ class EarlyStopping(Callback):
     Raises
     ------
     ValueError, TypeError
-        If one of them is not what it must be; at the beginning of a fit, if "val_loss" is monitored without a validation set.
+        If one of them is not what it must be; at the beginning of a fit, if "val_loss" is monitored
+        without a validation set.
     """
 
-    def __init__(self, patience: int = 10, monitor: str | None = None, min_delta: float = 0.0, restore: bool = True) -> None:
+    def __init__(
+        self,
+        patience: int = 10,
+        monitor: str | None = None,
+        min_delta: float = 0.0,
+        restore: bool = True,
+    ) -> None:
         self.patience = check_count("patience", patience)
-        self.monitor = monitor if monitor is None else known("monitor", monitor, ("val_loss", "loss"))
+        self.monitor = (
+            monitor if monitor is None else check_choice("monitor", monitor, ("val_loss", "loss"))
+        )
         self.min_delta = check_number("min_delta", min_delta, least=0)
         self.restore = check_flag("restore", restore)
 
@@ -49,23 +58,37 @@ class EarlyStopping(Callback):
             if self.restore:
                 self._best = net._parameters.copy()
             history.best_epoch = history.n_epochs - 1
-        elif history.best_epoch is None or history.n_epochs - 1 - history.best_epoch >= self.patience:
+        elif (
+            history.best_epoch is None or history.n_epochs - 1 - history.best_epoch >= self.patience
+        ):
             history.stopped_by = "patience"
 
     def checkpoint_state(self):
         return {"lowest": self._lowest if self._lowest < math.inf else None, "best": self._best}
 
     def on_fit_resume(self, net, history, state):
-        exactly("EarlyStopping's state in the checkpoint", state, ["lowest", "best"])
+        require_keys("EarlyStopping's state in the checkpoint", state, ["lowest", "best"])
         self.on_fit_begin(net, history)
         lowest, best = state["lowest"], state["best"]
-        if best is not None and (not isinstance(best, np.ndarray) or best.shape != net._parameters.shape):
-            raise ValueError(f"the best weights in the checkpoint must be an array of {net._parameters.size} numbers")
-        self._lowest = math.inf if lowest is None else check_number("the lowest loss in the checkpoint", lowest)
+        if best is not None and (
+            not isinstance(best, np.ndarray) or best.shape != net._parameters.shape
+        ):
+            raise ValueError(
+                f"the best weights in the checkpoint must be an array of {net._parameters.size} numbers"
+            )
+        self._lowest = (
+            math.inf
+            if lowest is None
+            else check_number("the lowest loss in the checkpoint", lowest)
+        )
         self._best = best
 
     def on_fit_end(self, net, history):
-        if self._best is not None and history.stopped_by not in ("interrupt", "divergence", "error"):
+        if self._best is not None and history.stopped_by not in (
+            "interrupt",
+            "divergence",
+            "error",
+        ):
             net._parameters[:] = self._best
         self._best = None
 

@@ -8,16 +8,18 @@ from .base import Callback
 class Timer(Callback):
     """The wall-clock time of a fit, by epochs.
 
-    Not by forward, backward and update: the update is the last thing that happens to a tile of the weights' product while it
-    is in registers, and of a larger team each member is at another place at one time, so there is no moment at which one
-    ends and the next begins. Reading a clock around each sweep would also be in the way of a step of ten microseconds.
+    Not by forward, backward and update: the update is the last thing that happens to a tile of the
+    weights' product while it is in registers, and of a larger team each member is at another place
+    at one time, so there is no moment at which one ends and the next begins. Reading a clock around
+    each sweep would also be in the way of a step of ten microseconds.
 
     Attributes
     ----------
     seconds : float
         From the beginning to the end of the last fit, or until now while one runs.
     epoch_seconds : list of float
-        Of each epoch: its steps, its validation, the callbacks before this one and, after the first epoch, those behind it.
+        Of each epoch: its steps, its validation, the callbacks before this one and, after the first
+        epoch, those behind it.
     step_seconds : list of float
         Mean of a step, epoch by epoch: `epoch_seconds` over the number of steps.
     """

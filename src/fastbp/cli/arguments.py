@@ -12,7 +12,9 @@ class Parser(argparse.ArgumentParser):
     """argparse's, with examples kept as they are written, no abbreviations, and errors in one line."""
 
     def __init__(self, **settings) -> None:
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **settings)
+        super().__init__(
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **settings
+        )
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
@@ -27,7 +29,9 @@ def whole(least: int = 1):
         except ValueError:
             number = least - 1
         if number < least:
-            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got {text!r}")
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number of at least {least}, got {text!r}"
+            )
         return number
 
     return convert
@@ -79,7 +83,8 @@ def model_path(text: str) -> str:
 
 
 def check_writable(path: str) -> None:
-    """Whether `path`, unless it is "-", can be written to: looked at before hours are spent on what is to stand there.
+    """Whether `path`, unless it is "-", can be written to: looked at before hours are spent on what
+    is to stand there.
 
     Raises
     ------

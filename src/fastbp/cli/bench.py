@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
-from ..cpus import available_cpus
+from ..runtime.cpus import available_cpus
 from .arguments import say, whole
 from .peers import PEERS, Case
 from .rounds import commands_for, installed, measure
@@ -31,12 +31,28 @@ machine; on a busy one the figures say little.
 
 
 def add_to(commands) -> None:
-    made = commands.add_parser("bench", help="this machine: fastbp beside NumPy and others", epilog=EPILOG)
+    made = commands.add_parser(
+        "bench", help="this machine: fastbp beside NumPy and others", epilog=EPILOG
+    )
     made.description = "Time training on this machine beside NumPy and whatever else is installed."
-    made.add_argument("--cases", type=_some("cases", CASES), default=list(CASES), metavar="NAMES", help="by default all")
-    made.add_argument("--peers", type=_some("peers", PEERS), default=list(PEERS), metavar="NAMES", help=", ".join(PEERS))
+    made.add_argument(
+        "--cases",
+        type=_some("cases", CASES),
+        default=list(CASES),
+        metavar="NAMES",
+        help="by default all",
+    )
+    made.add_argument(
+        "--peers",
+        type=_some("peers", PEERS),
+        default=list(PEERS),
+        metavar="NAMES",
+        help=", ".join(PEERS),
+    )
     made.add_argument("--rounds", type=whole(), default=5, metavar="N", help="default: %(default)s")
-    made.add_argument("--samples", type=whole(), metavar="N", help="samples an epoch, instead of each case's own")
+    made.add_argument(
+        "--samples", type=whole(), metavar="N", help="samples an epoch, instead of each case's own"
+    )
     made.set_defaults(run=run)
 
 
@@ -59,7 +75,9 @@ def run(arguments) -> None:
         if peer not in peers:
             say(f"{peer} is not installed, and left out")
     processor = platform.processor() or platform.machine()
-    print(f"{processor}, {available_cpus()} CPUs. One epoch, float32 SGD: microseconds a sample (threads),")
+    print(
+        f"{processor}, {available_cpus()} CPUs. One epoch, float32 SGD: microseconds a sample (threads),"
+    )
     print(f"medians of {arguments.rounds} rounds by turns.\n")
     print(_line("case", "layers", "batch", *peers, "best other / fastbp"), flush=True)
     for name in arguments.cases:
@@ -71,8 +89,14 @@ def run(arguments) -> None:
         times = [f"{1e6 * best[peer][0] / case.samples:.3g} ({best[peer][1]})" for peer in peers]
         others = [seconds for peer, (seconds, _) in best.items() if peer != "fastbp"]
         ratio = f"{min(others) / best['fastbp'][0]:.2f}" if others and "fastbp" in best else ""
-        print(_line(name, "-".join(map(str, case.widths)), str(case.batch), *times, ratio), flush=True)
+        print(
+            _line(name, "-".join(map(str, case.widths)), str(case.batch), *times, ratio), flush=True
+        )
 
 
 def _line(name, layers, batch, *cells):
-    return f"{name:8}{layers:20}{batch:>6}" + "".join(f"{cell:>14}" for cell in cells[:-1]) + f"{cells[-1]:>22}"
+    return (
+        f"{name:8}{layers:20}{batch:>6}"
+        + "".join(f"{cell:>14}" for cell in cells[:-1])
+        + f"{cells[-1]:>22}"
+    )

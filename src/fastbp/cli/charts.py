@@ -25,24 +25,32 @@ class Axis:
         Both numbers positive.
     """
 
-    def __init__(self, low: float, high: float, start: float, end: float, log: bool = False) -> None:
+    def __init__(
+        self, low: float, high: float, start: float, end: float, log: bool = False
+    ) -> None:
         self._log, self._start, self._end = log, start, end
         if log:
             self.ticks = [
-                m * 10.0**e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1) for m in (1, 2, 5)
+                m * 10.0**e
+                for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+                for m in (1, 2, 5)
             ]
             self._low, self._high = math.log10(low), math.log10(high)
         else:
             if low == high:
                 low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
             step = round_step((high - low) / 5)
-            self.ticks = [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+            self.ticks = [
+                step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)
+            ]
             self._low, self._high = low, high
         self.ticks = [tick for tick in self.ticks if low <= tick <= high]
 
     def __call__(self, value: float) -> float:
         value = math.log10(value) if self._log else value
-        return self._start + (value - self._low) / (self._high - self._low) * (self._end - self._start)
+        return self._start + (value - self._low) / (self._high - self._low) * (
+            self._end - self._start
+        )
 
 
 def round_step(size: float) -> float:
@@ -51,8 +59,15 @@ def round_step(size: float) -> float:
     return next(m * power for m in (1, 2, 5, 10) if m * power >= size * (1 - 1e-9))
 
 
-def line_chart(title: str, series: Mapping[str, Sequence[float]], x_label: str, y_label: str, mark: int | None = None) -> str:
-    """Lines over 1, 2, 3, ...; the y axis is logarithmic where the numbers span more than a factor of 10.
+def line_chart(
+    title: str,
+    series: Mapping[str, Sequence[float]],
+    x_label: str,
+    y_label: str,
+    mark: int | None = None,
+) -> str:
+    """Lines over 1, 2, 3, ...; the y axis is logarithmic where the numbers span more than a factor
+    of 10.
 
     Parameters
     ----------
@@ -69,7 +84,9 @@ def line_chart(title: str, series: Mapping[str, Sequence[float]], x_label: str, 
     for (name, line), colour, row in zip(series.items(), COLOURS, range(len(series)), strict=False):
         shown = sorted({*range(0, len(line), max(1, len(line) // MOST_POINTS)), len(line) - 1})
         places = " ".join(f"{x(i + 1):.1f},{y(line[i]):.1f}" for i in shown)
-        parts.append(f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts.append(
+            f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="2"/>'
+        )
         if len(shown) == 1:
             parts.append(f'<circle cx="{x(1):.1f}" cy="{y(line[0]):.1f}" r="3" fill="{colour}"/>')
         height = TOP + 14 + 18 * row
@@ -83,8 +100,11 @@ def line_chart(title: str, series: Mapping[str, Sequence[float]], x_label: str, 
     return _svg(title, parts)
 
 
-def scatter(title: str, x_values: np.ndarray, y_values: np.ndarray, x_label: str, y_label: str) -> str:
-    """Points (n,) on a plane with the same numbers along both axes, and the diagonal on which both are equal."""
+def scatter(
+    title: str, x_values: np.ndarray, y_values: np.ndarray, x_label: str, y_label: str
+) -> str:
+    """Points (n,) on a plane with the same numbers along both axes, and the diagonal on which both
+    are equal."""
     low, high = (float(f(np.concatenate([x_values, y_values]))) for f in (np.min, np.max))
     low, high = low - 0.03 * (high - low), high + 0.03 * (high - low)
     x, y = Axis(low, high, LEFT, WIDTH - RIGHT), _upwards(low, high)
@@ -108,13 +128,23 @@ def _frame(x, y, x_label, y_label):
     parts = [f'<path d="M{LEFT} {TOP}V{bottom}H{right}" fill="none" stroke="currentColor"/>']
     for tick in x.ticks:
         parts.append(f'<path d="M{x(tick):.1f} {bottom}v5" stroke="currentColor"/>')
-        parts.append(f'<text x="{x(tick):.1f}" y="{bottom + 18}" text-anchor="middle">{tick:.6g}</text>')
+        parts.append(
+            f'<text x="{x(tick):.1f}" y="{bottom + 18}" text-anchor="middle">{tick:.6g}</text>'
+        )
     for tick in y.ticks:
-        parts.append(f'<path d="M{LEFT} {y(tick):.1f}H{right}" stroke="currentColor" stroke-opacity="0.15"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:.6g}</text>')
-    parts.append(f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>')
+        parts.append(
+            f'<path d="M{LEFT} {y(tick):.1f}H{right}" stroke="currentColor" stroke-opacity="0.15"/>'
+        )
+        parts.append(
+            f'<text x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:.6g}</text>'
+        )
+    parts.append(
+        f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>'
+    )
     middle = (TOP + bottom) / 2
-    parts.append(f'<text x="14" y="{middle}" text-anchor="middle" transform="rotate(-90 14 {middle})">{escape(y_label)}</text>')
+    parts.append(
+        f'<text x="14" y="{middle}" text-anchor="middle" transform="rotate(-90 14 {middle})">{escape(y_label)}</text>'
+    )
     return parts
 
 

@@ -16,11 +16,13 @@ Fail = Callable[[int, str], Exception]  # (row from 0, what is wrong) -> the err
 
 
 class Lines:
-    """The line that each row ends in; nearly always that after the last row's, so only where it is not is noted."""
+    """The line that each row ends in; nearly always that after the last row's, so only where it is
+    not is noted."""
 
     def __init__(self) -> None:
         self._n, self._ahead = 0, -1
-        self._from, self._shifts = array("q"), array("q")  # line = row + shift, for rows from here on
+        # line = row + shift, for rows from here on
+        self._from, self._shifts = array("q"), array("q")
 
     def __len__(self) -> int:
         return self._n
@@ -60,7 +62,11 @@ class Numbers:
         wrong = np.flatnonzero(~(abs(part) <= LARGEST))
         if len(wrong):
             value = float(part[wrong[0]])
-            what = "a missing value" if math.isnan(value) else f"{value} is not finite, or too large to compute with"
+            what = (
+                "a missing value"
+                if math.isnan(value)
+                else f"{value} is not finite, or too large to compute with"
+            )
             raise self._fail(len(self._values) + int(wrong[0]), what)
         self._values.frombytes(np.ascontiguousarray(part).tobytes())
 
@@ -68,7 +74,11 @@ class Numbers:
         number = number_of(text)
         if number is None:
             row = len(self._values) + i
-            raise self._fail(row, missing(text) or f"{quoted(text)} is not a number, as the column's others are{self._hint}")
+            raise self._fail(
+                row,
+                missing(text)
+                or f"{quoted(text)} is not a number, as the column's others are{self._hint}",
+            )
         return number
 
     def values(self) -> np.ndarray:
@@ -86,10 +96,13 @@ class Texts:
     most : int, optional
         As many different ones there may be.
     hint : str
-        What to do about a number, or a text such as "NA"; without it they are categories like others.
+        What to do about a number, or a text such as "NA"; without it they are categories like
+        others.
     """
 
-    def __init__(self, fail: Fail, known: set[str] | None, most: int | None, hint: str = "") -> None:
+    def __init__(
+        self, fail: Fail, known: set[str] | None, most: int | None, hint: str = ""
+    ) -> None:
         self._fail, self._known, self._most, self._hint = fail, known, most, hint
         self._codes, self._place = array("i"), dict[str, int]()
 

@@ -1,4 +1,5 @@
-"""``fastbp demo``: three arms of a spiral, from a table to a model, a report and a picture in characters."""
+"""``fastbp demo``: three arms of a spiral, from a table to a model, a report and a picture in
+characters."""
 
 import csv
 import io
@@ -8,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..atomic import replace_file
-from ..saving import load
+from ..base.files import replace_file
+from ..serialization.save import load
 
 ARMS = ("red", "green", "blue")
 ROWS = 300  # an arm
@@ -18,9 +19,16 @@ EPILOG = "example:\n  fastbp demo --out fastbp-demo\n"
 
 
 def add_to(commands) -> None:
-    made = commands.add_parser("demo", help="a table, a model, its report and a picture, in a few seconds", epilog=EPILOG)
+    made = commands.add_parser(
+        "demo", help="a table, a model, its report and a picture, in a few seconds", epilog=EPILOG
+    )
     made.description = "Make a small table, train on it, draw what the model has learnt. The commands that do so are shown."
-    made.add_argument("--out", metavar="FOLDER", default="fastbp-demo", help="made if missing; default: %(default)s")
+    made.add_argument(
+        "--out",
+        metavar="FOLDER",
+        default="fastbp-demo",
+        help="made if missing; default: %(default)s",
+    )
     made.set_defaults(run=run)
 
 
@@ -34,7 +42,20 @@ def run(arguments) -> int:
     print(f"wrote {table}")
     report, answers = os.fspath(folder / "report.html"), os.fspath(folder / "answers.csv")
     steps = [
-        ["train", table, "--target", "arm", "--hidden", "64,32", "--lr", "0.01", "--out", model, "--report", report],
+        [
+            "train",
+            table,
+            "--target",
+            "arm",
+            "--hidden",
+            "64,32",
+            "--lr",
+            "0.01",
+            "--out",
+            model,
+            "--report",
+            report,
+        ],
         ["predict", model, table, "--proba", "--out", answers],
     ]
     for step in steps:
@@ -42,7 +63,9 @@ def run(arguments) -> int:
         code = main(step)
         if code:
             return code
-    print(f"wrote {answers}\n\nThe arm that the model sees at each place:\n\n{picture(load(model))}")
+    print(
+        f"wrote {answers}\n\nThe arm that the model sees at each place:\n\n{picture(load(model))}"
+    )
     return 0
 
 

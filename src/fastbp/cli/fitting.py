@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..documents import OPTIMIZERS
 from ..history import History
 from ..mlp import MLP
 from ..preprocessing import ColumnError, OneHot, Preprocessing, Scaled, quoted
+from ..serialization.encoding import OPTIMIZERS
 from ..warmup import warmup
 from .arguments import say
 from .machine import is_warm
@@ -47,7 +47,9 @@ def train(arguments) -> Trained:
     """Train as the command line says."""
     if arguments.target in arguments.drop:
         raise DataError(f"--drop must leave the target in, got {quoted(arguments.target)}")
-    wanted = Wanted(None, arguments.text, arguments.drop, arguments.max_categories, arguments.target)
+    wanted = Wanted(
+        None, arguments.text, arguments.drop, arguments.max_categories, arguments.target
+    )
     table = read_table(arguments.data, wanted, arguments.delimiter)
     classes, labels = target_of(table, arguments.target, arguments.task, arguments.max_categories)
     rows = split(len(table), arguments.held_out, arguments.validation, labels, arguments.seed)
@@ -80,22 +82,41 @@ def fit(net, parts, arguments) -> History:
     if not is_warm():
         say("compiling the kernels, the first time only ...")
     warmup([arguments.dtype])
-    say("training on {} rows, validating on {}, holding out {}".format(*(len(part.rows) for part in parts)))
-    watched = {"X_val": validation.X, "y_val": validation.y, "patience": arguments.patience} if len(validation.rows) else {}
+    say(
+        "training on {} rows, validating on {}, holding out {}".format(
+            *(len(part.rows) for part in parts)
+        )
+    )
+    watched = (
+        {"X_val": validation.X, "y_val": validation.y, "patience": arguments.patience}
+        if len(validation.rows)
+        else {}
+    )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "fit was interrupted")  # the command says so itself
         return net.fit(
-            training.X, training.y, epochs=arguments.epochs, batch_size=arguments.batch_size, optimizer=optimizer,
-            l2=arguments.l2, n_threads=arguments.threads, progress=sys.stderr is not None, **watched,
-        )  # fmt: skip
+            training.X,
+            training.y,
+            epochs=arguments.epochs,
+            batch_size=arguments.batch_size,
+            optimizer=optimizer,
+            l2=arguments.l2,
+            n_threads=arguments.threads,
+            progress=sys.stderr is not None,
+            **watched,
+        )
 
 
-def target_of(table: Table, name: str, task: str | None, most: int) -> tuple[OneHot | None, np.ndarray | None]:
+def target_of(
+    table: Table, name: str, task: str | None, most: int
+) -> tuple[OneHot | None, np.ndarray | None]:
     """The classes to predict and each row's label (n,); (None, None) for a regression."""
     values = table.columns[name]
     if values.dtype == object:
         if task == "regression":
-            raise table.error(name, 0, f"{quoted(values[0])} is not a number, which --task regression needs")
+            raise table.error(
+                name, 0, f"{quoted(values[0])} is not a number, which --task regression needs"
+            )
     else:
         whole_numbers = np.floor(values) == values
         different = len(np.unique(values))
@@ -104,21 +125,32 @@ def target_of(table: Table, name: str, task: str | None, most: int) -> tuple[One
             return None, None
         if not whole_numbers.all():
             row = int(np.argmin(whole_numbers))
-            raise table.error(name, row, f"{values[row]} is no whole number, and classes are text or whole numbers")
+            raise table.error(
+                name,
+                row,
+                f"{values[row]} is no whole number, and classes are text or whole numbers",
+            )
         values = np.array([int(value) for value in values.tolist()], object)
     classes = tuple(sorted(set(values)))
     if len(classes) < 2:
-        raise DataError(f"{table.source}, column {quoted(name)}: all rows are of one class, {quoted(classes[0])}")
+        raise DataError(
+            f"{table.source}, column {quoted(name)}: all rows are of one class, {quoted(classes[0])}"
+        )
     if len(classes) > most:
-        raise DataError(f"{table.source}, column {quoted(name)}: {len(classes)} classes; --max-categories allows {most}")
+        raise DataError(
+            f"{table.source}, column {quoted(name)}: {len(classes)} classes; --max-categories allows {most}"
+        )
     target = OneHot(name, classes)
     return target, target.labels(values)
 
 
 def inputs_of(table: Table, target: str, rows: np.ndarray) -> tuple[Scaled | OneHot, ...]:
-    """How to encode the columns: categories are those of all rows, means and deviations those of these rows."""
+    """How to encode the columns: categories are those of all rows, means and deviations those of
+    these rows."""
     inputs = tuple(
-        OneHot(name, tuple(sorted(set(values)))) if values.dtype == object else Scaled.of(name, values[rows])
+        OneHot(name, tuple(sorted(set(values))))
+        if values.dtype == object
+        else Scaled.of(name, values[rows])
         for name, values in table.columns.items()
         if name != target
     )
@@ -132,10 +164,16 @@ def _check_shares(table, rows, arguments):
         raise DataError(
             f"--held-out and --validation must leave rows to train on, got {arguments.held_out}, {arguments.validation}"
         )
-    shares = {"training": 1.0, "--validation": arguments.validation, "--held-out": arguments.held_out}
+    shares = {
+        "training": 1.0,
+        "--validation": arguments.validation,
+        "--held-out": arguments.held_out,
+    }
     for some, (name, share) in zip(rows, shares.items(), strict=True):
         if share and not len(some):
-            raise DataError(f"{table.source}: {len(table)} rows are too few: none is left for {name}")
+            raise DataError(
+                f"{table.source}: {len(table)} rows are too few: none is left for {name}"
+            )
 
 
 def _part(table, preprocessing, labels, rows, dtype):
@@ -159,4 +197,6 @@ def scores_of(
         return None
     if isinstance(target, OneHot):
         return Classification.of(held_out.y, net.predict(held_out.X), training.y, target.width)
-    return Regression.of(table.columns[target.name][held_out.rows], answers_of(net, target, held_out.X), target.mean)
+    return Regression.of(
+        table.columns[target.name][held_out.rows], answers_of(net, target, held_out.X), target.mean
+    )

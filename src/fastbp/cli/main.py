@@ -1,4 +1,5 @@
-"""``fastbp``: its commands, and how they end. Exit codes: 0 done, 1 it went wrong, 2 the command line makes no sense."""
+"""``fastbp``: its commands, and how they end. Exit codes: 0 done, 1 it went wrong, 2 the command
+line makes no sense."""
 
 import os
 import signal
@@ -65,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def command() -> NoReturn:
-    """The process ``fastbp``. Ctrl-C and a reader that has gone end it by the signals that shells know them by."""
+    """The process ``fastbp``. Ctrl-C and a reader that has gone end it by the signals that shells
+    know them by."""
     try:
         try:
             code = main()
@@ -86,7 +88,8 @@ def command() -> NoReturn:
 
 
 def _silence():
-    """Let what is still to be written to standard output go nowhere, or it would be tried again at exit."""
+    """Let what is still to be written to standard output go nowhere, or it would be tried again at
+    exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,8 +1,10 @@
-"""One epoch of training by each peer, as fast as its users can make it: what ``fastbp bench`` and asv_bench/peers.py time.
+"""One epoch of training by each peer, as fast as its users can make it: what ``fastbp bench`` and
+asv_bench/peers.py time.
 
-The processes that run them have the wanted number of threads in their environment, see `rounds.py`. Each function takes the
-case and gives back a callable that trains one epoch. All see the same float arrays, the same batches in the same order, sigmoid
-hidden layers (or the case's own), softmax with cross-entropy (or identity with squared error).
+The processes that run them have the wanted number of threads in their environment, see `rounds.py`.
+Each function takes the case and gives back a callable that trains one epoch. All see the same float
+arrays, the same batches in the same order, sigmoid hidden layers (or the case's own), softmax with
+cross-entropy (or identity with squared error).
 """
 
 import os
@@ -25,9 +27,13 @@ class Case:
 
     @property
     def flops(self):
-        """Floating-point operations of an epoch, three products a layer, two where nothing is below; and of its outputs."""
+        """Floating-point operations of an epoch, three products a layer, two where nothing is
+        below; and of its outputs."""
         products = [a * b for a, b in zip(self.widths[:-1], self.widths[1:], strict=True)]
-        return {"train": 2 * self.samples * (3 * sum(products) - products[0]), "predict": 2 * self.samples * sum(products)}
+        return {
+            "train": 2 * self.samples * (3 * sum(products) - products[0]),
+            "predict": 2 * self.samples * sum(products),
+        }
 
     def data(self):
         rng = np.random.default_rng(0)
@@ -48,7 +54,11 @@ LR = 0.01
 def activation(case):
     """The hidden layers' function, in NumPy."""
     one = np.dtype(case.dtype).type(1)
-    return {"sigmoid": lambda z: one / (one + np.exp(-z)), "tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}[case.hidden]
+    return {
+        "sigmoid": lambda z: one / (one + np.exp(-z)),
+        "tanh": np.tanh,
+        "relu": lambda z: np.maximum(z, 0),
+    }[case.hidden]
 
 
 def softmax(z):
@@ -58,7 +68,8 @@ def softmax(z):
 
 
 def one_cpu():
-    """Keep this process to one processor, where the system can: the way to one thread where a library has no setting for it."""
+    """Keep this process to one processor, where the system can: the way to one thread where a
+    library has no setting for it."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
@@ -83,7 +94,11 @@ def numpy(case, threads):
     moments = [[np.zeros_like(p), np.zeros_like(p)] for p in W + b]
     one, lr, t = X.dtype.type(1), X.dtype.type(LR), [0]
     value = activation(case)
-    slope = {"sigmoid": lambda a: a * (one - a), "tanh": lambda a: one - a * a, "relu": lambda a: a > 0}[case.hidden]
+    slope = {
+        "sigmoid": lambda a: a * (one - a),
+        "tanh": lambda a: one - a * a,
+        "relu": lambda a: a > 0,
+    }[case.hidden]
 
     def update(i, p, g):
         if case.optimizer == "sgd":
@@ -94,7 +109,11 @@ def numpy(case, threads):
         m += X.dtype.type(0.1) * g
         v *= X.dtype.type(0.999)
         v += X.dtype.type(0.001) * g * g
-        p -= X.dtype.type(LR * (1 - 0.999 ** t[0]) ** 0.5 / (1 - 0.9 ** t[0])) * m / (np.sqrt(v) + X.dtype.type(1e-8))
+        p -= (
+            X.dtype.type(LR * (1 - 0.999 ** t[0]) ** 0.5 / (1 - 0.9 ** t[0]))
+            * m
+            / (np.sqrt(v) + X.dtype.type(1e-8))
+        )
 
     def epoch():
         for first in range(0, case.samples, case.batch):
@@ -122,9 +141,16 @@ def sklearn(case, threads):
     kind = MLPRegressor if case.regression else MLPClassifier
     hidden = {"sigmoid": "logistic"}.get(case.hidden, case.hidden)
     model = kind(
-        hidden_layer_sizes=case.widths[1:-1], activation=hidden, solver=case.optimizer, alpha=0, batch_size=case.batch,
-        learning_rate_init=LR, shuffle=False, momentum=0, nesterovs_momentum=False,
-    )  # fmt: skip
+        hidden_layer_sizes=case.widths[1:-1],
+        activation=hidden,
+        solver=case.optimizer,
+        alpha=0,
+        batch_size=case.batch,
+        learning_rate_init=LR,
+        shuffle=False,
+        momentum=0,
+        nesterovs_momentum=False,
+    )
     if case.regression:
         return lambda: model.partial_fit(X, y.ravel() if y.shape[1] == 1 else y)
     classes = np.arange(case.widths[-1])
@@ -136,7 +162,9 @@ def torch(case, threads):
 
     torch.set_num_threads(threads)
     X, y = (torch.from_numpy(a) for a in case.data())
-    activation = {"sigmoid": torch.nn.Sigmoid, "tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}[case.hidden]
+    activation = {"sigmoid": torch.nn.Sigmoid, "tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}[
+        case.hidden
+    ]
     layers = []
     for w in case.weights():
         linear = torch.nn.Linear(w.shape[0], w.shape[1], dtype=X.dtype)
@@ -168,7 +196,10 @@ def jax(case, threads):
     jax.config.update("jax_enable_x64", case.dtype == "float64")
     X, y = case.data()
     steps = case.samples // case.batch
-    X, y = (jnp.asarray(a[: steps * case.batch]).reshape(steps, case.batch, *a.shape[1:]) for a in (X, y))
+    X, y = (
+        jnp.asarray(a[: steps * case.batch]).reshape(steps, case.batch, *a.shape[1:])
+        for a in (X, y)
+    )
     f = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "relu": jax.nn.relu}[case.hidden]
 
     def loss(params, x, target):
@@ -189,7 +220,9 @@ def jax(case, threads):
         m = tree(lambda a, d: 0.9 * a + 0.1 * d, m, g)
         v = tree(lambda a, d: 0.999 * a + 0.001 * d * d, v, g)
         rate = LR * jnp.sqrt(1 - 0.999**t) / (1 - 0.9**t)
-        params = tree(lambda p, a, c: (p - rate * a / (jnp.sqrt(c) + 1e-8)).astype(p.dtype), params, m, v)
+        params = tree(
+            lambda p, a, c: (p - rate * a / (jnp.sqrt(c) + 1e-8)).astype(p.dtype), params, m, v
+        )
         return (params, m, v, t), None
 
     run = jax.jit(lambda state: jax.lax.scan(step, state, (X, y))[0], donate_argnums=0)

@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 
-from ..atomic import replace_file
+from ..base.files import replace_file
 from ..preprocessing import ColumnError, OneHot, Scaled
-from ..saving import load
+from ..serialization.save import load
 from .arguments import character, check_writable, model_path
 from .tables import STDIN, Wanted, read_table
 
@@ -25,13 +25,33 @@ order of the rows, below the name of the column that the model was trained to pr
 
 
 def add_to(commands) -> None:
-    made = commands.add_parser("predict", help="a model's answers for the rows of a table", epilog=EPILOG)
+    made = commands.add_parser(
+        "predict", help="a model's answers for the rows of a table", epilog=EPILOG
+    )
     made.description = "What a model says of each row of a table, as CSV."
-    made.add_argument("model", metavar="MODEL", type=model_path, help="a file that fastbp train has written")
-    made.add_argument("data", metavar="DATA", help="CSV, Parquet or NPZ file by its ending; - reads CSV from standard input")
-    made.add_argument("--out", metavar="FILE", default="-", help="where to write CSV; - is standard output, the default")
-    made.add_argument("--proba", action="store_true", help="a column more for each class, with its probability")
-    made.add_argument("--delimiter", type=character, metavar="C", help="of CSV: one character, or tab; a comma by default")
+    made.add_argument(
+        "model", metavar="MODEL", type=model_path, help="a file that fastbp train has written"
+    )
+    made.add_argument(
+        "data",
+        metavar="DATA",
+        help="CSV, Parquet or NPZ file by its ending; - reads CSV from standard input",
+    )
+    made.add_argument(
+        "--out",
+        metavar="FILE",
+        default="-",
+        help="where to write CSV; - is standard output, the default",
+    )
+    made.add_argument(
+        "--proba", action="store_true", help="a column more for each class, with its probability"
+    )
+    made.add_argument(
+        "--delimiter",
+        type=character,
+        metavar="C",
+        help="of CSV: one character, or tab; a comma by default",
+    )
     made.set_defaults(run=run)
 
 
@@ -39,10 +59,14 @@ def run(arguments) -> None:
     net = load(arguments.model)
     preprocessing = net.preprocessing_
     if preprocessing is None:
-        raise ValueError(f"{arguments.model}: does not know the columns of a table, as models of 'fastbp train' do")
+        raise ValueError(
+            f"{arguments.model}: does not know the columns of a table, as models of 'fastbp train' do"
+        )
     target = preprocessing.target
     if arguments.proba and not isinstance(target, OneHot):
-        raise ValueError(f"{arguments.model}: --proba needs a classifier, and this model predicts numbers")
+        raise ValueError(
+            f"{arguments.model}: --proba needs a classifier, and this model predicts numbers"
+        )
     check_writable(arguments.out)
     wanted = Wanted({column.name: column for column in preprocessing.inputs})
     table = read_table(arguments.data, wanted, arguments.delimiter)

@@ -1,7 +1,7 @@
 """The report of a training: one HTML file that needs no network, no script and no other file.
 
-Whatever comes from the data, the file names or the command line is escaped; a policy in the page itself keeps browsers from
-loading or running anything.
+Whatever comes from the data, the file names or the command line is escaped; a policy in the page
+itself keeps browsers from loading or running anything.
 """
 
 import shlex
@@ -81,7 +81,9 @@ def _table(header, rows, numeric=()):
     kind = ["n" if i in numeric else "" for i in range(len(header))]
     head = "".join(f'<th class="{c}">{cell}</th>' for c, cell in zip(kind, header, strict=True))
     shown = [
-        "<tr>" + "".join(f'<td class="{c}">{cell}</td>' for c, cell in zip(kind, row, strict=True)) + "</tr>"
+        "<tr>"
+        + "".join(f'<td class="{c}">{cell}</td>' for c, cell in zip(kind, row, strict=True))
+        + "</tr>"
         for row in rows[:MOST_ROWS]
     ]
     more = f"<p>… and {len(rows) - MOST_ROWS} more.</p>" * (len(rows) > MOST_ROWS)
@@ -109,11 +111,19 @@ def _losses(trained):
     history = trained.history
     if not history.loss:
         return "<p>Interrupted before the first epoch was over.</p>"
-    series = {"training": history.loss} | ({"validation": history.val_loss} if history.val_loss else {})
+    series = {"training": history.loss} | (
+        {"validation": history.val_loss} if history.val_loss else {}
+    )
     note = f"{history.n_epochs} epochs, ended by: {history.stopped_by}."
     if history.best_epoch is not None and history.stopped_by != "interrupt":
         note += f" The circle marks epoch {history.best_epoch + 1}, whose weights the model has."
-    figure = line_chart("Loss by epoch", series, "epoch", trained.net.loss_name.replace("_", " "), history.best_epoch)
+    figure = line_chart(
+        "Loss by epoch",
+        series,
+        "epoch",
+        trained.net.loss_name.replace("_", " "),
+        history.best_epoch,
+    )
     return f"<figure>{figure}</figure>\n<p>{_text(note, 1000)}</p>"
 
 
@@ -133,13 +143,20 @@ def _confusion(trained):
         lines.append(f"<tr><th>{_text(name)}</th>{cells}</tr>")
     caption = "<p>Each row is a class; the columns are what the model predicted.</p>"
     body = "\n".join(lines)
-    return caption + _wide(f'<table class="matrix"><thead><tr><th></th>{head}</tr></thead><tbody>\n{body}\n</tbody></table>')
+    return caption + _wide(
+        f'<table class="matrix"><thead><tr><th></th>{head}</tr></thead><tbody>\n{body}\n</tbody></table>'
+    )
 
 
 def _classes(trained):
     scores = trained.scores
     rows = [
-        (_text(name), _share(scores.precision(i)), _share(scores.recall(i)), str(int(scores.confusion[i].sum())))
+        (
+            _text(name),
+            _share(scores.precision(i)),
+            _share(scores.recall(i)),
+            str(int(scores.confusion[i].sum())),
+        )
         for i, name in enumerate(trained.preprocessing.target.categories)
     ]
     return "<p></p>" + _table(["class", "precision", "recall", "rows"], rows, {1, 2, 3})
@@ -151,20 +168,35 @@ def _share(value):
 
 def _residuals(scores, name):
     n = len(scores.actual)
-    some = np.arange(n) if n <= MOST_POINTS else np.sort(np.random.default_rng(0).permutation(n)[:MOST_POINTS])
-    figure = scatter(
-        "Predicted over actual", scores.actual[some], scores.predicted[some], f"actual {name}"[:MAX_TEXT], "predicted"
+    some = (
+        np.arange(n)
+        if n <= MOST_POINTS
+        else np.sort(np.random.default_rng(0).permutation(n)[:MOST_POINTS])
     )
-    note = f"{len(some)} of {n} held-out rows, drawn at random. " * (len(some) < n) + "On the dashed line the model is right."
+    figure = scatter(
+        "Predicted over actual",
+        scores.actual[some],
+        scores.predicted[some],
+        f"actual {name}"[:MAX_TEXT],
+        "predicted",
+    )
+    note = (
+        f"{len(some)} of {n} held-out rows, drawn at random. " * (len(some) < n)
+        + "On the dashed line the model is right."
+    )
     return f"<figure>{figure}</figure>\n<p>{note}</p>"
 
 
 def _columns(trained):
     preprocessing = trained.preprocessing
     rows = []
-    for column, role in [(column, "input") for column in preprocessing.inputs] + [(preprocessing.target, "target")]:
+    for column, role in [(column, "input") for column in preprocessing.inputs] + [
+        (preprocessing.target, "target")
+    ]:
         if isinstance(column, OneHot):
-            names = ", ".join(str(category) for category in column.categories[:10]) + ", …" * (column.width > 10)
+            names = ", ".join(str(category) for category in column.categories[:10]) + ", …" * (
+                column.width > 10
+            )
             about = f"{column.width} categories: {names}"
         else:
             about = f"mean {column.mean:.6g}, standard deviation {column.scale:.6g}"
@@ -174,8 +206,20 @@ def _columns(trained):
 
 def _settings(arguments):
     given = shlex.join(["fastbp", *arguments.argv])
-    options = {name: value for name, value in sorted(vars(arguments).items()) if name not in ("run", "argv", "command")}
-    shown = [", ".join(map(str, v)) if isinstance(v, list) else "by default" if v is None else str(v) for v in options.values()]
-    rows = [(_text(name.replace("_", "-")), _text(value, 400)) for name, value in zip(options, shown, strict=True)]
+    options = {
+        name: value
+        for name, value in sorted(vars(arguments).items())
+        if name not in ("run", "argv", "command")
+    }
+    shown = [
+        ", ".join(map(str, v)) if isinstance(v, list) else "by default" if v is None else str(v)
+        for v in options.values()
+    ]
+    rows = [
+        (_text(name.replace("_", "-")), _text(value, 400))
+        for name, value in zip(options, shown, strict=True)
+    ]
     python = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-    return f"<p><code>{_text(given, 2000)}</code></p>" + _table(["option", "value"], [*rows, ("Python", python)])
+    return f"<p><code>{_text(given, 2000)}</code></p>" + _table(
+        ["option", "value"], [*rows, ("Python", python)]
+    )

@@ -1,4 +1,5 @@
-"""Timing by turns: each peer in a process of its own, each round asking all of them, so that a noisy minute meets all."""
+"""Timing by turns: each peer in a process of its own, each round asking all of them, so that a
+noisy minute meets all."""
 
 import importlib.util
 import json
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TextIO, cast
 
-from ..cpus import available_cpus
+from ..runtime.cpus import available_cpus
 from .peers import PEERS, Case
 
 MODULES = {
@@ -23,7 +24,9 @@ MODULES = {
 }
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 LEAST = 0.05  # seconds that the work is timed
-PAUSE = 0.1  # seconds before each, in which the threads of the one before go to sleep: some keep a core busy for a while
+# seconds before each, in which the threads of the one before go to sleep: some keep a core busy for
+# a while
+PAUSE = 0.1
 
 
 class Worker:
@@ -41,8 +44,13 @@ class Worker:
     def __init__(self, command: Sequence[str], peer: str, threads: int) -> None:
         self.peer, self.threads, self.times = peer, threads, list[float]()
         limits = os.environ | dict.fromkeys(THREADS, str(threads))
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=limits)
-        self._stdin, self._stdout = cast(TextIO, self.process.stdin), cast(TextIO, self.process.stdout)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=limits
+        )
+        self._stdin, self._stdout = (
+            cast(TextIO, self.process.stdin),
+            cast(TextIO, self.process.stdout),
+        )
 
     def once(self) -> float:
         try:
@@ -52,7 +60,9 @@ class Worker:
         except BrokenPipeError:
             answer = ""
         if not answer:
-            raise ValueError(f"{self.peer} with {self.threads} threads stopped; what it says is above")
+            raise ValueError(
+                f"{self.peer} with {self.threads} threads stopped; what it says is above"
+            )
         return float(answer)
 
     def close(self) -> None:
@@ -61,9 +71,11 @@ class Worker:
 
 
 def serve(work: Callable[[], object]) -> None:
-    """What a worker's process does for each line of standard input: `work` for a moment, and its mean seconds.
+    """What a worker's process does for each line of standard input: `work` for a moment, and its
+    mean seconds.
 
-    Work of milliseconds is done once before, not counted: a core that has slept takes a millisecond more for the next three.
+    Work of milliseconds is done once before, not counted: a core that has slept takes a millisecond
+    more for the next three.
     """
     last = 0.0
     for _ in sys.stdin:
@@ -77,7 +89,9 @@ def serve(work: Callable[[], object]) -> None:
         print(last, flush=True)
 
 
-def measure(commands: Sequence[tuple[str, int, Sequence[str]]], rounds: int) -> dict[str, tuple[float, int]]:
+def measure(
+    commands: Sequence[tuple[str, int, Sequence[str]]], rounds: int
+) -> dict[str, tuple[float, int]]:
     """Median seconds of each peer at its better number of threads.
 
     Two rounds first, not counted, compile and warm up.
@@ -112,7 +126,9 @@ def measure(commands: Sequence[tuple[str, int, Sequence[str]]], rounds: int) -> 
     return best
 
 
-def commands_for(peers: Sequence[str], command: Sequence[str], **spec) -> list[tuple[str, int, list[str]]]:
+def commands_for(
+    peers: Sequence[str], command: Sequence[str], **spec
+) -> list[tuple[str, int, list[str]]]:
     """Each peer with one thread and with all; the command ends with what to do, as JSON."""
     return [
         (peer, threads, [*command, json.dumps({"peer": peer, "threads": threads} | spec)])

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 
-def split(n: int, test: float, validation: float, labels: np.ndarray | None, seed: int) -> tuple[np.ndarray, ...]:
+def split(
+    n: int, test: float, validation: float, labels: np.ndarray | None, seed: int
+) -> tuple[np.ndarray, ...]:
     """Rows for training, validation and test, at random; each class is shared out in proportion.
 
     Parameters
@@ -30,7 +32,8 @@ def split(n: int, test: float, validation: float, labels: np.ndarray | None, see
 
 
 def _every(n, share):
-    """A mask of n places, this share of them chosen evenly: where the running sum of the shares passes a half."""
+    """A mask of n places, this share of them chosen evenly: where the running sum of the shares
+    passes a half."""
     return np.diff(np.floor(np.arange(n + 1) * share + 0.5)) > 0
 
 
@@ -54,11 +57,18 @@ class Classification:
     commonest: int
 
     @classmethod
-    def of(cls, labels: np.ndarray, predicted: np.ndarray, trained_on: np.ndarray, k: int) -> "Classification":
+    def of(
+        cls, labels: np.ndarray, predicted: np.ndarray, trained_on: np.ndarray, k: int
+    ) -> "Classification":
         confusion = np.zeros((k, k), np.int64)
         np.add.at(confusion, (labels, predicted), 1)
         commonest = int(np.bincount(trained_on, minlength=k).argmax())
-        return cls(confusion, float(np.mean(labels == predicted)), float(np.mean(labels == commonest)), commonest)
+        return cls(
+            confusion,
+            float(np.mean(labels == predicted)),
+            float(np.mean(labels == commonest)),
+            commonest,
+        )
 
     def recall(self, i: int) -> float | None:
         """Share of the rows of class i that were found; None if there are none."""
@@ -106,7 +116,10 @@ class Regression:
 def in_words(scores: Classification | Regression, classes: tuple) -> str:
     """The scores in a line."""
     if isinstance(scores, Classification):
-        n, always = int(scores.confusion.sum()), f"always {classes[scores.commonest]!r} would be {scores.baseline:.4f}"
+        n, always = (
+            int(scores.confusion.sum()),
+            f"always {classes[scores.commonest]!r} would be {scores.baseline:.4f}",
+        )
         return f"accuracy {scores.accuracy:.4f} on {n} held-out rows ({always})"
     r2 = "not defined" if scores.r2 is None else f"{scores.r2:.4f}"
     errors = f"RMSE {scores.rmse:.6g}, mean absolute error {scores.mae:.6g}"

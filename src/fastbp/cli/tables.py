@@ -1,4 +1,5 @@
-"""Tables from files: CSV by the standard library, Parquet by pyarrow, NPZ by NumPy; what is wrong in one is said in a line."""
+"""Tables from files: CSV by the standard library, Parquet by pyarrow, NPZ by NumPy; what is wrong
+in one is said in a line."""
 
 import csv
 import io
@@ -16,8 +17,10 @@ from .columns import Lines, Numbers, Texts, missing, number_of
 
 STDIN = "-"
 ROWS = 4096  # read together, or as many of CSV as have
-CELLS = 1 << 16  # values, which take ten and more times their place in the file while they are texts
-# More has no room in a model file, and what a name, a column or a text takes beside its characters would be most of the memory.
+# values, which take ten and more times their place in the file while they are texts
+CELLS = 1 << 16
+# More has no room in a model file, and what a name, a column or a text takes beside its characters
+# would be most of the memory.
 MAX_LINE = 1 << 20  # characters
 MAX_COLUMNS = 1 << 14
 MAX_TEXTS = 80_000  # different ones, over all columns
@@ -35,7 +38,8 @@ class Wanted:
     Parameters
     ----------
     columns : mapping of str to Scaled or OneHot, optional
-        By name: all that is read, as these say; by default every column, numbers or texts as its first value is.
+        By name: all that is read, as these say; by default every column, numbers or texts as its
+        first value is.
     text : collection of str
         Columns of categories, whatever they look like.
     drop : collection of str
@@ -58,7 +62,9 @@ class Wanted:
         name, times = there.most_common(1)[0] if there else ("", 0)
         if times > 1:
             raise DataError(f"{source}: {times} columns have the name {quoted(name)}")
-        for name in [*(self.columns or ()), *self.text, *self.drop] + [self.target] * (self.target is not None):
+        for name in [*(self.columns or ()), *self.text, *self.drop] + [self.target] * (
+            self.target is not None
+        ):
             if name not in there:
                 shown = ", ".join(map(quoted, names[:20])) + ", ..." * (len(names) > 20)
                 raise DataError(f"{source}: no column {quoted(name)}; there are {shown}")
@@ -93,12 +99,14 @@ class Table:
 
 
 def read_table(path: str, wanted: Wanted, delimiter: str | None = None) -> Table:
-    """The table in a file, or for "-" in the CSV on standard input. Rows are counted from 1, the header not among them.
+    """The table in a file, or for "-" in the CSV on standard input. Rows are counted from 1, the
+    header not among them.
 
     Raises
     ------
     DataError
-        If the file is none of its kind, has no rows, lacks a column that is wanted, or a value is missing or of the wrong type.
+        If the file is none of its kind, has no rows, lacks a column that is wanted, or a value is
+        missing or of the wrong type.
     OSError
     ImportError
         If it is Parquet and pyarrow is not installed.
@@ -118,7 +126,8 @@ def read_table(path: str, wanted: Wanted, delimiter: str | None = None) -> Table
 
 @contextmanager
 def _text(path):
-    """A file or standard input as text. Bytes that are not UTF-8 become surrogates, which the columns find."""
+    """A file or standard input as text. Bytes that are not UTF-8 become surrogates, which the
+    columns find."""
     if path == STDIN and sys.stdin is None:
         raise DataError("standard input is closed")
     with nullcontext(sys.stdin.buffer) if path == STDIN else open(path, "rb") as binary:
@@ -146,11 +155,15 @@ def _read_csv(file, delimiter, wanted, table):
         while rows := _rows(reader, len(names), table):
             cells = dict(zip(names, zip(*rows, strict=True), strict=True))
             if builders is None:
-                builders = {name: _builder(table, name, wanted, _kind(cells[name])) for name in chosen}
+                builders = {
+                    name: _builder(table, name, wanted, _kind(cells[name])) for name in chosen
+                }
             for name, builder in builders.items():
                 builder.add(cells[name])
             if sum(builder.different for builder in builders.values()) > MAX_TEXTS:
-                raise DataError(f"{table.source}: more than {MAX_TEXTS} different texts in its columns; --drop leaves one out")
+                raise DataError(
+                    f"{table.source}: more than {MAX_TEXTS} different texts in its columns; --drop leaves one out"
+                )
     except csv.Error as error:
         raise DataError(f"{table.source}, line {reader.line_num}: not CSV: {error}") from error
     table.columns = {name: builder.values() for name, builder in (builders or {}).items()}
@@ -160,12 +173,15 @@ def _lines(file, table):
     """The lines of a file, none of them too long."""
     for number, line in enumerate(file, 1):
         if len(line) > MAX_LINE:
-            raise DataError(f"{table.source}, line {number}: {len(line)} characters, at most {MAX_LINE} are read")
+            raise DataError(
+                f"{table.source}, line {number}: {len(line)} characters, at most {MAX_LINE} are read"
+            )
         yield line
 
 
 def _rows(reader, width, table):
-    """The next rows, all of this width; their lines are noted in the table. Lines with nothing on them are not rows."""
+    """The next rows, all of this width; their lines are noted in the table. Lines with nothing on
+    them are not rows."""
     rows, most = [], min(ROWS, -(-CELLS // max(width, 1)))
     for row in reader:
         row = row or [""] * (width == 1)
@@ -174,7 +190,9 @@ def _rows(reader, width, table):
         table.lines.append(reader.line_num)
         if len(row) != width:
             where = f"{table.source}, row {len(table.lines)} (line {reader.line_num})"
-            raise DataError(f"{where}: {len(row)} values, where the first line names {width} columns")
+            raise DataError(
+                f"{where}: {len(row)} values, where the first line names {width} columns"
+            )
         rows.append(row)
         if len(rows) == most:
             break
@@ -199,7 +217,11 @@ def _builder(table, name, wanted, kind, typed=False):
     hint = "" if typed else f"; --text {name!r} takes all as categories"
     if wanted.columns is not None:
         column = wanted.columns[name]
-        return Texts(fail, set(map(str, column.categories)), None) if isinstance(column, OneHot) else Numbers(fail)
+        return (
+            Texts(fail, set(map(str, column.categories)), None)
+            if isinstance(column, OneHot)
+            else Numbers(fail)
+        )
     if name in wanted.text:
         return Texts(fail, None, wanted.most)
     return Numbers(fail, hint) if kind is Numbers else Texts(fail, None, wanted.most, hint)
@@ -210,7 +232,9 @@ def _read_parquet(path, wanted, table):
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise ImportError(f"{path}: Parquet needs pyarrow: pip install 'fastbp[parquet]'") from error
+        raise ImportError(
+            f"{path}: Parquet needs pyarrow: pip install 'fastbp[parquet]'"
+        ) from error
     try:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
@@ -218,7 +242,9 @@ def _read_parquet(path, wanted, table):
             for name in wanted.check(path, schema.names):
                 kind = _arrow_kind(pa.types, schema.field(name).type)
                 if kind is None:
-                    raise DataError(f"{path}, column {quoted(name)}: of type {schema.field(name).type}, not numbers or text")
+                    raise DataError(
+                        f"{path}, column {quoted(name)}: of type {schema.field(name).type}, not numbers or text"
+                    )
                 builders[name] = _builder(table, name, wanted, kind, typed=True)
             done = 0
             for batch in file.iter_batches(ROWS, columns=list(builders)):
@@ -227,7 +253,11 @@ def _read_parquet(path, wanted, table):
                     if values.null_count:
                         row = done + values.is_null().to_pylist().index(True)
                         raise table.error(name, row, "a missing value")
-                    values = values.to_pylist() if _texts(pa.types, values.type) else values.to_numpy(zero_copy_only=False)
+                    values = (
+                        values.to_pylist()
+                        if _texts(pa.types, values.type)
+                        else values.to_numpy(zero_copy_only=False)
+                    )
                     builder.add(values)
                 done += batch.num_rows
     except pa.ArrowException as error:
@@ -263,20 +293,27 @@ def _read_npz(path, wanted, table):
         shown = ", ".join(f"{quoted(name)} {n}" for name, n in list(lengths.items())[:20])
         raise DataError(f"{path}: its arrays must have one number of rows, got {shown}")
     for name in wanted.check(path, list(columns)):
-        kind = {"U": Texts, "b": Texts, "f": Numbers, "i": Numbers, "u": Numbers}.get(columns[name].dtype.kind)
+        kind = {"U": Texts, "b": Texts, "f": Numbers, "i": Numbers, "u": Numbers}.get(
+            columns[name].dtype.kind
+        )
         if kind is None:
-            raise DataError(f"{path}, column {quoted(name)}: of type {columns[name].dtype}, not numbers or text")
+            raise DataError(
+                f"{path}, column {quoted(name)}: of type {columns[name].dtype}, not numbers or text"
+            )
         builder = _builder(table, name, wanted, kind, typed=True)
         builder.add(columns[name].tolist() if columns[name].dtype.kind == "U" else columns[name])
         table.columns[name] = builder.values()
 
 
 def _npz_columns(path, arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    """(name, values) of each column: an array (n,), or each column of an array (n, k), named X[0], X[1], ..."""
+    """(name, values) of each column: an array (n,), or each column of an array (n, k), named X[0],
+    X[1], ..."""
     for name, array_ in arrays.items():
         if array_.ndim == 1:
             yield name, array_
         elif array_.ndim == 2:
             yield from ((f"{name}[{j}]", array_[:, j]) for j in range(array_.shape[1]))
         else:
-            raise DataError(f"{path}, array {quoted(name)}: must be of shape (n,) or (n, k), got {array_.shape}")
+            raise DataError(
+                f"{path}, array {quoted(name)}: must be of shape (n,) or (n, k), got {array_.shape}"
+            )

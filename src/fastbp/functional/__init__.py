@@ -1,14 +1,16 @@
 """Functions on NumPy arrays for training loops written by hand: a textbook's lines, sooner.
 
-Rows are samples: x (n, n_in), W (n_in, n_out), b (n_out,). Arrays may be float32 or float64 of any memory layout; other real
-dtypes, and float32 beside float64, become float64. Results are new arrays, or are written into `out`, which has the result's
-shape and dtype, may be non-contiguous, and may share memory with any input. Values equal those of the NumPy lines that
-they replace to rounding, a NaN goes through, and nothing overflows where those would. `dense_forward`, `dense_backward` and
-`output_delta` take numbers below 1e-38 (float64: 2e-308) for zero.
+Rows are samples: x (n, n_in), W (n_in, n_out), b (n_out,). Arrays may be float32 or float64 of any
+memory layout; other real dtypes, and float32 beside float64, become float64. Results are new
+arrays, or are written into `out`, which has the result's shape and dtype, may be non-contiguous,
+and may share memory with any input. Values equal those of the NumPy lines that they replace to
+rounding, a NaN goes through, and nothing overflows where those would. `dense_forward`,
+`dense_backward` and `output_delta` take numbers below 1e-38 (float64: 2e-308) for zero.
 
-Arrays in C order of one dtype are read where they lie; any other is copied first. The functions may be called from
-several threads at once and after a fork. Calls of more than some microseconds that follow each other, as in a loop, share their
-work with further threads, and large products wake them; their number never changes a bit of the result.
+Arrays in C order of one dtype are read where they lie; any other is copied first. The functions may
+be called from several threads at once and after a fork. Calls of more than some microseconds that
+follow each other, as in a loop, share their work with further threads, and large products wake
+them; their number never changes a bit of the result.
 """
 
 from .dense import dense_backward, dense_forward
@@ -25,7 +27,7 @@ from .elementwise import (
     tanh_slope,
 )
 from .output import output_delta
-from .steps import adam_step, sgd_step
+from .update import adam_step, sgd_step
 
 __all__ = [
     "adam_step",

@@ -1,8 +1,8 @@
 """The caller's arrays as the compiled calls take them, and room to work in.
 
-A kernel is compiled for writeable C-contiguous float32 and float64 arrays only. Each function first asks `plain` whether it has
-just that, in well under a microsecond, because a call on a small layer takes no more than a few; everything else is brought
-into that form here.
+A kernel is compiled for writeable C-contiguous float32 and float64 arrays only. Each function first
+asks `plain` whether it has just that, in well under a microsecond, because a call on a small layer
+takes no more than a few; everything else is brought into that form here.
 """
 
 import threading
@@ -10,8 +10,8 @@ from typing import TypeGuard
 
 import numpy as np
 
+from ..base.validation import check_real_array
 from ..kernels.plan import aligned_zeros
-from ..validation import check_real_array
 
 F4, F8 = np.dtype(np.float32), np.dtype(np.float64)
 ndarray = np.ndarray
@@ -19,11 +19,16 @@ ndarray = np.ndarray
 
 def plain(array: object) -> TypeGuard[np.ndarray]:
     """Whether a kernel can take the array as it is."""
-    return type(array) is ndarray and ((dtype := array.dtype) is F4 or dtype is F8) and array.flags.carray
+    return (
+        type(array) is ndarray
+        and ((dtype := array.dtype) is F4 or dtype is F8)
+        and array.flags.carray
+    )
 
 
 def apart(a, b):
-    """Whether nothing written into the one array can change the other; quick for arrays that own their memory."""
+    """Whether nothing written into the one array can change the other; quick for arrays that own
+    their memory."""
     return a is not b and ((a.base is None and b.base is None) or not np.may_share_memory(a, b))
 
 
@@ -33,8 +38,14 @@ def fits(out, array):
 
 
 def direct(out, shape, dtype, inputs):
-    """Whether a kernel can write a result of that shape and dtype into `out` while it reads `inputs`."""
-    if type(out) is not ndarray or out.dtype is not dtype or out.shape != shape or not out.flags.carray:
+    """Whether a kernel can write a result of that shape and dtype into `out` while it reads
+    `inputs`."""
+    if (
+        type(out) is not ndarray
+        or out.dtype is not dtype
+        or out.shape != shape
+        or not out.flags.carray
+    ):
         return False
     for array in inputs:  # noqa: SIM110, all() of a generator takes three times as long
         if not apart(out, array):
@@ -54,15 +65,18 @@ def ready(array, dtype) -> np.ndarray:
 
 
 def all_ready(**arrays) -> list[np.ndarray]:
-    """The named arrays, each given with the number of its dimensions, in a form and a dtype that a kernel can take."""
+    """The named arrays, each given with the number of its dimensions, in a form and a dtype that a
+    kernel can take."""
     checked = [check_real_array(name, array, (ndim,)) for name, (array, ndim) in arrays.items()]
     dtype = common_dtype(*checked)
     return [ready(array, dtype) for array in checked]
 
 
 def layer_arrays(x, W, third, name, ndim) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x, W and the array called `name`, of that many dimensions, in a form and a dtype that a kernel can take."""
-    # Written out in one expression: where all is well it takes a third of the time of three calls of `plain`.
+    """x, W and the array called `name`, of that many dimensions, in a form and a dtype that a
+    kernel can take."""
+    # Written out in one expression: where all is well it takes a third of the time of three calls
+    # of `plain`.
     if (
         type(x) is type(W) is type(third) is ndarray
         and (dtype := x.dtype) is W.dtype is third.dtype
@@ -83,13 +97,16 @@ def check_out(name, out, shape, dtype):
     if not isinstance(out, ndarray):
         raise TypeError(f"{name} must be an array of shape {shape} and dtype {dtype}, got {out!r}")
     if out.shape != shape or out.dtype != dtype:
-        raise ValueError(f"{name} must be of shape {shape} and dtype {dtype}, got {out.shape} and {out.dtype}")
+        raise ValueError(
+            f"{name} must be of shape {shape} and dtype {dtype}, got {out.shape} and {out.dtype}"
+        )
     if not out.flags.writeable:
         raise ValueError(f"{name} must be writeable, got a read-only array")
 
 
 def target(name, out, shape, dtype, *inputs):
-    """The array for a kernel to write into: `out` itself, or one whose values are then to be copied into it.
+    """The array for a kernel to write into: `out` itself, or one whose values are then to be copied
+    into it.
 
     `inputs` are the arrays that the kernel still reads when it has begun to write.
     """
@@ -110,7 +127,8 @@ def delivered(result, out):
 
 
 class _Rooms(threading.local):
-    """A thread's own buffers, which grow to what its largest call has needed. Nothing in them outlives a call."""
+    """A thread's own buffers, which grow to what its largest call has needed. Nothing in them
+    outlives a call."""
 
     def __init__(self):
         self.single, self.double = aligned_zeros(0, F4), aligned_zeros(0, F8)

@@ -3,17 +3,19 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..base.names import HIDDEN
+from ..base.validation import check_real_array
 from ..kernels import elementwise as kernels
-from ..names import HIDDEN
-from ..standby import at_most, helped
-from ..validation import check_real_array
+from ..runtime.spin_pool import at_most, run_shared
 from .arrays import common_dtype, delivered, fits, plain, ready, target
 
 _ANY = tuple(range(65))
-# Bytes of an array that are worth a thread that stands by: of the functions that take exponentials, and of the others. With
-# twice as many two threads break even with one, at 2 to 4 us.
+# Bytes of an array that are worth a thread that stands by: of the functions that take exponentials,
+# and of the others. With twice as many two threads break even with one, at 2 to 4 us.
 _EXPONENTIAL, _PLAIN = 16 << 10, 48 << 10
-_SIGMOID, _TANH, _RELU, _LEAKY_RELU = (HIDDEN[name] for name in ("sigmoid", "tanh", "relu", "leaky_relu"))
+_SIGMOID, _TANH, _RELU, _LEAKY_RELU = (
+    HIDDEN[name] for name in ("sigmoid", "tanh", "relu", "leaky_relu")
+)
 
 
 def _run(kernel, out, z, code, size):
@@ -21,7 +23,7 @@ def _run(kernel, out, z, code, size):
     if z.nbytes < 2 * size:
         kernel(out, z, code, 0, 1)
     else:
-        helped(kernel, (out, z, code), at_most(z.nbytes // size))
+        run_shared(kernel, (out, z, code), at_most(z.nbytes // size))
 
 
 def _each(kernel, name, z, code, out, size):
@@ -101,12 +103,14 @@ def sigmoid_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
 
 
 def tanh_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
-    """The derivative of tanh at z, from a = tanh(z): 1 - a**2. Parameters, result and errors as for `sigmoid_slope`."""
+    """The derivative of tanh at z, from a = tanh(z): 1 - a**2. Parameters, result and errors as for
+    `sigmoid_slope`."""
     return _each(kernels.apply_slope, "a", a, _TANH, out, _PLAIN)
 
 
 def relu_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
-    """The derivative of relu at z, from a = relu(z): 1 where a is positive, else 0, at the kink too.
+    """The derivative of relu at z, from a = relu(z): 1 where a is positive, else 0, at the kink
+    too.
 
     Parameters, result and errors as for `sigmoid_slope`.
     """
@@ -114,7 +118,8 @@ def relu_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
 
 
 def leaky_relu_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
-    """The derivative of leaky_relu at z, from a = leaky_relu(z): 1 where a is positive, else 0.01, at the kink too.
+    """The derivative of leaky_relu at z, from a = leaky_relu(z): 1 where a is positive, else 0.01,
+    at the kink too.
 
     Parameters, result and errors as for `sigmoid_slope`.
     """

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..base.names import LOSSES, OUTPUTS, loss_name
+from ..base.validation import check_choice, check_labels, check_real_array
 from ..kernels import functional as kernels
 from ..kernels.output import BINARY_CROSS_ENTROPY, SQUARED_ERROR
-from ..names import LOSSES, OUTPUTS, loss_name
-from ..validation import check_labels, check_real_array, known
 from .arrays import common_dtype, delivered, plain, ready, room, target
 
 _LOSSES = ("cross_entropy", "binary_cross_entropy", "squared_error", "softmax_cross_entropy")
@@ -19,34 +19,42 @@ def _codes(output, loss):
     try:
         return _pairs[output, loss]
     except (KeyError, TypeError):
-        code = OUTPUTS[known("output", output, OUTPUTS)]
+        code = OUTPUTS[check_choice("output", output, OUTPUTS)]
         if loss is not None:
-            known("loss", loss, _LOSSES)
+            check_choice("loss", loss, _LOSSES)
         return _pairs.setdefault((output, loss), (code, LOSSES[loss_name(loss, output, 2)]))
 
 
 def output_delta(
-    z: ArrayLike, y: ArrayLike, output: str = "softmax", loss: str | None = None, *, out: np.ndarray | None = None
+    z: ArrayLike,
+    y: ArrayLike,
+    output: str = "softmax",
+    loss: str | None = None,
+    *,
+    out: np.ndarray | None = None,
 ) -> tuple[float, np.ndarray]:
     """The mean loss over the rows, and delta = dL/dz, its gradient with respect to the logits z.
 
-    For softmax with cross-entropy, sigmoid with binary cross-entropy and identity with squared error delta is (a - t) / n,
-    a being the outputs and t the targets; for every other pair the chain rule is followed through the output's activation
-    (Bishop, *Pattern Recognition and Machine Learning*, 2006, section 5.2). The cross-entropies are computed from z, by
-    formulas that take exp of nothing above 0.
+    For softmax with cross-entropy, sigmoid with binary cross-entropy and identity with squared
+    error delta is (a - t) / n, a being the outputs and t the targets; for every other pair the
+    chain rule is followed through the output's activation (Bishop, *Pattern Recognition and Machine
+    Learning*, 2006, section 5.2). The cross-entropies are computed from z, by formulas that take
+    exp of nothing above 0.
 
     Parameters
     ----------
     z : array_like (n, k)
         ``x @ W + b`` of the last layer: `dense_forward` with its ``"identity"``.
     y : array_like (n,) or (n, k)
-        Integer labels 0..k-1, or targets as rows; for k = 1 without a softmax the targets may be (n,).
+        Integer labels 0..k-1, or targets as rows; for k = 1 without a softmax the targets may be
+        (n,).
     output : str, default "softmax"
         One of ``softmax, sigmoid, identity, tanh, relu, softplus``.
     loss : str, optional
-        One of ``cross_entropy`` (of a softmax), ``binary_cross_entropy`` (of a sigmoid), ``squared_error`` (half the sum
-        over the outputs) and ``softmax_cross_entropy`` (softmax of whatever the outputs are). By default the one that belongs
-        to the output: squared error but for softmax and sigmoid.
+        One of ``cross_entropy`` (of a softmax), ``binary_cross_entropy`` (of a sigmoid),
+        ``squared_error`` (half the sum over the outputs) and ``softmax_cross_entropy`` (softmax of
+        whatever the outputs are). By default the one that belongs to the output: squared error but
+        for softmax and sigmoid.
     out : ndarray (n, k), optional
         Where delta goes; of its dtype. It may be `z` itself.
 
@@ -60,8 +68,9 @@ def output_delta(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not an array of real numbers, the shapes do not go together, a label is none of 0..k-1, `out` does not
-        fit, or output and loss are not known or do not go together. Nothing has been written then.
+        If an argument is not an array of real numbers, the shapes do not go together, a label is
+        none of 0..k-1, `out` does not fit, or output and loss are not known or do not go together.
+        Nothing has been written then.
     """
     code, loss_code = _codes(output, loss)
     if not (plain(z) and z.ndim == 2):
@@ -70,7 +79,9 @@ def output_delta(
     n, k = z.shape
     if not k:
         raise ValueError(f"z must have at least one column, got shape {z.shape}")
-    plain_labels = type(y) is np.ndarray and y.dtype is _I8 and y.shape == (n,) and k > 1 and y.flags.carray
+    plain_labels = (
+        type(y) is np.ndarray and y.dtype is _I8 and y.shape == (n,) and k > 1 and y.flags.carray
+    )
     if plain_labels and kernels.first_outside(y, k) < 0:
         targets, labels = None, y
     else:
@@ -89,7 +100,8 @@ def output_delta(
 
 
 def _targets(y, z, loss):
-    """y as (targets, labels), one of them None: targets of the shape and dtype of z, or int64 labels."""
+    """y as (targets, labels), one of them None: targets of the shape and dtype of z, or int64
+    labels."""
     n, k = z.shape
     y = check_real_array("y", y, (1, 2))
     if len(y) != n:
@@ -97,7 +109,11 @@ def _targets(y, z, loss):
     if y.ndim == 1 and k == 1 and loss in (BINARY_CROSS_ENTROPY, SQUARED_ERROR):
         y = y[:, None]
     elif y.ndim == 1:
-        return None, ready(check_labels("y", y, k, "squared_error" if loss == SQUARED_ERROR else ""), _I8)
+        return None, ready(
+            check_labels("y", y, k, "squared_error" if loss == SQUARED_ERROR else ""), _I8
+        )
     if y.shape != (n, k):
-        raise ValueError(f"y must be of shape {(n, k)} or integer labels of shape ({n},), got {y.shape}")
+        raise ValueError(
+            f"y must be of shape {(n, k)} or integer labels of shape ({n},), got {y.shape}"
+        )
     return ready(y, z.dtype), None

@@ -1,7 +1,8 @@
-"""A scalar reverse-mode differentiation graph: back-propagation one number at a time, to read, draw and check against.
+"""A scalar reverse-mode differentiation graph: back-propagation one number at a time, to read, draw
+and check against.
 
-It is the slow, plain counterpart of the array kernels: every number of a network is a node that knows its value,
-its operands and, after :func:`backward`, the derivative of the result by it.
+It is the slow, plain counterpart of the array kernels: every number of a network is a node that
+knows its value, its operands and, after :func:`backward`, the derivative of the result by it.
 
 >>> x, y, w = Value(2.0, "x"), Value(3.0, "y"), Value(4.0, "w")
 >>> result = (x + y) * w

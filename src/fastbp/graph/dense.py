@@ -1,4 +1,5 @@
-"""The loss of a dense network on one sample as a scalar graph: the reference that array code is checked against."""
+"""The loss of a dense network on one sample as a scalar graph: the reference that array code is
+checked against."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ SMOOTHED = ("cross_entropy", "binary_cross_entropy", "softmax_cross_entropy")
 
 @dataclass(frozen=True)
 class NetworkGraph:
-    """The graph of one sample's loss, with its nodes by layer. Layer ``l`` has ``weights[l]``, ``z[l]`` and ``a[l]``.
+    """The graph of one sample's loss, with its nodes by layer. Layer ``l`` has ``weights[l]``,
+    ``z[l]`` and ``a[l]``.
 
     Attributes
     ----------
@@ -36,7 +38,8 @@ class NetworkGraph:
     z : list of list of Value
         Weighted inputs ``z_j = sum_i W_ij a_i + b_j``.
     a : list of list of Value
-        Activations; ``a[-1]`` are the outputs. A loss computed from ``z[-1]`` leaves their gradient at 0.
+        Activations; ``a[-1]`` are the outputs. A loss computed from ``z[-1]`` leaves their gradient
+        at 0.
     x : list of Value
         The inputs.
     """
@@ -65,7 +68,8 @@ class NetworkGraph:
 
     @property
     def deltas(self) -> list[Array]:
-        """Derivative of the loss by z, one array (n_out,) for each layer; zeros before :meth:`gradients`."""
+        """Derivative of the loss by z, one array (n_out,) for each layer; zeros before
+        :meth:`gradients`."""
         return [np.array(_grads(z)) for z in self.z]
 
 
@@ -85,15 +89,20 @@ def network(
 
     The losses, with targets t, outputs a and weighted inputs z of the last layer:
 
-    - ``cross_entropy`` (softmax output only): ``-sum_k t_k log a_k``, as ``sum_k t_k (log_sum_exp(z) - z_k)``;
-    - ``binary_cross_entropy`` (sigmoid output only): ``-sum_k (t_k log a_k + (1 - t_k) log(1 - a_k))``, as
-      ``sum_k (softplus(z_k) - t_k z_k)``;
+    - ``cross_entropy`` (softmax output only): ``-sum_k t_k log a_k``, as ``sum_k t_k
+      (log_sum_exp(z) - z_k)``;
+    - ``binary_cross_entropy`` (sigmoid output only): ``-sum_k (t_k log a_k + (1 - t_k) log(1 -
+      a_k))``, as ``sum_k (softplus(z_k) - t_k z_k)``;
     - ``squared_error``: ``1/2 sum_k (a_k - t_k)**2``;
-    - ``softmax_cross_entropy``: ``sum_k t_k (log_sum_exp(a) - a_k)``, a softmax taken of the outputs themselves;
-    - ``huber``: ``sum_k 1/2 (a_k - t_k)**2`` where the error is within 1, else ``abs(a_k - t_k) - 1/2``;
+    - ``softmax_cross_entropy``: ``sum_k t_k (log_sum_exp(a) - a_k)``, a softmax taken of the
+      outputs themselves;
+    - ``huber``: ``sum_k 1/2 (a_k - t_k)**2`` where the error is within 1, else ``abs(a_k - t_k) -
+      1/2``;
     - ``absolute_error``: ``sum_k abs(a_k - t_k)``;
-    - ``poisson`` (exp output only): ``sum_k t_k log(t_k / a_k) - t_k + a_k``, with ``log a_k = z_k``;
-    - ``hinge`` (identity output and one-hot targets only): ``sum_(k != y) max(0, a_k - a_y + 1)`` for the label y.
+    - ``poisson`` (exp output only): ``sum_k t_k log(t_k / a_k) - t_k + a_k``, with ``log a_k =
+      z_k``;
+    - ``hinge`` (identity output and one-hot targets only): ``sum_(k != y) max(0, a_k - a_y + 1)``
+      for the label y.
 
     See Bishop, *Pattern Recognition and Machine Learning*, 2006, section 5.2.
 
@@ -107,16 +116,18 @@ def network(
     y : int or array_like, (n_out,)
         Its class, in 0..n_out-1, or its targets.
     hidden : str or sequence of str
-        Activation of the hidden layers, one for all or one for each: a key of ``ACTIVATIONS`` or "logistic".
+        Activation of the hidden layers, one for all or one for each: a key of ``ACTIVATIONS`` or
+        "logistic".
     output : str
         Activation of the last layer: one of ``OUTPUTS`` or "logistic".
     loss : str, optional
-        By default cross_entropy for softmax, binary_cross_entropy for sigmoid, poisson for exp, else squared_error.
+        By default cross_entropy for softmax, binary_cross_entropy for sigmoid, poisson for exp,
+        else squared_error.
     l2 : float
         Adds ``1/2 l2 sum W**2`` over all weights, not biases.
     label_smoothing : float
-        In [0, 1], for the cross-entropies: targets become ``(1 - s) t + s / k`` with k classes, two for each output of
-        binary_cross_entropy.
+        In [0, 1], for the cross-entropies: targets become ``(1 - s) t + s / k`` with k classes, two
+        for each output of binary_cross_entropy.
 
     Returns
     -------
@@ -127,8 +138,8 @@ def network(
     TypeError
         If an argument does not hold real numbers.
     ValueError
-        If shapes do not fit, a name is unknown, loss and output do not go together, the label is out of range or
-        ``l2`` is negative or not finite.
+        If shapes do not fit, a name is unknown, loss and output do not go together, the label is
+        out of range or ``l2`` is negative or not finite.
     """
     Ws, bs = _parameters(weights, biases)
     inputs = _nodes(_array("x", x, len(Ws[0])), "x")
@@ -136,7 +147,9 @@ def network(
     activations = _activations(hidden, output, len(Ws))
     loss = _loss_name(loss, activations[-1])
     if loss == "hinge" and not (np.isin(numbers, (0, 1)).all() and numbers.sum() == 1):
-        raise ValueError(f"y must be a class label or one-hot for the loss 'hinge', got {numbers.tolist()}")
+        raise ValueError(
+            f"y must be a class label or one-hot for the loss 'hinge', got {numbers.tolist()}"
+        )
     targets = _nodes(_smoothed(numbers, loss, label_smoothing), "t")
     if not isinstance(l2, Real):
         raise TypeError(f"l2 must be a real number, got {type(l2).__name__}: {l2!r}")
@@ -149,7 +162,9 @@ def network(
     for layer, (W, b, activation) in enumerate(zip(Ws, bs, activations, strict=True)):
         columns = zip(*W, strict=True)
         z = [total([*map(mul, column, below), b_j]) for column, b_j in zip(columns, b, strict=True)]
-        below = softmax(z) if activation == "softmax" else [_FUNCTIONS[activation](z_j) for z_j in z]
+        below = (
+            softmax(z) if activation == "softmax" else [_FUNCTIONS[activation](z_j) for z_j in z]
+        )
         zs.append(_named(z, f"z{layer}"))
         as_.append(_named(below, f"a{layer}"))
 
@@ -166,8 +181,8 @@ def from_net(net: Any, x: ArrayLike, y: int | ArrayLike, l2: float = 0.0) -> Net
     Parameters
     ----------
     net : fastbp.MLP
-        Or anything with its ``weights``, ``biases``, ``hidden``, ``output``, ``loss_name`` and, if it has one,
-        ``label_smoothing``. Its loss must have a name: of a callable there is no graph.
+        Or anything with its ``weights``, ``biases``, ``hidden``, ``output``, ``loss_name`` and, if
+        it has one, ``label_smoothing``. Its loss must have a name: of a callable there is no graph.
     x, y, l2
         As for :func:`network`, which also describes the result and the errors.
 
@@ -176,18 +191,32 @@ def from_net(net: Any, x: ArrayLike, y: int | ArrayLike, l2: float = 0.0) -> Net
     NetworkGraph
     """
     if getattr(net, "loss_function", None) is not None:
-        raise ValueError(f"net must have a loss with a name, one of {', '.join(LOSSES)}; got {net.loss_function!r}")
+        raise ValueError(
+            f"net must have a loss with a name, one of {', '.join(LOSSES)}; got {net.loss_function!r}"
+        )
     options = {"hidden": net.hidden, "output": net.output, "loss": net.loss_name}
-    return network(net.weights, net.biases, x, y, l2=l2, label_smoothing=getattr(net, "label_smoothing", 0.0), **options)
+    return network(
+        net.weights,
+        net.biases,
+        x,
+        y,
+        l2=l2,
+        label_smoothing=getattr(net, "label_smoothing", 0.0),
+        **options,
+    )
 
 
 def _smoothed(targets: Array, loss: str, label_smoothing: float) -> Array:
     if not isinstance(label_smoothing, Real):
-        raise TypeError(f"label_smoothing must be a real number, got {type(label_smoothing).__name__}: {label_smoothing!r}")
+        raise TypeError(
+            f"label_smoothing must be a real number, got {type(label_smoothing).__name__}: {label_smoothing!r}"
+        )
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"label_smoothing must be in 0..1, got {label_smoothing}")
     if label_smoothing and loss not in SMOOTHED:
-        raise ValueError(f"label_smoothing needs one of the losses {', '.join(SMOOTHED)}; got loss {loss!r}")
+        raise ValueError(
+            f"label_smoothing needs one of the losses {', '.join(SMOOTHED)}; got loss {loss!r}"
+        )
     classes = 2 if loss == "binary_cross_entropy" else len(targets)
     return (1.0 - label_smoothing) * targets + label_smoothing / classes
 
@@ -213,9 +242,12 @@ def _array(name: str, given: ArrayLike, *shape: int | str) -> Array:
     except ValueError as error:  # rows of unequal length
         raise ValueError(f"{name} must be an array of real numbers: {error}") from error
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold real numbers, got {type(given).__name__} of dtype {array.dtype}")
+        raise TypeError(
+            f"{name} must hold real numbers, got {type(given).__name__} of dtype {array.dtype}"
+        )
     fits = array.ndim == len(shape) and all(
-        n > 0 if isinstance(want, str) else n == want for n, want in zip(array.shape, shape, strict=True)
+        n > 0 if isinstance(want, str) else n == want
+        for n, want in zip(array.shape, shape, strict=True)
     )
     if not fits:
         wanted = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
@@ -223,7 +255,9 @@ def _array(name: str, given: ArrayLike, *shape: int | str) -> Array:
     return array.astype(np.float64)
 
 
-def _parameters(weights: Sequence[ArrayLike], biases: Sequence[ArrayLike]) -> tuple[list[list[list[Value]]], list[list[Value]]]:
+def _parameters(
+    weights: Sequence[ArrayLike], biases: Sequence[ArrayLike]
+) -> tuple[list[list[list[Value]]], list[list[Value]]]:
     if len(weights) == 0 or len(weights) != len(biases):
         raise ValueError(
             f"weights and biases must hold one array for each layer, got {len(weights)} weight and {len(biases)} bias arrays"
@@ -234,7 +268,12 @@ def _parameters(weights: Sequence[ArrayLike], biases: Sequence[ArrayLike]) -> tu
     for layer, (W, b) in enumerate(zip(weights, biases, strict=True)):
         rows = _array(f"weights[{layer}]", W, n_in, "n_out")
         n_in = rows.shape[1]
-        Ws.append([[Value(w, f"W{layer}[{i},{j}]") for j, w in enumerate(row)] for i, row in enumerate(rows)])
+        Ws.append(
+            [
+                [Value(w, f"W{layer}[{i},{j}]") for j, w in enumerate(row)]
+                for i, row in enumerate(rows)
+            ]
+        )
         bs.append(_nodes(_array(f"biases[{layer}]", b, n_in), f"b{layer}"))
     return Ws, bs
 
@@ -252,8 +291,13 @@ def _targets(y: int | ArrayLike, n_out: int) -> Array:
 def _activations(hidden: str | Sequence[str], output: str, n_layers: int) -> list[str]:
     names = [hidden] * (n_layers - 1) if isinstance(hidden, str) else list(hidden)
     if len(names) != n_layers - 1:
-        raise ValueError(f"hidden must be one name or one for each of {n_layers - 1} hidden layers, got {len(names)}")
-    return [*(_known("hidden", name, tuple(ACTIVATIONS)) for name in names), _known("output", output, OUTPUTS)]
+        raise ValueError(
+            f"hidden must be one name or one for each of {n_layers - 1} hidden layers, got {len(names)}"
+        )
+    return [
+        *(_known("hidden", name, tuple(ACTIVATIONS)) for name in names),
+        _known("output", output, OUTPUTS),
+    ]
 
 
 def _loss_name(loss: str | None, output: str) -> str:

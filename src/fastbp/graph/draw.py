@@ -1,8 +1,10 @@
-"""Drawings of a graph, operands left of results: Graphviz DOT text, or SVG by a small layered layout of our own.
+"""Drawings of a graph, operands left of results: Graphviz DOT text, or SVG by a small layered
+layout of our own.
 
-The layout follows Sugiyama, Tagawa & Toda, *IEEE Trans. Syst. Man Cybern.* 11, 1981: nodes go to columns by the longest
-path to them; an arrow across several columns keeps a slot in each, so that it passes between the boxes; sweeps over
-the columns then pull every slot towards the mean of its neighbours.
+The layout follows Sugiyama, Tagawa & Toda, *IEEE Trans. Syst. Man Cybern.* 11, 1981: nodes go to
+columns by the longest path to them; an arrow across several columns keeps a slot in each, so that
+it passes between the boxes; sweeps over the columns then pull every slot towards the mean of its
+neighbours.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from .scalar import Value, topological_order
 
 MAX_NODES = 1000  # beyond it a drawing cannot be read, and takes long
 
-_CHAR, _LINE = 7.4, 16.0  # size of a monospaced character at font size 12, generous so that any such font fits
-_BOX, _TRACK, _GAP = 60.0, 12.0, 12.0  # heights of a box and of the slot of a passing arrow, and the space between
+# size of a monospaced character at font size 12, generous so that any such font fits
+_CHAR, _LINE = 7.4, 16.0
+# heights of a box and of the slot of a passing arrow, and the space between
+_BOX, _TRACK, _GAP = 60.0, 12.0, 12.0
 _COLUMN_GAP, _MARGIN = 56.0, 12.0
 _SWEEPS = 60
 
@@ -38,7 +42,11 @@ def to_dot(node: Value) -> str:
     """
     order = topological_order(node)
     number = {current: k for k, current in enumerate(order)}
-    lines = ["digraph {", "  rankdir=LR;", '  node [shape=box, style="rounded,filled", fontname="monospace"];']
+    lines = [
+        "digraph {",
+        "  rankdir=LR;",
+        '  node [shape=box, style="rounded,filled", fontname="monospace"];',
+    ]
     for current in order:
         label = "\\n".join(
             # & too: Graphviz reads HTML entities in labels
@@ -60,8 +68,8 @@ def to_svg(node: Value) -> str:
     Returns
     -------
     str
-        The image; each box shows name and operation, value and gradient, each arrow has its local derivative as a
-        tooltip.
+        The image; each box shows name and operation, value and gradient, each arrow has its local
+        derivative as a tooltip.
 
     Raises
     ------
@@ -70,7 +78,9 @@ def to_svg(node: Value) -> str:
     """
     order = topological_order(node)
     if len(order) > MAX_NODES:
-        raise ValueError(f"node must have a graph of at most {MAX_NODES} nodes to be drawn, got {len(order)}")
+        raise ValueError(
+            f"node must have a graph of at most {MAX_NODES} nodes to be drawn, got {len(order)}"
+        )
     level = _levels(order)
     y = _layout(order, level)
     left, width = _columns(order, level)
@@ -102,7 +112,8 @@ def to_svg(node: Value) -> str:
 def _texts(node: Value) -> tuple[str, str, str]:
     """Return the lines of a box."""
     title = " = ".join(filter(None, (node.name, node.op))) or "constant"
-    printable = "".join(c if c.isprintable() else " " for c in title)  # XML allows no control characters
+    # XML allows no control characters
+    printable = "".join(c if c.isprintable() else " " for c in title)
     return printable, f"value {node.value:.4g}", f"grad {node.grad:.4g}"
 
 
@@ -111,7 +122,8 @@ def _fill(node: Value, result: Value) -> str:
 
 
 def _levels(order: list[Value]) -> dict[Value, int]:
-    """Return the column of each node: right of its operands, and a leaf just left of its first result."""
+    """Return the column of each node: right of its operands, and a leaf just left of its first
+    result."""
     level: dict[Value, int] = {}
     for node in order:
         level[node] = 1 + max((level[parent] for parent in node.parents), default=-1)
@@ -125,16 +137,20 @@ def _levels(order: list[Value]) -> dict[Value, int]:
 
 def _layout(order: list[Value], level: dict[Value, int]) -> dict[_Slot, float]:
     """Return the height (of its middle, from the top) of each node and passing arrow."""
-    # The slots each is joined to, and where at the slot; operands at different heights so as to keep their order.
+    # The slots each is joined to, and where at the slot; operands at different heights so as to
+    # keep their order.
     before: defaultdict[_Slot, list[tuple[_Slot, float]]] = defaultdict(list)
     after: defaultdict[_Slot, list[tuple[_Slot, float]]] = defaultdict(list)
     columns: list[list[_Slot]] = [[] for _ in range(max(level.values()) + 1)]
-    last = dict(level)  # the last column in which a node needs a slot: the one before its last result
+    # the last column in which a node needs a slot: the one before its last result
+    last = dict(level)
     for node in order:
         for k, parent in enumerate(node.parents):
             last[parent] = max(last[parent], level[node] - 1)
             before[node, level[node]].append(((parent, level[node] - 1), 0.0))
-            after[parent, level[node] - 1].append(((node, level[node]), _port(k, len(node.parents))))
+            after[parent, level[node] - 1].append(
+                ((node, level[node]), _port(k, len(node.parents)))
+            )
     for node in order:
         for column in range(level[node], last[node] + 1):
             columns[column].append((node, column))
@@ -152,7 +168,8 @@ def _layout(order: list[Value], level: dict[Value, int]) -> dict[_Slot, float]:
         place(slots, dict.fromkeys(slots, 0.0))
     for sweep in range(_SWEEPS):
         for slots in columns if sweep % 2 == 0 else reversed(columns):
-            # At first only the side just visited counts, which undoes crossings; then both, which balances.
+            # At first only the side just visited counts, which undoes crossings; then both, which
+            # balances.
             near = before if sweep % 2 == 0 else after
             wanted = {}
             for slot in slots:
@@ -170,10 +187,11 @@ def _port(k: int, count: int) -> float:
 
 
 def _spread(wanted: list[float], sizes: list[float]) -> list[float]:
-    """Return the places nearest (least squares) to the ``wanted``, ascending ones, at which nothing overlaps.
+    """Return the places nearest (least squares) to the ``wanted``, ascending ones, at which nothing
+    overlaps.
 
-    With the stacked sizes subtracted this is isotonic regression, solved by pooling adjacent violators (Barlow et al.,
-    *Statistical Inference under Order Restrictions*, 1972).
+    With the stacked sizes subtracted this is isotonic regression, solved by pooling adjacent
+    violators (Barlow et al., *Statistical Inference under Order Restrictions*, 1972).
     """
     stacked = [0.0]
     for above, below in itertools.pairwise(sizes):
@@ -190,10 +208,13 @@ def _spread(wanted: list[float], sizes: list[float]) -> list[float]:
 
 
 def _columns(order: list[Value], level: dict[Value, int]) -> tuple[list[float], list[float]]:
-    """Return the left edge and the width of each column; all boxes of a column are as wide as the widest."""
+    """Return the left edge and the width of each column; all boxes of a column are as wide as the
+    widest."""
     width = [0.0] * (max(level.values()) + 1)
     for node in order:
-        cells = max(sum(2 if east_asian_width(c) in "WF" else 1 for c in text) for text in _texts(node))
+        cells = max(
+            sum(2 if east_asian_width(c) in "WF" else 1 for c in text) for text in _texts(node)
+        )
         width[level[node]] = max(width[level[node]], cells * _CHAR + 16)
     left = [_MARGIN]
     for column_width in width[:-1]:
@@ -201,10 +222,19 @@ def _columns(order: list[Value], level: dict[Value, int]) -> tuple[list[float], 
     return left, width
 
 
-def _arrows(node: Value, level: dict[Value, int], y: dict[_Slot, float], left: list[float], width: list[float]) -> list[str]:
-    """Draw the arrows into ``node``, which end spread over its left side in the order they come from."""
+def _arrows(
+    node: Value,
+    level: dict[Value, int],
+    y: dict[_Slot, float],
+    left: list[float],
+    width: list[float],
+) -> list[str]:
+    """Draw the arrows into ``node``, which end spread over its left side in the order they come
+    from."""
     column = level[node]
-    incoming = sorted(zip(node.parents, node.partials, strict=True), key=lambda edge: y[edge[0], column - 1])
+    incoming = sorted(
+        zip(node.parents, node.partials, strict=True), key=lambda edge: y[edge[0], column - 1]
+    )
     parts = []
     for k, (parent, partial) in enumerate(incoming):
         start = level[parent]

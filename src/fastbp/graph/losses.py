@@ -15,7 +15,12 @@ LOSSES = (
     "hinge",
 )
 # The output that a loss is tied to, and the loss of an output by default.
-OUTPUT_OF_LOSS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid", "poisson": "exp", "hinge": "identity"}
+OUTPUT_OF_LOSS = {
+    "cross_entropy": "softmax",
+    "binary_cross_entropy": "sigmoid",
+    "poisson": "exp",
+    "hinge": "identity",
+}
 DEFAULT_LOSS = {output: loss for loss, output in OUTPUT_OF_LOSS.items() if loss != "hinge"}
 
 

@@ -12,9 +12,10 @@ import numpy as np
 class Value:
     """A number in a computation graph.
 
-    Arithmetic (``+ - * /``, unary ``-``, ``**`` with a number as exponent) between nodes, or a node and a real number,
-    makes a new node. It follows IEEE 754 as NumPy does: overflow gives inf, an undefined result NaN, nothing raises.
-    Values are computed when a node is made: changing ``value`` later does not recompute the results built on it.
+    Arithmetic (``+ - * /``, unary ``-``, ``**`` with a number as exponent) between nodes, or a node
+    and a real number, makes a new node. It follows IEEE 754 as NumPy does: overflow gives inf, an
+    undefined result NaN, nothing raises. Values are computed when a node is made: changing
+    ``value`` later does not recompute the results built on it.
 
     Parameters
     ----------
@@ -49,7 +50,8 @@ class Value:
     op: str
     parents: tuple[Value, ...]
     partials: tuple[float, ...]
-    __array_ufunc__ = None  # lets a NumPy scalar on the left hand over to the reflected operators below
+    # lets a NumPy scalar on the left hand over to the reflected operators below
+    __array_ufunc__ = None
 
     def __init__(self, value: float, name: str | None = None) -> None:
         if not isinstance(value, Real):
@@ -61,11 +63,14 @@ class Value:
         self.parents, self.partials = (), ()
 
     def __repr__(self) -> str:
-        label = "".join(f", {key}={text!r}" for key, text in (("name", self.name), ("op", self.op)) if text)
+        label = "".join(
+            f", {key}={text!r}" for key, text in (("name", self.name), ("op", self.op)) if text
+        )
         return f"Value({self.value!r}, grad={self.grad!r}{label})"
 
     def _repr_svg_(self) -> str | None:
-        """Drawing for notebooks; None, so that they show the text instead, for a graph too large to draw."""
+        """Drawing for notebooks; None, so that they show the text instead, for a graph too large to
+        draw."""
         from .draw import to_svg
 
         try:
@@ -97,9 +102,12 @@ class Value:
 
     def __pow__(self, exponent: float) -> Value:
         if not isinstance(exponent, Real):
-            raise TypeError(f"exponent must be a real number, got {type(exponent).__name__}: {exponent!r}")
+            raise TypeError(
+                f"exponent must be a real number, got {type(exponent).__name__}: {exponent!r}"
+            )
         n = float(exponent)
-        slope = n * _ieee(np.power, self.value, n - 1.0) if n else 0.0  # n = 0 at 0: 0 * inf would be NaN
+        # n = 0 at 0: 0 * inf would be NaN
+        slope = n * _ieee(np.power, self.value, n - 1.0) if n else 0.0
         return _node(f"**{n:g}", _ieee(np.power, self.value, n), (self,), (slope,))
 
     def __neg__(self) -> Value:
@@ -168,10 +176,12 @@ def topological_order(node: Value) -> list[Value]:
 
 
 def backward(node: Value) -> None:
-    """Set ``grad`` of ``node`` and of all nodes it was made from to the derivative of ``node`` by them.
+    """Set ``grad`` of ``node`` and of all nodes it was made from to the derivative of ``node`` by
+    them.
 
-    Reverse mode: each result hands its gradient, times the local partial derivative, to its operands, results first
-    (Griewank & Walther, *Evaluating Derivatives*, 2nd ed. 2008, ch. 3). Gradients of earlier calls are overwritten.
+    Reverse mode: each result hands its gradient, times the local partial derivative, to its
+    operands, results first (Griewank & Walther, *Evaluating Derivatives*, 2nd ed. 2008, ch. 3).
+    Gradients of earlier calls are overwritten.
 
     Parameters
     ----------
@@ -187,7 +197,8 @@ def backward(node: Value) -> None:
 
 
 def total(values: Iterable[Value | float]) -> Value:
-    """Sum of any number of terms as one node (0 for none), so that long sums make wide graphs, not deep ones."""
+    """Sum of any number of terms as one node (0 for none), so that long sums make wide graphs, not
+    deep ones."""
     terms = tuple(map(_as_value, values))
     return _node("total", sum(term.value for term in terms), terms, (1.0,) * len(terms))
 
@@ -208,9 +219,9 @@ def log(x: Value | float) -> Value:
 def log_sum_exp(values: Iterable[Value | float]) -> Value:
     """Logarithm of a sum of exponentials, ``log(sum_k exp(z_k))``, as one node.
 
-    Shifted by the largest term, so that no exponential overflows and one of them is 1 (Blanchard, Higham & Higham,
-    *IMA J. Numer. Anal.* 41, 2021). The partial derivatives are the softmax of ``values``. NaN if the largest is
-    infinite.
+    Shifted by the largest term, so that no exponential overflows and one of them is 1 (Blanchard,
+    Higham & Higham, *IMA J. Numer. Anal.* 41, 2021). The partial derivatives are the softmax of
+    ``values``. NaN if the largest is infinite.
 
     Parameters
     ----------
@@ -232,7 +243,9 @@ def log_sum_exp(values: Iterable[Value | float]) -> Value:
     largest = max(term.value for term in terms)
     powers = [math.exp(term.value - largest) for term in terms]
     scale = sum(powers)
-    return _node("log_sum_exp", largest + math.log(scale), terms, tuple(power / scale for power in powers))
+    return _node(
+        "log_sum_exp", largest + math.log(scale), terms, tuple(power / scale for power in powers)
+    )
 
 
 def softmax(values: Iterable[Value | float]) -> list[Value]:
@@ -263,7 +276,8 @@ def tanh(z: Value | float) -> Value:
     return _node("tanh", value, (z,), (1.0 - value * value,))
 
 
-# In the activations with a kink the test is "z <= 0", which is false for NaN: it takes the branch that passes it on.
+# In the activations with a kink the test is "z <= 0", which is false for NaN: it takes the branch
+# that passes it on.
 
 
 def relu(z: Value | float) -> Value:
@@ -288,7 +302,8 @@ def elu(z: Value | float) -> Value:
 
 
 def softplus(z: Value | float) -> Value:
-    """Softplus ``log(1 + exp(z))``, written as ``max(z, 0) + log1p(exp(-|z|))``, which cannot overflow."""
+    """Softplus ``log(1 + exp(z))``, written as ``max(z, 0) + log1p(exp(-|z|))``, which cannot
+    overflow."""
     z = _as_value(z)
     value = max(z.value, 0.0) + math.log1p(math.exp(-abs(z.value)))
     return _node("softplus", value, (z,), (sigmoid(z).value,))

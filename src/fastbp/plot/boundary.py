@@ -25,14 +25,16 @@ class DecisionBoundaryDisplay:
     """What a net says of a plane of two features: `sklearn.inspection.DecisionBoundaryDisplay`."""
 
     @staticmethod
-    def from_estimator(estimator: Any, X: ArrayLike, y: ArrayLike | None = None, *, ax: Any = None, **kwargs: Any) -> Any:
+    def from_estimator(
+        estimator: Any, X: ArrayLike, y: ArrayLike | None = None, *, ax: Any = None, **kwargs: Any
+    ) -> Any:
         """Shade the plane by a net's probabilities, classes or values.
 
         Parameters
         ----------
         estimator : fastbp.MLP with two inputs, or any estimator of scikit-learn's
-            Of the net: for two classes the probability of class 1 with the line where it is a half, for more classes where
-            each is the likeliest, for a regression of one output its value.
+            Of the net: for two classes the probability of class 1 with the line where it is a half,
+            for more classes where each is the likeliest, for a regression of one output its value.
         X : array_like (n_samples, 2)
             The plane reaches a tenth beyond these.
         y : array_like (n_samples,), optional
@@ -50,7 +52,8 @@ class DecisionBoundaryDisplay:
         ImportError
             Without Matplotlib or scikit-learn.
         ValueError
-            If there are not two features, or the net has several outputs that are not classes of one kind.
+            If there are not two features, or the net has several outputs that are not classes of
+            one kind.
         """
         theirs = _sklearn("DecisionBoundaryDisplay", "sklearn.inspection")
         X = np.asarray(X)
@@ -59,10 +62,18 @@ class DecisionBoundaryDisplay:
         if isinstance(estimator, MLP):
             estimator = as_estimator(estimator)
         n_classes = len(getattr(estimator, "classes_", ()))
-        options: dict[str, Any] = {"grid_resolution": 300, "eps": 0.1 * float(np.ptp(X, axis=0).max())} | kwargs
+        options: dict[str, Any] = {
+            "grid_resolution": 300,
+            "eps": 0.1 * float(np.ptp(X, axis=0).max()),
+        } | kwargs
         if n_classes > 2:
-            # Cells, since contours of class 0 beside class 2 would show a line of class 1 between them.
-            options = {"response_method": "predict", "plot_method": "pcolormesh", "alpha": 0.6} | options
+            # Cells, since contours of class 0 beside class 2 would show a line of class 1 between
+            # them.
+            options = {
+                "response_method": "predict",
+                "plot_method": "pcolormesh",
+                "alpha": 0.6,
+            } | options
         elif n_classes == 2 and hasattr(estimator, "predict_proba"):
             options = {"response_method": "predict_proba", "cmap": _pale()} | options
         shades = np.linspace(0, 1, 21) if options.get("response_method") == "predict_proba" else 20
@@ -71,8 +82,12 @@ class DecisionBoundaryDisplay:
         shown = theirs.from_estimator(estimator, X, ax=axes(ax, _FIGSIZE), **options)
         ax = shown.ax_
         if n_classes == 2 and options.get("response_method") == "predict_proba":
-            ax.contour(shown.xx0, shown.xx1, shown.response, levels=[0.5], colors="black", linewidths=1.5)
-            bar = ax.figure.colorbar(shown.surface_, ax=ax, label=f"probability of class {estimator.classes_[1]}")
+            ax.contour(
+                shown.xx0, shown.xx1, shown.response, levels=[0.5], colors="black", linewidths=1.5
+            )
+            bar = ax.figure.colorbar(
+                shown.surface_, ax=ax, label=f"probability of class {estimator.classes_[1]}"
+            )
             bar.set_ticks(np.linspace(0, 1, 6))
         elif not n_classes:
             ax.figure.colorbar(shown.surface_, ax=ax, label="output")
@@ -107,7 +122,9 @@ class ConfusionMatrixDisplay:
     """Which classes a net takes for which: `sklearn.metrics.ConfusionMatrixDisplay`."""
 
     @staticmethod
-    def from_estimator(estimator: Any, X: ArrayLike, y: ArrayLike, *, ax: Any = None, **kwargs: Any) -> Any:
+    def from_estimator(
+        estimator: Any, X: ArrayLike, y: ArrayLike, *, ax: Any = None, **kwargs: Any
+    ) -> Any:
         """Count the samples of each class by what is predicted for them.
 
         Parameters
@@ -139,13 +156,16 @@ class ConfusionMatrixDisplay:
                 raise ValueError(f"estimator must be a classifier, got {estimator!r}")
         predicted = estimator.predict(X)
         if y.shape != predicted.shape:
-            raise ValueError(f"y must be one label a row of X, {predicted.shape}, got shape {y.shape}")
+            raise ValueError(
+                f"y must be one label a row of X, {predicted.shape}, got shape {y.shape}"
+            )
         options = {"cmap": "Blues"} | kwargs
         return theirs.from_predictions(y, predicted, ax=axes(ax, _FIGSIZE), **options)
 
 
 def as_estimator(net: MLP) -> Any:
-    """A net as scikit-learn's tools want an estimator: `predict`, `predict_proba` and `classes_` of a classifier."""
+    """A net as scikit-learn's tools want an estimator: `predict`, `predict_proba` and `classes_` of
+    a classifier."""
     base: Any = import_module("sklearn.base")  # not before it is needed
     n_out = net.widths[-1]
     if net.output == "softmax" or net.loss_name in ("softmax_cross_entropy", "hinge"):

@@ -1,4 +1,5 @@
-"""Pictures of what is found out before training: the gradient check and the learning-rate range test."""
+"""Pictures of what is found out before training: the gradient check and the learning-rate range
+test."""
 
 from __future__ import annotations
 
@@ -7,20 +8,23 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..base.validation import check_number, check_real_array
 from ..gradcheck import GradientCheck, check_gradients
-from ..validation import check_number, check_real_array
 from .display import Display, labels_of, net_of
 
-# Below the one a gradient is right, as a rule, above the other it is wrong (Karpathy, CS231n course notes, "Gradient checks").
+# Below the one a gradient is right, as a rule, above the other it is wrong (Karpathy, CS231n course
+# notes, "Gradient checks").
 RIGHT, WRONG = 1e-7, 1e-2
 SMALLEST = 1e-16  # what an error of 0 is drawn as
 
 
 class GradientCheckDisplay(Display):
-    """The relative error of each layer's gradient against central differences, on a logarithmic scale.
+    """The relative error of each layer's gradient against central differences, on a logarithmic
+    scale.
 
-    Made by `from_check` or `from_estimator`. Below the lower line a gradient is right, as a rule; above the upper one it is
-    wrong; between them lie kinks (of relu) and losses that are hard to differentiate in floating point.
+    Made by `from_check` or `from_estimator`. Below the lower line a gradient is right, as a rule;
+    above the upper one it is wrong; between them lie kinks (of relu) and losses that are hard to
+    differentiate in floating point.
 
     Parameters
     ----------
@@ -57,11 +61,15 @@ class GradientCheckDisplay(Display):
             Without Matplotlib.
         """
         if not isinstance(check, GradientCheck):
-            raise TypeError(f"check must be what fastbp.check_gradients returns, got {type(check).__name__}")
+            raise TypeError(
+                f"check must be what fastbp.check_gradients returns, got {type(check).__name__}"
+            )
         return cls(check=check).plot(ax)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: ArrayLike, y: ArrayLike, *, ax: Any = None, **kwargs: Any) -> Self:
+    def from_estimator(
+        cls, estimator: Any, X: ArrayLike, y: ArrayLike, *, ax: Any = None, **kwargs: Any
+    ) -> Self:
         """Check the gradient of a net, and draw the outcome.
 
         Parameters
@@ -82,14 +90,19 @@ class GradientCheckDisplay(Display):
         ImportError
             Without Matplotlib.
         """
-        return cls.from_check(check_gradients(net_of(estimator), X, labels_of(estimator, y), **kwargs), ax=ax)
+        return cls.from_check(
+            check_gradients(net_of(estimator), X, labels_of(estimator, y), **kwargs), ax=ax
+        )
 
     def _draw(self, ax):
         places = np.arange(len(self.check.layers))
         for column, name, marker, shift in ((0, "weights", "o", -0.08), (1, "biases", "s", 0.08)):
             errors = np.maximum([layer[column] for layer in self.check.layers], SMALLEST)
             ax.plot(places + shift, errors, marker, markersize=9, label=name, zorder=3)
-        for error, text in ((RIGHT, "below: right,\nas a rule"), (WRONG, "above: wrong,\nas a rule")):
+        for error, text in (
+            (RIGHT, "below: right,\nas a rule"),
+            (WRONG, "above: wrong,\nas a rule"),
+        ):
             ax.axhline(error, color="0.4", linestyle="--", linewidth=1)
             ax.text(1.015, error, text, transform=ax.get_yaxis_transform(), va="center", fontsize=9)
         ax.set_yscale("log")
@@ -124,9 +137,19 @@ class RangeTestDisplay(Display):
     _figsize: ClassVar[tuple[float, float]] = (6.4, 4.2)
 
     def __init__(
-        self, *, learning_rates: np.ndarray, losses: np.ndarray, smoothed: np.ndarray | None, suggestion: float
+        self,
+        *,
+        learning_rates: np.ndarray,
+        losses: np.ndarray,
+        smoothed: np.ndarray | None,
+        suggestion: float,
     ) -> None:
-        self.learning_rates, self.losses, self.smoothed, self.suggestion = learning_rates, losses, smoothed, suggestion
+        self.learning_rates, self.losses, self.smoothed, self.suggestion = (
+            learning_rates,
+            losses,
+            smoothed,
+            suggestion,
+        )
 
     @classmethod
     def from_result(cls, result: Any, *, ax: Any = None) -> Self:
@@ -135,8 +158,8 @@ class RangeTestDisplay(Display):
         Parameters
         ----------
         result : object
-            What `fastbp.lr_find` returns, or anything with its `learning_rates`, `losses`, `suggestion` and, if it has one,
-            `smoothed`.
+            What `fastbp.lr_find` returns, or anything with its `learning_rates`, `losses`,
+            `suggestion` and, if it has one, `smoothed`.
         ax : matplotlib Axes, optional
 
         Returns
@@ -150,24 +173,45 @@ class RangeTestDisplay(Display):
         ImportError
             Without Matplotlib.
         """
-        missing = [name for name in ("learning_rates", "losses", "suggestion") if not hasattr(result, name)]
+        missing = [
+            name for name in ("learning_rates", "losses", "suggestion") if not hasattr(result, name)
+        ]
         if missing:
             raise TypeError(f"result must have {', '.join(missing)}, got {type(result).__name__}")
         rates = check_real_array("learning_rates", result.learning_rates, (1,))
-        losses, smoothed = check_real_array("losses", result.losses, (1,)), getattr(result, "smoothed", None)
+        losses, smoothed = (
+            check_real_array("losses", result.losses, (1,)),
+            getattr(result, "smoothed", None),
+        )
         smoothed = smoothed if smoothed is None else check_real_array("smoothed", smoothed, (1,))
-        for name, curve in (("losses", losses), ("smoothed", losses if smoothed is None else smoothed)):
+        for name, curve in (
+            ("losses", losses),
+            ("smoothed", losses if smoothed is None else smoothed),
+        ):
             if len(curve) != len(rates):
                 raise ValueError(f"{name} must be one a rate, {len(rates)}, got {len(curve)}")
         suggestion = check_number("suggestion", result.suggestion, above=0)
-        return cls(learning_rates=rates, losses=losses, smoothed=smoothed, suggestion=suggestion).plot(ax)
+        return cls(
+            learning_rates=rates, losses=losses, smoothed=smoothed, suggestion=suggestion
+        ).plot(ax)
 
     def _draw(self, ax):
         main = self.losses if self.smoothed is None else self.smoothed
         if self.smoothed is not None:
             ax.plot(self.learning_rates, self.losses, color="0.75", linewidth=1, label="batch")
-        ax.plot(self.learning_rates, main, color="tab:blue", linewidth=2, label="batch" if main is self.losses else "smoothed")
-        ax.axvline(self.suggestion, color="tab:red", linestyle="--", label=f"suggestion {self.suggestion:.2g}")
+        ax.plot(
+            self.learning_rates,
+            main,
+            color="tab:blue",
+            linewidth=2,
+            label="batch" if main is self.losses else "smoothed",
+        )
+        ax.axvline(
+            self.suggestion,
+            color="tab:red",
+            linestyle="--",
+            label=f"suggestion {self.suggestion:.2g}",
+        )
         finite = main[np.isfinite(main)]
         if len(finite):  # a last loss far above the others would leave them no room
             low, high = finite.min(), finite.max()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from ..conversion import from_sklearn
+from ..importers.sklearn import from_sklearn
 from ..mlp import MLP
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ def net_of(estimator):
         return estimator
     if not hasattr(estimator, "coefs_"):
         kind = type(estimator).__name__
-        raise TypeError(f"estimator must be a fastbp.MLP, or a fitted MLPClassifier or MLPRegressor, got {kind}")
+        raise TypeError(
+            f"estimator must be a fastbp.MLP, or a fitted MLPClassifier or MLPRegressor, got {kind}"
+        )
     return from_sklearn(estimator)
 
 
@@ -88,5 +90,7 @@ def labels_of(estimator, y):
         return y
     unknown = np.setdiff1d(y, estimator.classes_)
     if len(unknown):
-        raise ValueError(f"y must hold the classes that estimator was fitted on, got {unknown.tolist()[0]!r}")
+        raise ValueError(
+            f"y must hold the classes that estimator was fitted on, got {unknown.tolist()[0]!r}"
+        )
     return np.searchsorted(estimator.classes_, y)

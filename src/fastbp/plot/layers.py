@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..base.validation import check_count
 from ..mlp import MLP
-from ..validation import check_count
 from .display import Display, labels_of, net_of
 
 BINS, HEIGHT = 80, 0.78  # of a histogram; the distance of two is 1
@@ -26,7 +26,15 @@ class _LayersDisplay(Display):
             heights = base + HEIGHT * counts / max(1, counts.max())
             ax.stairs(heights, edges, baseline=base, fill=True, color=colour, alpha=0.7)
             ax.axhline(base, color="0.6", linewidth=0.8)
-            ax.text(1.02, base + 0.3, note, transform=ax.get_yaxis_transform(), va="center", fontsize=9, linespacing=1.4)
+            ax.text(
+                1.02,
+                base + 0.3,
+                note,
+                transform=ax.get_yaxis_transform(),
+                va="center",
+                fontsize=9,
+                linespacing=1.4,
+            )
         ax.set_yticks(range(n - 1, -1, -1), [f"layer {k}\n{name}" for k, name in enumerate(names)])
         ax.tick_params(axis="y", length=0)
         for label in ax.get_yticklabels():
@@ -37,10 +45,12 @@ class _LayersDisplay(Display):
 
 
 class ActivationsDisplay(_LayersDisplay):
-    """Histograms of each layer's activations a = f(z) over some samples: where they sit, and how many are dead or saturated.
+    """Histograms of each layer's activations a = f(z) over some samples: where they sit, and how
+    many are dead or saturated.
 
-    Made by `from_estimator`. Zeros, of which a relu layer has many, are not in the histogram but counted beside it, and so are
-    activations within a hundredth of a sigmoid's or tanh's ends, where the slope is small.
+    Made by `from_estimator`. Zeros, of which a relu layer has many, are not in the histogram but
+    counted beside it, and so are activations within a hundredth of a sigmoid's or tanh's ends,
+    where the slope is small.
 
     Parameters
     ----------
@@ -100,16 +110,18 @@ class ActivationsDisplay(_LayersDisplay):
             if saturated is not None:
                 facts.append(f"{saturated.mean():.1%} saturated")
             notes.append("\n".join(facts))
-        self._draw_layers(ax, self.names, kept, np.linspace(low - room, high + room, BINS + 1), notes, "tab:blue")
+        self._draw_layers(
+            ax, self.names, kept, np.linspace(low - room, high + room, BINS + 1), notes, "tab:blue"
+        )
         ax.set(xlabel="activation a")
 
 
 class DeltasDisplay(_LayersDisplay):
-    """Histograms of each layer's deltas, dL/dz of single samples, by their size: where they shrink from layer to layer towards
-    the input, gradients vanish; where they grow, they explode.
+    """Histograms of each layer's deltas, dL/dz of single samples, by their size: where they shrink
+    from layer to layer towards the input, gradients vanish; where they grow, they explode.
 
-    Made by `from_estimator`. The scale is logarithmic, a line marks each layer's median of those that are not zero, and zeros
-    (of units that a relu has switched off) are counted beside it.
+    Made by `from_estimator`. The scale is logarithmic, a line marks each layer's median of those
+    that are not zero, and zeros (of units that a relu has switched off) are counted beside it.
 
     Parameters
     ----------
@@ -129,7 +141,9 @@ class DeltasDisplay(_LayersDisplay):
         self.deltas, self.names = deltas, names
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: ArrayLike, y: ArrayLike, *, max_samples: int = 200, ax: Any = None) -> Self:
+    def from_estimator(
+        cls, estimator: Any, X: ArrayLike, y: ArrayLike, *, max_samples: int = 200, ax: Any = None
+    ) -> Self:
         """The deltas of a net.
 
         Parameters
@@ -139,7 +153,8 @@ class DeltasDisplay(_LayersDisplay):
         y : array_like
             Targets, as for ``net.fit``.
         max_samples : int, default 200
-            At most so many of the samples, spread evenly: each one's gradient is computed by itself.
+            At most so many of the samples, spread evenly: each one's gradient is computed by
+            itself.
         ax : matplotlib Axes, optional
 
         Returns
@@ -168,7 +183,9 @@ class DeltasDisplay(_LayersDisplay):
                 facts.append(f"{1 - len(some) / size.size:.1%} zero")
             notes.append("\n".join(facts))
         ax.set_xscale("log")
-        self._draw_layers(ax, self.names, kept, np.geomspace(low, high, BINS + 1), notes, "tab:orange")
+        self._draw_layers(
+            ax, self.names, kept, np.geomspace(low, high, BINS + 1), notes, "tab:orange"
+        )
         for k, some in enumerate(kept):
             if len(some):
                 base = len(kept) - 1 - k
@@ -177,12 +194,16 @@ class DeltasDisplay(_LayersDisplay):
 
 
 def deltas(net: MLP, X: ArrayLike, y: ArrayLike, max_samples: int) -> list[np.ndarray]:
-    """delta of every layer (n, n_out), of at most `max_samples` of the samples, each for the loss of that sample alone.
+    """delta of every layer (n, n_out), of at most `max_samples` of the samples, each for the loss
+    of that sample alone.
 
-    A sample's delta is its gradient by b, so it is what `loss_and_gradients` finds, whatever the activations and the loss.
+    A sample's delta is its gradient by b, so it is what `loss_and_gradients` finds, whatever the
+    activations and the loss.
     """
     samples, max_samples = net._samples(X, y, None), check_count("max_samples", max_samples)
     rows = np.unique(np.linspace(0, samples.n - 1, min(samples.n, max_samples)).astype(int))
     inputs, targets = samples.x.array, np.asarray(y)
-    found = [net.loss_and_gradients(inputs[i : i + 1], targets[i : i + 1], n_threads=1)[2] for i in rows]
+    found = [
+        net.loss_and_gradients(inputs[i : i + 1], targets[i : i + 1], n_threads=1)[2] for i in rows
+    ]
     return [np.stack(layer) for layer in zip(*found, strict=True)]

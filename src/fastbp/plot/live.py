@@ -1,11 +1,12 @@
 """The loss curve in a notebook while training."""
 
+from ..base.validation import check_count
 from ..history import History
-from ..validation import check_count
 
 
 class LiveLossCurve:
-    """A callback: the loss curve below a notebook's cell, drawn anew after every epoch or every few.
+    """A callback: the loss curve below a notebook's cell, drawn anew after every epoch or every
+    few.
 
     It is the picture that a `History` shows of itself, and needs no Matplotlib but IPython.
 
@@ -37,7 +38,8 @@ class LiveLossCurve:
     def __call__(self, net: object, history: History) -> None:
         if history is not self._history:  # another fit: another picture
             self._history, self._handle = history, self._display(history, display_id=True)
-        elif history.n_epochs % self.every == 0 and self._handle is not None:  # None where there is no notebook
+        # None where there is no notebook
+        elif history.n_epochs % self.every == 0 and self._handle is not None:
             self._handle.update(history)
 
     def __repr__(self):

@@ -6,18 +6,24 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..base.html import COLOURS, curves
 from ..history import History
-from ..representation import COLOURS, curves
 from .display import Display
 
-LABELS = {"minibatch": "minibatch", "training": "training (mean of the epoch)", "validation": "validation"}
+LABELS = {
+    "minibatch": "minibatch",
+    "training": "training (mean of the epoch)",
+    "validation": "validation",
+}
 
 
 class LossCurveDisplay(Display):
-    """The losses of a fit over its epochs: of each minibatch, of each epoch's training samples, of the validation set.
+    """The losses of a fit over its epochs: of each minibatch, of each epoch's training samples, of
+    the validation set.
 
-    Made by `from_history` or `from_estimator`. Losses that are not finite are left out. The scale is logarithmic where all
-    losses are positive and the largest is more than ten times the smallest.
+    Made by `from_history` or `from_estimator`. Losses that are not finite are left out. The scale
+    is logarithmic where all losses are positive and the largest is more than ten times the
+    smallest.
 
     Parameters
     ----------
@@ -63,7 +69,8 @@ class LossCurveDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
-        """The curves of the last fit of a net, or the ``loss_curve_`` of an estimator of scikit-learn's.
+        """The curves of the last fit of a net, or the ``loss_curve_`` of an estimator of
+        scikit-learn's.
 
         Parameters
         ----------
@@ -85,7 +92,9 @@ class LossCurveDisplay(Display):
         if history is None and hasattr(estimator, "loss_curve_"):
             history = History(loss=list(estimator.loss_curve_))
         if history is None:
-            raise ValueError(f"estimator must have been fitted, got {type(estimator).__name__} without history_ or loss_curve_")
+            raise ValueError(
+                f"estimator must have been fitted, got {type(estimator).__name__} without history_ or loss_curve_"
+            )
         return cls.from_history(history, ax=ax)
 
     def _draw(self, ax):
@@ -97,11 +106,25 @@ class LossCurveDisplay(Display):
                 ax.plot(epochs, losses, color=COLOURS[name], linewidth=0.6, label=LABELS[name])
             else:
                 marker = "o" if len(losses) == 1 else None
-                ax.plot(epochs, losses, color=COLOURS[name], linewidth=2, marker=marker, label=LABELS[name])
+                ax.plot(
+                    epochs,
+                    losses,
+                    color=COLOURS[name],
+                    linewidth=2,
+                    marker=marker,
+                    label=LABELS[name],
+                )
         best = history.best_epoch
         if best is not None:
             monitored = history.val_loss or history.loss
-            ax.plot(best + 1, monitored[best], "o", color="tab:red", zorder=3, label=f"best epoch ({best + 1})")
+            ax.plot(
+                best + 1,
+                monitored[best],
+                "o",
+                color="tab:red",
+                zorder=3,
+                label=f"best epoch ({best + 1})",
+            )
         every = np.concatenate(drawn)
         every = every[np.isfinite(every)]
         if len(every) and 0 < 10 * every.min() < every.max():

@@ -7,14 +7,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..validation import check_count
+from ..base.validation import check_count
 from .display import Display, net_of
 
 GAP = 1  # pixels between two images
 
 
 class WeightsDisplay(Display):
-    """What each unit of the first layer looks for: its weights as an image of the input's shape, all on one scale.
+    """What each unit of the first layer looks for: its weights as an image of the input's shape,
+    all on one scale.
 
     Made by `from_estimator`. Unit 0 is at the top left, rows first.
 
@@ -36,7 +37,12 @@ class WeightsDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, *, image_shape: tuple[int, int] | None = None, max_units: int = 64, ax: Any = None
+        cls,
+        estimator: Any,
+        *,
+        image_shape: tuple[int, int] | None = None,
+        max_units: int = 64,
+        ax: Any = None,
     ) -> Self:
         """The first layer of a net.
 
@@ -67,7 +73,9 @@ class WeightsDisplay(Display):
         if image_shape is None:
             side = math.isqrt(len(W))
             if side**2 != len(W):
-                raise ValueError(f"image_shape must be given for {len(W)} inputs, which are no square number")
+                raise ValueError(
+                    f"image_shape must be given for {len(W)} inputs, which are no square number"
+                )
             image_shape = side, side
         try:
             height, width = image_shape
@@ -81,14 +89,17 @@ class WeightsDisplay(Display):
     def _draw(self, ax):
         n, height, width = self.images.shape
         square = math.ceil(math.sqrt(n * height / width))
-        columns = min(range(square, square * 3 // 2 + 1), key=lambda c: -n % c)  # about as wide as high, few places empty
+        # about as wide as high, few places empty
+        columns = min(range(square, square * 3 // 2 + 1), key=lambda c: -n % c)
         rows = -(-n // columns)
         mosaic = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), np.nan)
         for k, image in enumerate(self.images):
             top, left = k // columns * (height + GAP), k % columns * (width + GAP)
             mosaic[top : top + height, left : left + width] = image
         largest = float(np.abs(self.images).max()) or 1.0
-        shown = ax.imshow(mosaic, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest")
+        shown = ax.imshow(
+            mosaic, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest"
+        )
         ax.set_facecolor("0.75")  # the gaps
         ax.set(xticks=[], yticks=[], title=f"Weights of {n} units of layer 0")
         ax.figure.colorbar(shown, ax=ax, shrink=0.75)

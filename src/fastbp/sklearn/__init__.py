@@ -6,21 +6,26 @@ The only part of fastbp that imports scikit-learn.
 try:
     from .estimators import MLPClassifier, MLPRegressor
 except ImportError as error:
-    raise ImportError("fastbp.sklearn needs scikit-learn 1.9 or later: pip install 'fastbp[sklearn]'") from error
+    raise ImportError(
+        "fastbp.sklearn needs scikit-learn 1.9 or later: pip install 'fastbp[sklearn]'"
+    ) from error
 
 __all__ = ["MLPClassifier", "MLPRegressor", "register_onnx"]
 
 
 def register_onnx() -> None:
-    """Tell skl2onnx how these estimators are converted, alone and within pipelines; once a process, before its ``to_onnx``.
+    """Tell skl2onnx how these estimators are converted, alone and within pipelines; once a process,
+    before its ``to_onnx``.
 
-    Every activation and loss is converted. Outputs and options (``zipmap``, ``output_class_labels``, ``nocl``) are those that
-    skl2onnx has for scikit-learn's classifiers and regressors; several outputs of a regression are columns, and the labels of
-    a multilabel classifier 0 or 1 in a column each. All is computed in float64 where the inputs are declared so, else in
-    float32.
+    Every activation and loss is converted. Outputs and options (``zipmap``,
+    ``output_class_labels``, ``nocl``) are those that skl2onnx has for scikit-learn's classifiers
+    and regressors; several outputs of a regression are columns, and the labels of a multilabel
+    classifier 0 or 1 in a column each. All is computed in float64 where the inputs are declared so,
+    else in float32.
 
-    Refused there, as ValueError: labels that are neither texts nor within int64, and a classifier of a single class. Of
-    subclasses skl2onnx says that it has no converter, which it looks up by exact type.
+    Refused there, as ValueError: labels that are neither texts nor within int64, and a classifier
+    of a single class. Of subclasses skl2onnx says that it has no converter, which it looks up by
+    exact type.
 
     Raises
     ------

@@ -1,26 +1,30 @@
-"""Whole epochs by the kernels, driven by scikit-learn's own optimizer objects: their settings, schedule and step count."""
+"""Whole epochs by the kernels, driven by scikit-learn's own optimizer objects: their settings,
+schedule and step count."""
 
 import numpy as np
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
-from .. import engine
-from ..interrupts import Deferred
+from ..engine.steps import StepRunner
 from ..kernels import update
 from ..kernels.plan import new_state, slots_of
-from .packed import views
-from .rows import refuse_weightless
+from ..runtime.signals import DeferSignals
+from .flat_parameters import views
+from .inputs import refuse_weightless
 
 
 def new_optimizer(estimator):
     """scikit-learn's optimizer for this estimator's parameters, without state yet."""
     e = estimator
     if e.solver == "sgd":
-        return SGDOptimizer([], e.learning_rate_init, e.learning_rate, e.momentum, e.nesterovs_momentum, e.power_t)
+        return SGDOptimizer(
+            [], e.learning_rate_init, e.learning_rate, e.momentum, e.nesterovs_momentum, e.power_t
+        )
     return AdamOptimizer([], e.learning_rate_init, e.beta_1, e.beta_2, e.epsilon)
 
 
 class State:
-    """An optimizer's running means or velocities: one flat array, of which the optimizer's lists of arrays are views."""
+    """An optimizer's running means or velocities: one flat array, of which the optimizer's lists of
+    arrays are views."""
 
     def __init__(self, optimizer, packed):
         self.names = ("ms", "vs") if isinstance(optimizer, AdamOptimizer) else ("velocities",)
@@ -37,8 +41,15 @@ class State:
 
     def serves(self, optimizer, packed):
         """Whether this still is that optimizer's state, for those parameters."""
-        same = self.optimizer is optimizer and self.flat.dtype == packed.dtype and self.size == packed.flat.size
-        return same and all(getattr(optimizer, name) is mine for name, mine in zip(self.names, self.lists, strict=True))
+        same = (
+            self.optimizer is optimizer
+            and self.flat.dtype == packed.dtype
+            and self.size == packed.flat.size
+        )
+        return same and all(
+            getattr(optimizer, name) is mine
+            for name, mine in zip(self.names, self.lists, strict=True)
+        )
 
 
 class Epochs:
@@ -70,25 +81,33 @@ class Epochs:
             with_momentum = update.NESTEROV if optimizer.nesterov else update.MOMENTUM
             numbers[update.RULE] = with_momentum if optimizer.momentum else update.SGD
             numbers[update.BETA_1] = optimizer.momentum
-        self.steps = engine.Steps(packed.network, packed.flat, state.flat, samples, batch, numbers, team, sizes)
+        self.steps = StepRunner(
+            packed.network, packed.flat, state.flat, samples, batch, numbers, team, sizes
+        )
         self.rows = np.minimum(batch, samples.n - np.arange(0, samples.n, batch)).astype(np.float64)
 
     def run(self, order):
-        """One epoch over the samples `order`. Returns its loss: the batches', before their updates, weighted by their rows.
+        """One epoch over the samples `order`. Returns its loss: the batches', before their updates,
+        weighted by their rows.
 
         Raises
         ------
         KeyboardInterrupt, MemoryError
-            On Ctrl-C, or where there is too little, with parameters, state and step count those of the last whole step.
+            On Ctrl-C, or where there is too little, with parameters, state and step count those of
+            the last whole step.
         """
         optimizer = self.optimizer
         refuse_weightless(self.samples, order, self.batch)
-        self.steps.rules[:, update.LR] = optimizer.learning_rate_init if self.adam else optimizer.learning_rate
-        with Deferred(self.team.stop):
+        self.steps.rules[:, update.LR] = (
+            optimizer.learning_rate_init if self.adam else optimizer.learning_rate
+        )
+        with DeferSignals(self.team.stop):
             losses, made, _ = self.steps.run(order, optimizer.t if self.adam else 0)
             if self.adam:
                 optimizer.t += made
-                correction = np.sqrt(1 - optimizer.beta_2**optimizer.t) / (1 - optimizer.beta_1**optimizer.t)
+                correction = np.sqrt(1 - optimizer.beta_2**optimizer.t) / (
+                    1 - optimizer.beta_1**optimizer.t
+                )
                 optimizer.learning_rate = optimizer.learning_rate_init * correction
         if self.steps.failure is not None:
             raise self.steps.failure

@@ -18,17 +18,18 @@ _EXTRAS = {
 class MLPClassifier(PerceptronMixin, base.MLPClassifier):
     """scikit-learn's MLPClassifier, trained by compiled kernels.
 
-    All parameters, attributes, methods, messages and, given the same `random_state`, numbers are those of
-    :class:`sklearn.neural_network.MLPClassifier`. Beyond it:
+    All parameters, attributes, methods, messages and, given the same `random_state`, numbers are
+    those of :class:`sklearn.neural_network.MLPClassifier`. Beyond it:
 
     Parameters
     ----------
     activation : str or sequence of str, default='relu'
-        Also 'leaky_relu' (slope 0.01), 'elu' (alpha 1), 'softplus', 'selu', 'gelu' (not its approximation by tanh), 'silu' and
-        'mish'; and one name for each hidden layer.
+        Also 'leaky_relu' (slope 0.01), 'elu' (alpha 1), 'softplus', 'selu', 'gelu' (not its
+        approximation by tanh), 'silu' and 'mish'; and one name for each hidden layer.
     class_weight : dict, list of dicts, 'balanced' or None, default=None
-        Weights of the classes, as in :func:`sklearn.utils.class_weight.compute_sample_weight`; they multiply
-        `sample_weight`. The score of `early_stopping` is not weighted by them. 'balanced' is not for ``partial_fit``.
+        Weights of the classes, as in :func:`sklearn.utils.class_weight.compute_sample_weight`; they
+        multiply `sample_weight`. The score of `early_stopping` is not weighted by them. 'balanced'
+        is not for ``partial_fit``.
     n_threads : int or None, default=None
         Threads; by default as many as pay. The numbers have the same bits for any number.
 
@@ -50,19 +51,59 @@ class MLPClassifier(PerceptronMixin, base.MLPClassifier):
     _parameter_constraints |= {"class_weight": [dict, list, StrOptions({"balanced"}), None]}
 
     def __init__(
-        self, hidden_layer_sizes=(100,), activation="relu", *, solver="adam", alpha=0.0001, batch_size="auto",
-        learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200, shuffle=True, random_state=None,
-        tol=1e-4, verbose=False, warm_start=False, momentum=0.9, nesterovs_momentum=True, early_stopping=False,
-        validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8, n_iter_no_change=10, max_fun=15000,
-        class_weight=None, n_threads=None,
-    ):  # fmt: skip
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        class_weight=None,
+        n_threads=None,
+    ):
         super().__init__(
-            hidden_layer_sizes, activation, solver=solver, alpha=alpha, batch_size=batch_size, learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init, power_t=power_t, max_iter=max_iter, shuffle=shuffle,
-            random_state=random_state, tol=tol, verbose=verbose, warm_start=warm_start, momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum, early_stopping=early_stopping, validation_fraction=validation_fraction,
-            beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, n_iter_no_change=n_iter_no_change, max_fun=max_fun,
-        )  # fmt: skip
+            hidden_layer_sizes,
+            activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+        )
         self.class_weight = class_weight
         self.n_threads = n_threads
 
@@ -84,7 +125,9 @@ class MLPClassifier(PerceptronMixin, base.MLPClassifier):
             return self.classes_.take(outputs.argmax(axis=1))
         if self.n_outputs_ == 1 and len(self.classes_) == 2:
             return self.classes_[(outputs[:, 0] > 0.5).astype(np.intp)]
-        return self._label_binarizer.inverse_transform(outputs[:, 0] if self.n_outputs_ == 1 else outputs)
+        return self._label_binarizer.inverse_transform(
+            outputs[:, 0] if self.n_outputs_ == 1 else outputs
+        )
 
     def predict_proba(self, X):
         """Probabilities of the classes, in the order of `classes_`.
@@ -106,10 +149,17 @@ class MLPClassifier(PerceptronMixin, base.MLPClassifier):
         if self.class_weight is None:
             return sample_weight
         if incremental and self.class_weight == "balanced":
-            raise ValueError("class_weight='balanced' is not for partial_fit, which sees a part of y: give a dict of weights")
+            raise ValueError(
+                "class_weight='balanced' is not for partial_fit, which sees a part of y: give a dict of weights"
+            )
         labels = self._label_binarizer.inverse_transform(y)
-        if self.class_weight != "balanced":  # which counts; a part of y may lack a class, whose weight is not wrong for that
-            every = self.classes_ if labels.ndim == 1 else np.outer([0, 1], np.ones(labels.shape[1], labels.dtype))
+        # which counts; a part of y may lack a class, whose weight is not wrong for that
+        if self.class_weight != "balanced":
+            every = (
+                self.classes_
+                if labels.ndim == 1
+                else np.outer([0, 1], np.ones(labels.shape[1], labels.dtype))
+            )
             labels = np.concatenate([labels, every])
         weight = compute_sample_weight(self.class_weight, labels)[: len(y)]
         return weight if sample_weight is None else weight * sample_weight
@@ -118,14 +168,14 @@ class MLPClassifier(PerceptronMixin, base.MLPClassifier):
 class MLPRegressor(PerceptronMixin, base.MLPRegressor):
     """scikit-learn's MLPRegressor, trained by compiled kernels.
 
-    All parameters, attributes, methods, messages and, given the same `random_state`, numbers are those of
-    :class:`sklearn.neural_network.MLPRegressor`. Beyond it:
+    All parameters, attributes, methods, messages and, given the same `random_state`, numbers are
+    those of :class:`sklearn.neural_network.MLPRegressor`. Beyond it:
 
     Parameters
     ----------
     activation : str or sequence of str, default='relu'
-        Also 'leaky_relu' (slope 0.01), 'elu' (alpha 1), 'softplus', 'selu', 'gelu' (not its approximation by tanh), 'silu' and
-        'mish'; and one name for each hidden layer.
+        Also 'leaky_relu' (slope 0.01), 'elu' (alpha 1), 'softplus', 'selu', 'gelu' (not its
+        approximation by tanh), 'silu' and 'mish'; and one name for each hidden layer.
     n_threads : int or None, default=None
         Threads; by default as many as pay. The numbers have the same bits for any number.
 
@@ -146,19 +196,60 @@ class MLPRegressor(PerceptronMixin, base.MLPRegressor):
     _parameter_constraints = base.MLPRegressor._parameter_constraints | _EXTRAS
 
     def __init__(
-        self, loss="squared_error", hidden_layer_sizes=(100,), activation="relu", *, solver="adam", alpha=0.0001,
-        batch_size="auto", learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200, shuffle=True,
-        random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9, nesterovs_momentum=True,
-        early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8, n_iter_no_change=10,
-        max_fun=15000, n_threads=None,
-    ):  # fmt: skip
+        self,
+        loss="squared_error",
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        n_threads=None,
+    ):
         super().__init__(
-            loss, hidden_layer_sizes, activation, solver=solver, alpha=alpha, batch_size=batch_size,
-            learning_rate=learning_rate, learning_rate_init=learning_rate_init, power_t=power_t, max_iter=max_iter,
-            shuffle=shuffle, random_state=random_state, tol=tol, verbose=verbose, warm_start=warm_start, momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum, early_stopping=early_stopping, validation_fraction=validation_fraction,
-            beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, n_iter_no_change=n_iter_no_change, max_fun=max_fun,
-        )  # fmt: skip
+            loss,
+            hidden_layer_sizes,
+            activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+        )
         self.n_threads = n_threads
 
     def predict(self, X):

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from .. import engine
+from ..engine.steps import StepRunner
 from ..kernels import update
-from .packed import views
-from .rows import refuse_weightless, samples_of
+from .flat_parameters import views
+from .inputs import refuse_weightless, samples_of
 
 
 class Gradient:
-    """Loss, penalty included, and its gradient on one set of samples; the buffers are kept from call to call.
+    """Loss, penalty included, and its gradient on one set of samples; the buffers are kept from
+    call to call.
 
     Parameters
     ----------
@@ -27,12 +28,19 @@ class Gradient:
         self.order = np.arange(samples.n)
         refuse_weightless(samples, self.order, samples.n)
         numbers = np.zeros(update.STEP_SIZE)
-        numbers[update.RULE], numbers[update.ALPHA], numbers[update.REGARDLESS] = update.GRADIENT, alpha, 1
+        numbers[update.RULE], numbers[update.ALPHA], numbers[update.REGARDLESS] = (
+            update.GRADIENT,
+            alpha,
+            1,
+        )
         nothing = np.zeros(0, packed.dtype)
-        self.steps = engine.Steps(packed.network, packed.flat, nothing, samples, samples.n, numbers, team, [members])
+        self.steps = StepRunner(
+            packed.network, packed.flat, nothing, samples, samples.n, numbers, team, [members]
+        )
 
     def at(self, coefs, intercepts):
-        """The loss there, and the gradient in the shapes of `coefs` and `intercepts`: views that the next call overwrites."""
+        """The loss there, and the gradient in the shapes of `coefs` and `intercepts`: views that
+        the next call overwrites."""
         self.packed.take(coefs, intercepts)
         losses, _, _ = self.steps.run(self.order, 0)
         return losses[0], *views(self.steps.gradient, self.packed.widths)

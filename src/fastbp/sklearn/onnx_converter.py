@@ -1,8 +1,9 @@
 """What skl2onnx calls for the two estimators, see `fastbp.sklearn.register_onnx`.
 
-skl2onnx's own converters are for scikit-learn's classes alone, by exact type. They know four of the activations, and (1.20) put
-the several outputs of a regression into one column, and make four columns of the probabilities of two labels: so layers come
-from `onnx_export.py`, labels and shapes from here.
+skl2onnx's own converters are for scikit-learn's classes alone, by exact type. They know four of the
+activations, and (1.20) put the several outputs of a regression into one column, and make four
+columns of the probabilities of two labels: so layers come from `onnx_export.py`, labels and shapes
+from here.
 """
 
 import numpy as np
@@ -11,16 +12,23 @@ from onnx.helper import np_dtype_to_tensor_dtype
 from onnx.numpy_helper import from_array
 from skl2onnx import update_registered_converter
 from skl2onnx.common.data_types import DoubleTensorType
-from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes, calculate_linear_regressor_output_shapes
+from skl2onnx.common.shape_calculator import (
+    calculate_linear_classifier_output_shapes,
+    calculate_linear_regressor_output_shapes,
+)
 from skl2onnx.common.utils_classifier import get_label_classes
 from sklearn.utils.validation import check_is_fitted
 
-from ..names import hidden_names
-from ..onnx_export import outputs
+from ..base.names import hidden_names
+from ..export.onnx import outputs
 from .estimators import MLPClassifier, MLPRegressor
 
 OUTPUTS = {"logistic": "sigmoid"}  # scikit-learn's name of an output that has another name in a net
-OPTIONS = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True], "nocl": [True, False]}
+OPTIONS = {
+    "zipmap": [True, False, "columns"],
+    "output_class_labels": [False, True],
+    "nocl": [True, False],
+}
 
 
 def register():
@@ -35,12 +43,22 @@ class _Graph:
 
     def __init__(self, scope, operator, container):
         double = isinstance(operator.inputs[0].type, DoubleTensorType)
-        self.dtype, self._scope, self._container = np.dtype(np.float64 if double else np.float32), scope, container
+        self.dtype, self._scope, self._container = (
+            np.dtype(np.float64 if double else np.float32),
+            scope,
+            container,
+        )
 
     def op(self, kind, *inputs, result=None, **attributes):
         """An operator; `result` is its result's name where that is settled."""
         result = result or self._scope.get_unique_variable_name(kind)
-        self._container.add_node(kind, list(inputs), [result], name=self._scope.get_unique_operator_name(kind), **attributes)
+        self._container.add_node(
+            kind,
+            list(inputs),
+            [result],
+            name=self._scope.get_unique_operator_name(kind),
+            **attributes,
+        )
         return result
 
     def constant(self, values, name="constant"):
@@ -50,7 +68,9 @@ class _Graph:
         """A constant of whatever dtype; objects are texts."""
         name = self._scope.get_unique_variable_name(name)
         if values.dtype.kind == "O":
-            self._container.add_initializer(name, TensorProto.STRING, values.shape, [text.encode() for text in values])
+            self._container.add_initializer(
+                name, TensorProto.STRING, values.shape, [text.encode() for text in values]
+            )
         else:
             self._container.add_initializer(name, None, values.shape, from_array(values))
         return name
@@ -84,7 +104,9 @@ def _classifier_shapes(operator):
     net = operator.raw_operator
     check_is_fitted(net)
     if len(net.classes_) < 2:
-        raise ValueError(f"a classifier of one class, {net.classes_[0]}, has no probabilities that ONNX could give")
+        raise ValueError(
+            f"a classifier of one class, {net.classes_[0]}, has no probabilities that ONNX could give"
+        )
     calculate_linear_classifier_output_shapes(operator)
     _classes(operator.scope_inst, net)
     if _is_multilabel(net):
@@ -92,7 +114,10 @@ def _classifier_shapes(operator):
 
 
 def _classifier(scope, operator, container):
-    net, (label, probabilities) = operator.raw_operator, (output.full_name for output in operator.outputs)
+    net, (label, probabilities) = (
+        operator.raw_operator,
+        (output.full_name for output in operator.outputs),
+    )
     graph = _Graph(scope, operator, container)
     a = _outputs(graph, operator)
     if net.n_outputs_ == 1:
@@ -100,7 +125,9 @@ def _classifier(scope, operator, container):
     else:
         graph.op("Identity", a, result=probabilities)
     if _is_multilabel(net):
-        graph.op("Cast", graph.op("Greater", a, graph.constant(0.5)), result=label, to=TensorProto.INT64)
+        graph.op(
+            "Cast", graph.op("Greater", a, graph.constant(0.5)), result=label, to=TensorProto.INT64
+        )
     else:
         most = graph.op("ArgMax", probabilities, axis=1, keepdims=0)
         graph.op("Gather", graph.tensor(_classes(scope, net), "classes"), most, result=label)

@@ -1,4 +1,5 @@
-"""What both estimators replace of scikit-learn's: the arithmetic. Validation, messages and attributes are inherited."""
+"""What both estimators replace of scikit-learn's: the arithmetic. Validation, messages and
+attributes are inherited."""
 
 import math
 
@@ -7,24 +8,42 @@ from sklearn.base import _fit_context, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import unique_labels
-from sklearn.utils.validation import _check_feature_names, _num_features, check_consistent_length, column_or_1d, validate_data
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _num_features,
+    check_consistent_length,
+    column_or_1d,
+    validate_data,
+)
 
-from .. import engine
-from ..names import HIDDEN, hidden_names
-from ..team import team_size
-from ..teams import lent
+from ..base.names import HIDDEN, hidden_names
+from ..engine.steps import work_of
+from ..runtime.team import borrow_team, team_size
+from .fallback import unless_handed_over
+from .flat_parameters import Packed
 from .gradient import Gradient
-from .handover import unless_handed_over
-from .packed import Packed
-from .rows import rows_of
+from .inputs import rows_of
 from .stochastic import StochasticMixin
 
 SMALL = 1 << 12
-ACTIVATIONS = {"identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "softplus", "selu", "gelu", "silu", "mish"}
+ACTIVATIONS = {
+    "identity",
+    "logistic",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "softplus",
+    "selu",
+    "gelu",
+    "silu",
+    "mish",
+}
 
 
 def finite(X):
-    """Whether a sum of all elements is finite: False also where it overflows, so then it takes a closer look."""
+    """Whether a sum of all elements is finite: False also where it overflows, so then it takes a
+    closer look."""
     if X.size <= SMALL:
         flat = X.ravel()
         return math.isfinite(np.vdot(flat, flat))  # unlike dot it never warns
@@ -51,8 +70,9 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         sample_weight : array-like of shape (n_samples,), default=None
             Sample weights.
         X_val, y_val : array-like, default=None
-            A validation set, its loss (without penalty) after each epoch in ``validation_loss_curve_``. With
-            `early_stopping` it is what the score is taken of, and no part of X is held out. Not for solver='lbfgs'.
+            A validation set, its loss (without penalty) after each epoch in
+            ``validation_loss_curve_``. With `early_stopping` it is what the score is taken of, and
+            no part of X is held out. Not for solver='lbfgs'.
 
         Returns
         -------
@@ -61,14 +81,21 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         Raises
         ------
         ValueError
-            As scikit-learn's; also if only one of X_val and y_val is given, or they do not fit X and y.
+            As scikit-learn's; also if only one of X_val and y_val is given, or they do not fit X
+            and y.
         """
         if (X_val is None) != (y_val is None):
-            raise ValueError(f"X_val and y_val go together, got only {'X_val' if y_val is None else 'y_val'}")
+            raise ValueError(
+                f"X_val and y_val go together, got only {'X_val' if y_val is None else 'y_val'}"
+            )
         epochs = self.max_iter if self.solver != "lbfgs" else 0
         if X_val is not None and not epochs:
             raise ValueError("X_val and y_val need solver='sgd' or 'adam', got solver='lbfgs'")
-        about = {"X": X, "y": y, "metadata": None if sample_weight is None else {"sample_weight": sample_weight}}
+        about = {
+            "X": X,
+            "y": y,
+            "metadata": None if sample_weight is None else {"sample_weight": sample_weight},
+        }
         context = self._init_callback_context(max_subtasks=epochs)
         context.call_on_fit_task_begin(estimator=self, **about)
         self._validation_set = None if X_val is None else (X_val, y_val)
@@ -95,21 +122,32 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         self.validation_loss_curve_ = None
 
     def _init_coef(self, fan_in, fan_out, dtype):
-        """Of one activation a layer each layer has its own bound, the output that of the last hidden layer."""
+        """Of one activation a layer each layer has its own bound, the output that of the last
+        hidden layer."""
         if isinstance(self.activation, str):
             return super()._init_coef(fan_in, fan_out, dtype)
         layer = min(len(self.coefs_), len(self.activation) - 1)
-        factor = 2 if self.activation and HIDDEN[self.activation[layer]] == HIDDEN["logistic"] else 6
+        factor = (
+            2 if self.activation and HIDDEN[self.activation[layer]] == HIDDEN["logistic"] else 6
+        )
         bound = np.sqrt(factor / (fan_in + fan_out))
         draw = self._random_state.uniform
-        coef_init, intercept_init = draw(-bound, bound, (fan_in, fan_out)), draw(-bound, bound, fan_out)
+        coef_init, intercept_init = (
+            draw(-bound, bound, (fan_in, fan_out)),
+            draw(-bound, bound, fan_out),
+        )
         return coef_init.astype(dtype, copy=False), intercept_init.astype(dtype, copy=False)
 
     def _repacked(self):
-        """The parameters as one flat array, made anew where `coefs_` or `intercepts_` are no longer its views."""
+        """The parameters as one flat array, made anew where `coefs_` or `intercepts_` are no longer
+        its views."""
         hidden = self.activation if isinstance(self.activation, str) else tuple(self.activation)
         packed = self._packed
-        if packed is None or packed.kind != (hidden, self.out_activation_) or not packed.shows(self.coefs_, self.intercepts_):
+        if (
+            packed is None
+            or packed.kind != (hidden, self.out_activation_)
+            or not packed.shows(self.coefs_, self.intercepts_)
+        ):
             packed = Packed(self.coefs_, self.intercepts_, hidden, self.out_activation_)
             coefs, intercepts = list(packed.coefs), list(packed.intercepts)
             # After early stopping these are one list, and stay one.
@@ -131,7 +169,8 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         return packed if packed.dtype == dtype else packed.astype(dtype), rows_of(X, dtype)
 
     def _quick(self, X):
-        """The net's outputs where X is a plain array that needs neither conversion nor a message, else None."""
+        """The net's outputs where X is a plain array that needs neither conversion nor a message,
+        else None."""
         if self._packed is None or self._handed_over is not None:
             return None
         packed = self._repacked()
@@ -158,7 +197,7 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
     def _forward_pass(self, activations):
         packed, x = self._ready(activations[0])
         layers = range(len(packed.coefs))
-        activations[1:] = engine.activations(packed.network, packed.flat, x, layers, self.n_threads)
+        activations[1:] = activations(packed.network, packed.flat, x, layers, self.n_threads)
         return activations
 
     @unless_handed_over
@@ -166,17 +205,19 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         gradient = self._gradient
         if gradient is not None:
             return gradient.at(self.coefs_, self.intercepts_)
-        members = team_size(self.n_threads, engine.work_of(self._repacked().network, X.shape[0]))
-        with lent(members) as team:
-            return Gradient(self._repacked(), X, y, sample_weight, self.alpha, team, members).at(self.coefs_, self.intercepts_)
+        members = team_size(self.n_threads, work_of(self._repacked().network, X.shape[0]))
+        with borrow_team(members) as team:
+            return Gradient(self._repacked(), X, y, sample_weight, self.alpha, team, members).at(
+                self.coefs_, self.intercepts_
+            )
 
     @unless_handed_over
     def _fit_lbfgs(self, X, y, sample_weight, *buffers):
         sample_weight = self._class_weighted(y, sample_weight)
         # scipy's parameters are float64, and so is all arithmetic with them.
         packed = self._repacked().astype(np.float64)
-        members = team_size(self.n_threads, engine.work_of(packed.network, X.shape[0]))
-        with lent(members) as team:
+        members = team_size(self.n_threads, work_of(packed.network, X.shape[0]))
+        with borrow_team(members) as team:
             self._gradient = Gradient(packed, X, y, sample_weight, self.alpha, team, members)
             try:
                 super()._fit_lbfgs(X, y, sample_weight, *buffers)
@@ -190,11 +231,17 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
     def _checked_validation(self, X, y):
         """The caller's validation set, checked against the training set."""
         _check_feature_names(self, X, reset=False)
-        X = check_array(X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), input_name="X_val")
-        y = check_array(y, ensure_2d=False, dtype=None if is_classifier(self) else "numeric", input_name="y_val")
+        X = check_array(
+            X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), input_name="X_val"
+        )
+        y = check_array(
+            y, ensure_2d=False, dtype=None if is_classifier(self) else "numeric", input_name="y_val"
+        )
         check_consistent_length(X, y)
         if _num_features(X) != self.n_features_in_:
-            raise ValueError(f"X_val has {_num_features(X)} features, but X has {self.n_features_in_}")
+            raise ValueError(
+                f"X_val has {_num_features(X)} features, but X has {self.n_features_in_}"
+            )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y)
         several = not is_classifier(self) or self._label_binarizer.y_type_.startswith("multilabel")

@@ -1,4 +1,5 @@
-"""The course of a stochastic fit: scikit-learn's, line for line, except that an epoch is one call of the kernels."""
+"""The course of a stochastic fit: scikit-learn's, line for line, except that an epoch is one call
+of the kernels."""
 
 import warnings
 from typing import Any
@@ -8,12 +9,12 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from .. import engine
-from ..team import team_sizes
-from ..teams import lent
+from ..engine.forward import mean_loss
+from ..engine.steps import work_of
+from ..runtime.team import borrow_team, team_sizes
 from .epochs import Epochs, State, new_optimizer
-from .handover import HandoverMixin, unless_handed_over
-from .rows import samples_of
+from .fallback import HandoverMixin, unless_handed_over
+from .inputs import samples_of
 
 
 class StochasticMixin(HandoverMixin):
@@ -21,14 +22,24 @@ class StochasticMixin(HandoverMixin):
 
     _state: State | None = None
     _validation_set: tuple | None = None  # (X_val, y_val) while `fit` runs
-    _fit_task: Any = None  # (callback context, what callbacks are told of the data) while `fit` runs
+    # (callback context, what callbacks are told of the data) while `fit` runs
+    _fit_task: Any = None
     validation_loss_curve_: Any = None
     _no_improvement_count: int  # as many epochs in a row
 
     @unless_handed_over
     def _fit_stochastic(
-        self, X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units, incremental
-    ):  # fmt: skip
+        self,
+        X,
+        y,
+        sample_weight,
+        activations,
+        deltas,
+        coef_grads,
+        intercept_grads,
+        layer_units,
+        incremental,
+    ):
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = new_optimizer(self)
         if self.early_stopping and incremental:  # in scikit-learn's words
@@ -41,11 +52,13 @@ class StochasticMixin(HandoverMixin):
         batch = self._batch_rows(n_samples)
         if self._state is None or not self._state.serves(self._optimizer, packed):
             self._state = State(self._optimizer, packed)
-        sizes = team_sizes(self.n_threads, engine.work_of(packed.network, batch))
+        sizes = team_sizes(self.n_threads, work_of(packed.network, batch))
         order = np.arange(n_samples)
         try:
-            with lent(max(sizes)) as team:
-                epochs = Epochs(self._optimizer, self._state, packed, samples, batch, self.alpha, team, sizes)
+            with borrow_team(max(sizes)) as team:
+                epochs = Epochs(
+                    self._optimizer, self._state, packed, samples, batch, self.alpha, team, sizes
+                )
                 self.n_iter_ = 0
                 for _ in range(self.max_iter):
                     if self._iterate(epochs, order, validation, held_out) or incremental:
@@ -66,7 +79,8 @@ class StochasticMixin(HandoverMixin):
         """One epoch and what follows from it. Returns whether to stop."""
         task = self._begin_epoch()
         if self.shuffle:
-            self._random_state.shuffle(order)  # the draws, and so the order, of sklearn.utils.shuffle
+            # the draws, and so the order, of sklearn.utils.shuffle
+            self._random_state.shuffle(order)
         self.loss_ = epochs.run(order)
         self.n_iter_ += 1
         self.t_ += len(order)
@@ -75,7 +89,9 @@ class StochasticMixin(HandoverMixin):
             print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
         if validation is not None:
             packed = self._repacked()
-            self.validation_loss_curve_.append(engine.mean_loss(packed.network, packed.flat, validation, self.n_threads))
+            self.validation_loss_curve_.append(
+                mean_loss(packed.network, packed.flat, validation, self.n_threads)
+            )
         self._update_no_improvement_count(self.early_stopping, *(held_out or (None, None, None)))
         self._optimizer.iteration_ends(self.t_)
         asked_to_stop = self._end_epoch(task)
@@ -93,12 +109,14 @@ class StochasticMixin(HandoverMixin):
         if self.batch_size > n_samples:
             # in scikit-learn's words
             warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=3
-            )  # fmt: skip
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+                stacklevel=3,
+            )
         return int(np.clip(self.batch_size, 1, n_samples))
 
     def _hold_out(self, X, y, sample_weight):
-        """What is trained on, and (X, y, sample_weight) of what early stopping scores, or None without it."""
+        """What is trained on, and (X, y, sample_weight) of what early stopping scores, or None
+        without it."""
         if not self.early_stopping:
             return X, y, sample_weight, None
         if self._validation_set is not None:
@@ -106,15 +124,18 @@ class StochasticMixin(HandoverMixin):
         stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
         arrays = [X, y] if sample_weight is None else [X, y, sample_weight]
         parts = train_test_split(
-            *arrays, random_state=self._random_state, test_size=self.validation_fraction, stratify=stratify
-        )  # fmt: skip
+            *arrays,
+            random_state=self._random_state,
+            test_size=self.validation_fraction,
+            stratify=stratify,
+        )
         if sample_weight is None:
             parts += [None, None]
         X, X_val, y, y_val, sample_weight, sample_weight_val = parts
         if X_val.shape[0] < 2:  # in scikit-learn's words
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )  # fmt: skip
+            )
         if is_classifier(self):
             y_val = self._label_binarizer.inverse_transform(y_val)
         return X, y, sample_weight, (X_val, y_val, sample_weight_val)
@@ -141,6 +162,11 @@ class StochasticMixin(HandoverMixin):
             return False
 
         def as_if_stopped():
-            return {"coefs_": [c.copy() for c in self.coefs_], "intercepts_": [b.copy() for b in self.intercepts_]}
+            return {
+                "coefs_": [c.copy() for c in self.coefs_],
+                "intercepts_": [b.copy() for b in self.intercepts_],
+            }
 
-        return task.call_on_fit_task_end(estimator=self, reconstruction_attributes=as_if_stopped, **self._fit_task[1])
+        return task.call_on_fit_task_end(
+            estimator=self, reconstruction_attributes=as_if_stopped, **self._fit_task[1]
+        )

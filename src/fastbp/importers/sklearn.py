@@ -1,0 +1,64 @@
+"""Networks from fitted scikit-learn estimators, with equal predictions."""
+
+from ..base.names import HIDDEN
+from ..base.optional import require_sklearn_perceptron
+from ..base.validation import check_choice
+from ..mlp import MLP
+from .sequential import net_of
+
+# scikit-learn's name of the output activation -> the net's, whose own loss is then the estimator's
+# too.
+OUTPUTS = {"softmax": "softmax", "logistic": "sigmoid", "identity": "identity", "exp": "exp"}
+
+
+def from_sklearn(fitted: object) -> MLP:
+    """A net with the weights of a fitted scikit-learn estimator, and equal predictions.
+
+    Parameters
+    ----------
+    fitted : MLPClassifier or MLPRegressor
+        scikit-learn's or `fastbp.sklearn`'s.
+
+    Returns
+    -------
+    MLP
+        Of the weights' dtype; the weights are copied, the optimizer's state and settings of
+        training are not. ``predict_proba``, or ``predict`` of a regression, gives the same numbers
+        to rounding. A classifier's labels become 0..n_classes - 1, so that
+        ``fitted.classes_[net.predict(X)]`` equals ``fitted.predict(X)``; those of a multilabel one
+        are equal as they are.
+
+    Raises
+    ------
+    ImportError
+        If scikit-learn is not installed.
+    TypeError
+        If `fitted` is anything else.
+    ValueError
+        If it is not fitted, or has an activation that fastbp lacks.
+
+    Examples
+    --------
+    >>> import fastbp
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neural_network import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> fitted = MLPClassifier(solver="lbfgs", random_state=0).fit(X, y)
+    >>> bool((fastbp.from_sklearn(fitted).predict(X) == fitted.predict(X)).all())
+    True
+    """
+    theirs = require_sklearn_perceptron("from_sklearn")
+    kind = type(fitted).__name__
+    if not isinstance(fitted, theirs.MLPClassifier | theirs.MLPRegressor):
+        raise TypeError(
+            f"fitted must be a fitted MLPClassifier or MLPRegressor, got an object of type {kind}"
+        )
+    if not hasattr(fitted, "coefs_"):
+        raise ValueError(f"fitted must be fitted, got {fitted!r} before its fit")
+    activation = fitted.activation
+    for name in [activation] if isinstance(activation, str) else activation:
+        check_choice("the activation of fitted", name, HIDDEN)
+    output = OUTPUTS[
+        check_choice("the output activation of fitted", fitted.out_activation_, OUTPUTS)
+    ]
+    return net_of(fitted.coefs_, fitted.intercepts_, activation, output)

@@ -1,0 +1,131 @@
+"""Networks from PyTorch's Sequential of Linear layers and activations."""
+
+import sys
+
+from ..base.validation import check_choice
+from ..export.torch import ACTIVATIONS
+from ..mlp import MLP, LossFunction
+from .sequential import DTYPES, Chain, check_settings, refusal
+
+NAMES = {kind: name for name, (kind, _) in ACTIVATIONS.items()}
+TAKEN = ("Sequential", "Linear", "Dropout", *NAMES, "Flatten")  # the last only before all others
+HINTS = {
+    "LogSoftmax": "; leave it out and give output='softmax'",
+    "LazyLinear": "; call the module once, which makes a Linear of it",
+}
+
+
+def from_torch(
+    module: object, output: str | None = None, loss: str | LossFunction | None = None
+) -> MLP:
+    """A net with the layers and weights of a PyTorch module, and equal outputs.
+
+    Parameters
+    ----------
+    module : torch.nn.Sequential
+        Of ``Linear`` (all float32 or all float64, on any device), ``Sigmoid, Tanh, ReLU,
+        LeakyReLU(0.01), ELU, SELU, Softplus, GELU, SiLU, Mish, Identity`` and ``Dropout``, and
+        ``Softmax(dim=1)`` as the end; nested as you like, and behind a ``Flatten`` if need be. Of a
+        module class of your own, give the layers: ``from_torch(torch.nn.Sequential(net.fc1,
+        torch.nn.ReLU(), net.fc2), output="softmax")``.
+    output : str, optional
+        What the net makes of the module's outputs where those are of no activation: "softmax" for a
+        module trained with ``CrossEntropyLoss``, "sigmoid" with ``BCEWithLogitsLoss``, "exp" with
+        ``PoissonNLLLoss``. By default "identity": the net's outputs are the module's.
+    loss : str or callable, optional
+        As `MLP` takes it. ``loss="softmax_cross_entropy"`` without `output` keeps logits as
+        outputs, and gives their labels and probabilities from ``predict`` and ``predict_proba``.
+
+    Returns
+    -------
+    MLP
+        Of the module's dtype, with copies of the weights, transposed: ours are (n_in, n_out). Its
+        outputs are the module's in evaluation mode, to rounding. ``Dropout`` behind a hidden
+        layer's activation becomes the net's.
+
+    Raises
+    ------
+    TypeError
+        If `module` is not of PyTorch's modules.
+    ValueError
+        If it holds anything else, named in the message, or has forward hooks; or if `output` or
+        `loss` does not go with it.
+
+    Warns
+    -----
+    UserWarning
+        If `fit` would train the net otherwise than PyTorch trains the module, though both compute
+        the same: a ``Linear`` without a bias gets one of zeros; a dropout elsewhere than behind a
+        hidden layer's activation is left out; frozen parameters are trained; a module that occurs
+        twice becomes two layers.
+
+    Examples
+    --------
+    >>> import torch, fastbp
+    >>> module = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+    >>> fastbp.from_torch(module, output="softmax")
+    MLP([4, 8, 3], hidden=('relu',), output='softmax', loss='cross_entropy', dtype='float32')
+    """
+    torch = sys.modules.get("torch")  # whoever has a module has imported it
+    if torch is None or not isinstance(module, torch.nn.Module):
+        raise TypeError(
+            f"module must be a torch.nn.Sequential, got an object of type {type(module).__name__}"
+        )
+    chain, seen = Chain(), dict[int, str]()
+    for name, part in _parts(torch.nn, "module", module):
+        kind = type(part).__name__
+        if type(part) is not getattr(torch.nn, kind, None):
+            kind = ""  # a class of that name from elsewhere
+        where = (
+            f"{name}, {part!r},"
+            if next(part.children(), None) is None
+            else f"{name}, {type(part).__name__}(...),"
+        )
+        if kind not in TAKEN or (kind == "Flatten" and chain.started):
+            raise refusal(
+                where, f"from_torch takes {', '.join(TAKEN)} (first of all){HINTS.get(kind, '')}"
+            )
+        _check_hooks(where, part)
+        if kind == "Linear":
+            if id(part.weight) in seen:
+                chain.note(
+                    where, f"shares its weights with {seen[id(part.weight)]}, and gets its own"
+                )
+            seen[id(part.weight)] = name
+            if not all(p.requires_grad for p in part.parameters()):
+                chain.note(where, "is frozen, and is trained")
+            chain.dense(
+                where,
+                _array(where, part.weight).T,
+                None if part.bias is None else _array(where, part.bias),
+            )
+        elif kind == "Dropout":
+            chain.dropout(where, part.p)
+        elif kind == "Flatten":
+            check_settings(where, part, "input", {"start_dim": (1,), "end_dim": (-1,)})
+        else:
+            check_settings(where, part, NAMES[kind], ACTIVATIONS[NAMES[kind]][1])
+            chain.activation(where, NAMES[kind])
+    return chain.net("module", output, loss)
+
+
+def _parts(nn, name, module):
+    """Pairs (name, module): those that a Sequential consists of, in order, or the module itself."""
+    if type(module) is nn.Sequential:
+        _check_hooks(f"{name}, Sequential,", module)
+        for i, part in enumerate(module):
+            yield from _parts(nn, f"{name}[{i}]", part)
+    else:
+        yield name, module
+
+
+def _check_hooks(where, module):
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise refusal(where, "it has forward hooks, which may change what it computes")
+
+
+def _array(where, parameter):
+    check_choice(f"the dtype of {where}", str(parameter.dtype).removeprefix("torch."), DTYPES)
+    if parameter.is_meta:
+        raise refusal(where, "its parameters are on the meta device, which holds no values")
+    return parameter.detach().cpu().numpy()

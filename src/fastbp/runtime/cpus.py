@@ -1,0 +1,65 @@
+"""How many CPUs there are for this process."""
+
+import ctypes
+import functools
+import math
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+MOMENT = 0.05  # seconds after which a quota may have changed
+# Linux has both
+current_cpu = (
+    getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
+)
+
+
+@functools.cache
+def _quota_files():
+    """The files with the CPU quota and its period of this process's control group and of those
+    around it, in both layouts."""
+    found = []
+    with suppress(OSError, ValueError):  # no control groups here
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            root = "/sys/fs/cgroup/cpu" if controllers else "/sys/fs/cgroup"
+            names = ["cpu.cfs_quota_us", "cpu.cfs_period_us"] if controllers else ["cpu.max"]
+            group = Path(root + path)
+            folders = [folder for folder in (group, *group.parents) if folder.is_relative_to(root)]
+            found += [
+                [str(folder / name) for name in names]
+                for folder in folders
+                if (folder / names[0]).exists()
+            ]
+    return found
+
+
+def _content(path):
+    """Of a short file; by system calls alone, which are sooner."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 100)
+    finally:
+        os.close(descriptor)
+
+
+@functools.lru_cache(maxsize=1)
+def _quota(moment):
+    """The CPUs that the control groups' quotas come to, read once a moment: that takes as long as a
+    small step."""
+    cpus = math.inf
+    for files in _quota_files():
+        with suppress(OSError, ValueError):  # the group is gone
+            quota, period = b" ".join(map(_content, files)).split()
+            if quota not in (b"max", b"-1"):
+                cpus = min(cpus, max(1, int(quota) // int(period)))
+    return cpus
+
+
+def available_cpus():
+    """CPUs this process may use: its affinity mask, cut to its control group's quota."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(min(cpus, _quota(time.monotonic() // MOMENT)))

@@ -1,0 +1,265 @@
+"""fastbp as a process: streams, signals, exit codes, and what the library does not import."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from importlib import metadata
+
+import pytest
+
+import fastbp
+from fastbp.training.loop import TrainingLoop
+
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+FASTBP = [sys.executable, "-m", "fastbp"]
+TABLE = "a,b,y\n" + "\n".join(f"{i % 13},{i % 7},{'nm'[i % 13 > 6]}" for i in range(200)) + "\n"
+
+
+def run(*argv, **settings):
+    settings = {"capture_output": True, "text": True, "timeout": 300} | settings
+    done = subprocess.run([*FASTBP, *argv], **settings)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A table and a model of it."""
+    made = tmp_path_factory.mktemp("cli")
+    (made / "t.csv").write_text(TABLE)
+    code, out, err = run("train", "t.csv", "--target", "y", "--epochs", "3", cwd=made)
+    assert code == 0, err
+    assert "wrote model.safetensors" in out
+    return made
+
+
+def test_the_console_script():
+    (entry,) = metadata.entry_points(group="console_scripts", name="fastbp")
+    from fastbp.cli.main import command
+
+    assert entry.load() is command
+    assert run("--version") == (0, f"fastbp {fastbp.__version__}\n", "")
+
+
+def test_importing_fastbp_imports_no_command_line():
+    command = "import fastbp, sys; print([m for m in sys.modules if m.startswith('fastbp.cli') or m in ('argparse', 'csv')])"
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert "fastbp.cli" not in done.stdout
+
+
+def test_a_pipe(folder):
+    code, out, err = run("predict", "model.safetensors", "-", cwd=folder, input="b,a\n1,2\n2,12\n")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == "y"
+    assert len(out.splitlines()) == 3
+
+
+def test_no_traceback(folder):
+    code, out, err = run("predict", "model.safetensors", "missing.csv", cwd=folder)
+    assert (code, out, err) == (
+        1,
+        "",
+        "fastbp predict: error: missing.csv: No such file or directory\n",
+    )
+    assert run("predict", "model.safetensors")[0] == 2
+
+
+@pytest.mark.parametrize("argv", [["predict", "model.safetensors", "-"], ["--help"]])
+def test_a_reader_that_goes(argv, folder):
+    """As cat ends: by the signal, in silence."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    content = "a,b\n" + "1,2\n" * 50_000
+    with os.fdopen(writer, "wb") as gone:
+        settings = {
+            "stdout": gone,
+            "stderr": subprocess.PIPE,
+            "cwd": folder,
+            "env": BUFFERED,
+            "timeout": 300,
+        }
+        done = subprocess.run([*FASTBP, *argv], input=content.encode(), **settings)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+def test_a_full_disk(folder):
+    with open("/dev/full", "w") as full:
+        code, _, err = run(
+            "info", capture_output=False, stdout=full, stderr=subprocess.PIPE, env=BUFFERED
+        )
+    assert (code, err) == (1, "fastbp: error: standard output: No space left on device\n")
+    with open("/dev/full", "w") as full:
+        environment = BUFFERED | {"PYTHONUNBUFFERED": "1"}
+        code, _, err = run(
+            "info", capture_output=False, stdout=full, stderr=subprocess.PIPE, env=environment
+        )
+    assert (code, err) == (1, "fastbp info: error: No space left on device\n")
+
+
+def test_closed_streams(folder):
+    script = " ".join([*FASTBP, "info", ">&-"])
+    assert subprocess.run(["sh", "-c", script], capture_output=True, timeout=300).returncode in (
+        0,
+        1,
+    )
+    script = " ".join([*FASTBP, "predict", "model.safetensors", "-", "<&-"])
+    done = subprocess.run(
+        ["sh", "-c", script], capture_output=True, timeout=300, cwd=folder, text=True
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "fastbp predict: error: standard input is closed\n",
+    )
+
+
+@pytest.mark.skipif(
+    not os.path.exists("/proc/self/task"), reason="the system does not show a process's threads"
+)
+def test_ctrl_c_while_training(tmp_path):
+    """The model so far is scored and written; the process ends by the signal."""
+    (tmp_path / "t.csv").write_text(
+        "a,b,y\n" + "\n".join(f"{i % 977},{i % 7},{i * 0.37 % 1}" for i in range(5000)) + "\n"
+    )
+    argv = [
+        "train",
+        "t.csv",
+        "--target",
+        "y",
+        "--epochs",
+        "1000000",
+        "--patience",
+        "1000000",
+        "--threads",
+        "2",
+    ]
+    with subprocess.Popen(
+        [*FASTBP, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    ) as process:
+        try:
+            for line in process.stderr:
+                if line.startswith("training on 3500 rows, validating on 500"):
+                    break
+            threads, since = f"/proc/{process.pid}/task", time.monotonic()
+            before = len(os.listdir(threads))
+            while len(os.listdir(threads)) == before and time.monotonic() < since + 5:
+                time.sleep(0.02)  # until the threads that train are there, which by now they may be
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == -signal.SIGINT
+    assert err.endswith("fastbp: interrupted\n")
+    assert "Traceback" not in err
+    assert "epochs (interrupted" in out
+    assert "held-out rows" in out
+    assert fastbp.load(tmp_path / "model.safetensors").history_.stopped_by == "interrupt"
+
+
+def test_ctrl_c_while_warming_up(monkeypatch):
+    """The fit of warmup's own net does not swallow it."""
+
+    def interrupted(course, *arguments):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(TrainingLoop, "_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fastbp.warmup(["float32"])
+
+
+def test_ctrl_c_while_reading(folder):
+    with subprocess.Popen(
+        [*FASTBP, "predict", "model.safetensors", "-"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+    ) as process:
+        # more than a pipe holds: it is reading when this returns
+        process.stdin.write(b"a,b\n" + b"1,2\n" * 50_000)
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        process.stdin.close()
+        assert process.wait(300) == -signal.SIGINT
+        assert process.stderr.read() == b"fastbp: interrupted\n"
+
+
+def test_info_and_warmup(tmp_path):
+    code, out, err = run("info", env=os.environ | {"FASTBP_CACHE_DIR": str(tmp_path)})
+    assert (code, err) == (0, "")
+    for fact in (
+        f"fastbp:        {fastbp.__version__}",
+        "lanes of float32",
+        "threads:       up to ",
+        f"{tmp_path}",
+        "(0 files, 0.0 MB)",
+    ):
+        assert fact in out
+    code, out, err = run("warmup", "--dtype", "float32")
+    assert (code, err) == (0, "")
+    assert out.startswith("float32: ready after ")
+    assert "cache: /" in out
+    assert "(0 files" not in out
+
+
+def test_no_cache(tmp_path):
+    (tmp_path / "file").write_text("")
+    code, out, _ = run("info", env=os.environ | {"FASTBP_CACHE_DIR": str(tmp_path / "file")})
+    assert code == 0
+    assert (
+        "cache:         its folder cannot be used, so every process compiles anew: [Errno 20] Not a directory: '"
+        in out
+    )
+
+
+def test_bench():
+    code, out, err = run(
+        "bench", "--cases", "tiny", "--samples", "100", "--rounds", "1", "--peers", "fastbp,NumPy"
+    )
+    assert code == 0, err
+    header, row = out.splitlines()[-2:]
+    assert header.split() == [
+        "case",
+        "layers",
+        "batch",
+        "fastbp",
+        "NumPy",
+        "best",
+        "other",
+        "/",
+        "fastbp",
+    ]
+    cells = row.split()
+    assert cells[:3] == ["tiny", "64-20-20-10", "25"]
+    assert all(float(cells[i]) > 0 for i in (3, 5))
+    assert float(cells[-1]) == pytest.approx(float(cells[5]) / float(cells[3]), rel=0.02)
+
+
+def test_a_peer_that_stops():
+    """What it says is shown; the others are not left behind."""
+    broken = "import sys; sys.exit('no arithmetic today')"
+    program = "from fastbp.cli.rounds import measure; import sys; measure([('x', 1, [sys.executable, '-c', sys.argv[1]])], 1)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, broken], capture_output=True, text=True, timeout=120
+    )
+    assert "no arithmetic today" in done.stderr
+    assert done.stderr.endswith("ValueError: x with 1 threads stopped; what it says is above\n")
+
+
+def test_demo(tmp_path):
+    code, out, err = run("demo", "--out", "made/here", cwd=tmp_path)
+    assert code == 0, err
+    assert sorted(path.name for path in (tmp_path / "made" / "here").iterdir()) == [
+        "answers.csv", "model.safetensors", "report.html", "spirals.csv",
+    ]  # fmt: skip
+    accuracy = float(out.partition("accuracy ")[2].partition(" on 180 held-out rows")[0])
+    assert accuracy > 0.9
+    picture = out.splitlines()[-25:-1]
+    assert all(len(line) == 60 and set(line) <= set(".o#") for line in picture)
+    assert set("".join(picture)) == set(".o#")
+    lines = [line.removeprefix("$ fastbp ") for line in out.splitlines() if line.startswith("$ ")]
+    shutil.rmtree(tmp_path / "made" / "here" / "answers.csv", ignore_errors=True)
+    assert run(*lines[1].split(), cwd=tmp_path) == (0, "", "")

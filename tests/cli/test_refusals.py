@@ -1,0 +1,189 @@
+"""Command lines and tables that fastbp refuses: one line, the right exit code, nothing written; and
+its help."""
+
+import argparse
+import re
+
+import pytest
+
+import fastbp
+
+TRAIN = ["train", "t.csv", "--target", "y"]
+GOOD = "a,y\n" + "\n".join(f"{i},{'nm'[i % 2]}" for i in range(20)) + "\n"
+NUMBERS = "a,y\n" + "\n".join(f"{i},{i / 8}" for i in range(50)) + "\n"
+REFUSED = {
+    "no file": (None, TRAIN, "t.csv: No such file or directory"),
+    "no target": ("a,b\n1,2\n", TRAIN, "t.csv: no column 'y'; there are 'a', 'b'"),
+    "target dropped": (GOOD, [*TRAIN, "--drop", "y"], "--drop must leave the target in, got 'y'"),
+    "only the target": ("y\n" + "n\nm\n" * 9, TRAIN, "t.csv: no columns beside the target 'y'"),
+    "missing": (GOOD + ",n\n", TRAIN, "t.csv, row 21 (line 22), column 'a': a missing value"),
+    "missing target": (
+        GOOD + "1,\n",
+        TRAIN,
+        "t.csv, row 21 (line 22), column 'y': a missing value",
+    ),
+    "one class": (
+        GOOD.replace("m", "n"),
+        TRAIN,
+        "t.csv, column 'y': all rows are of one class, 'n'",
+    ),
+    "regression of text": (
+        GOOD,
+        [*TRAIN, "--task", "regression"],
+        "t.csv, row 1 (line 2), column 'y': 'n' is not a number, which --task",
+    ),
+    "classes of fractions": (
+        "a,y\n1,1\n2,1.5\n",
+        [*TRAIN, "--task", "classification"],
+        "t.csv, row 2 (line 3), column 'y': 1.5 is no whole number",
+    ),
+    "many classes": (
+        "a,y\n" + "1,n\n" + "".join(f"{i},k{i}\n" for i in range(200)),
+        TRAIN,
+        "t.csv, row 101 (line 102), column 'y': more than 100 different texts so far; --drop leaves the column out",
+    ),
+    "many numbered classes": (
+        "a,y\n" + "".join(f"{i},{i}\n" for i in range(200)),
+        [*TRAIN, "--task", "classification"],
+        "t.csv, column 'y': 200 classes; --max-categories allows 100",
+    ),
+    "few rows": ("a,y\n1,n\n2,m\n", TRAIN, "t.csv: 2 rows are too few: none is left for "),
+    "nothing left to train on": (
+        GOOD,
+        [*TRAIN, "--held-out", "0.5", "--validation", "0.5"],
+        "--held-out and --validation must leave rows to train on",
+    ),
+    "diverging": (
+        NUMBERS,
+        [*TRAIN, "--lr", "1e30", "--optimizer", "sgd"],
+        "the loss or a weight is not finite at epoch ",
+    ),
+    "out is a folder": (GOOD, [*TRAIN, "--out", "."], ".: it is a folder"),
+    "out in no folder": (GOOD, [*TRAIN, "--out", "no/model"], "no/model: its folder is not there"),
+    "report in no folder": (
+        GOOD,
+        [*TRAIN, "--report", "no/r.html"],
+        "no/r.html: its folder is not there",
+    ),
+    "a text with line ends": (
+        'a,y\n1,"n"\nx,"a\n\x1b[31mb"\n',
+        TRAIN,
+        "t.csv, row 2 (line 4), column 'a': 'x' is not",
+    ),
+    "a model that is none": (
+        GOOD,
+        ["predict", "t.csv", "t.csv"],
+        "path must be a model saved by fastbp, got 't.csv': ",
+    ),
+    "a model that is not there": (
+        GOOD,
+        ["predict", "no.net", "t.csv"],
+        "no.net: No such file or directory",
+    ),
+    "a model of no table": (
+        GOOD,
+        ["predict", "plain.net", "t.csv"],
+        "plain.net: does not know the columns of a table",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "argv", "message"), REFUSED.values(), ids=REFUSED)
+def test_refused(content, argv, message, tmp_path, monkeypatch, fastbp_says):
+    monkeypatch.chdir(tmp_path)
+    fastbp.MLP([1, 2]).save("plain.net")
+    if content is not None:
+        (tmp_path / "t.csv").write_text(content)
+    before = sorted(tmp_path.iterdir())
+    code, out, err = fastbp_says(*argv)
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1].startswith(f"fastbp {argv[0]}: error: {message}")
+    assert all(line.isprintable() for line in err.splitlines())
+    # that comes after what is known of the table
+    assert err.count("\n") == 1 or "not finite" in message
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "fastbp: error: the following arguments are required: COMMAND (see fastbp --help)"),
+        (["fly"], "fastbp: error: argument COMMAND: invalid choice: 'fly'"),
+        (
+            ["train", "t.csv"],
+            "fastbp train: error: the following arguments are required: --target (see fastbp train --help)",
+        ),
+        (
+            [*TRAIN, "--hidden", "3,0"],
+            "fastbp train: error: argument --hidden: must be widths such as 64,32, or none, got '3,0'",
+        ),
+        ([*TRAIN, "--hidden", "3,x"], "fastbp train: error: argument --hidden: must be widths"),
+        (
+            [*TRAIN, "--epochs", "0"],
+            "fastbp train: error: argument --epochs: must be a whole number of at least 1, got '0'",
+        ),
+        (
+            [*TRAIN, "--lr", "0"],
+            "fastbp train: error: argument --lr: must be a number above 0, got '0'",
+        ),
+        (
+            [*TRAIN, "--lr", "nan"],
+            "fastbp train: error: argument --lr: must be a number above 0, got 'nan'",
+        ),
+        (
+            [*TRAIN, "--l2", "inf"],
+            "fastbp train: error: argument --l2: must be a number at least 0, got 'inf'",
+        ),
+        (
+            [*TRAIN, "--held-out", "1"],
+            "fastbp train: error: argument --held-out: must be a number at least 0 and below 0.9",
+        ),
+        (
+            [*TRAIN, "--optimizer", "x"],
+            "fastbp train: error: argument --optimizer: invalid choice: 'x'",
+        ),
+        (
+            [*TRAIN, "--delimiter", ",,"],
+            "fastbp train: error: argument --delimiter: must be one character, or tab, got ',,'",
+        ),
+        ([*TRAIN, "--out", "-"], "fastbp train: error: argument --out: must be a file, got '-'"),
+        ([*TRAIN, "--epoch", "3"], "fastbp: error: unrecognized arguments: --epoch 3"),
+        (
+            ["predict", "-", "t.csv"],
+            "fastbp predict: error: argument MODEL: must be a file, got '-'",
+        ),
+        (
+            ["bench", "--cases", "tiny,x"],
+            "fastbp bench: error: argument --cases: must be of the cases tiny, small, medium, large",
+        ),
+    ],
+)
+def test_usage(argv, message, fastbp_says):
+    code, out, err = fastbp_says(*argv)
+    assert (code, out) == (2, "")
+    assert err.startswith(message)
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["", "demo", "train", "predict", "bench", "warmup"])
+def test_help_has_examples(command, fastbp_says):
+    code, out, err = fastbp_says(*command.split(), "--help")
+    assert (code, err) == (0, "")
+    assert re.search(rf"examples?:\n  (\w.* \| )?fastbp {command}", out)
+
+
+def test_examples_in_help_are_command_lines(capsys):
+    """Each parses."""
+    from fastbp.cli.main import parser
+
+    made = parser()
+    (commands,) = (
+        action for action in made._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    epilogs = [made.epilog, *(part.epilog or "" for part in commands.choices.values())]
+    lines = re.findall(
+        r"^  (?:.*\| )?fastbp (.*?)(?: {2,}.*| [>|].*)?$", "\n".join(epilogs), re.MULTILINE
+    )
+    assert len(lines) > 10
+    for line in lines:
+        made.parse_args(line.split())

@@ -1,0 +1,223 @@
+"""The report: what it shows, that it shows data as text, and that a browser renders it without a
+network."""
+
+import html
+import html.parser
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from fastbp.cli import charts
+from fastbp.cli.main import main
+
+EVIL = "</title><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\"'"
+BROWSER = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+
+
+def table(task):
+    rng = np.random.default_rng(0)
+    lines = [f'"{EVIL.replace(chr(34), chr(34) * 2)}",size,é']
+    for i in range(90):
+        size = rng.normal()
+        kind = [EVIL, "plain", "x\ny"][i % 3].replace('"', '""')
+        answer = f"{size * 3 + i % 3:.3f}" if task == "regression" else f'"{kind}"'
+        lines.append(f'"{kind}",{size:.3f},{answer}')
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module", params=["classification", "regression"])
+def report(request, tmp_path_factory):
+    """The report of a table whose texts are all HTML, as (path, content)."""
+    folder = tmp_path_factory.mktemp("report")
+    source = folder / "<b>&t.csv"
+    source.write_text(table(request.param))
+    path = folder / "r.html"
+    argv = [
+        "train",
+        str(source),
+        "--target",
+        "é",
+        "--epochs",
+        "12",
+        "--out",
+        str(folder / "net"),
+        "--report",
+        str(path),
+    ]
+    assert main(argv) == 0
+    return path, path.read_text(encoding="utf-8")
+
+
+class Elements(html.parser.HTMLParser):
+    """The elements of a page that is well formed, and its text."""
+
+    def __init__(self, content):
+        super().__init__()
+        self.found, self.open, self.text = [], [], ""
+        self.feed(content)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_data_is_text(report):
+    page = Elements(report[1])
+    tags = {tag for tag, _ in page.found}
+    assert tags <= {
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "h1",
+        "h2",
+        "p",
+        "figure",
+        "svg",
+        "path",
+        "polyline",
+        "circle",
+        "line",
+        "text",
+        "div",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "pre",
+        "code",
+        "footer",
+        "small",
+    }
+    names = {name for _, attributes in page.found for name in attributes}
+    assert not [name for name in names if name.startswith("on") or name in ("src", "href")]
+    assert EVIL[:40] in page.text
+    assert "<b>&t.csv" in page.text
+
+
+def test_nothing_is_fetched(report):
+    assert "default-src 'none'" in report[1]
+    assert not re.search(r"https?:|url\(|@import", report[1])
+
+
+def test_what_it_shows(report):
+    text = Elements(report[1]).text
+    for what in (
+        "held-out rows",
+        "Training",
+        "Columns",
+        "Network",
+        "Settings",
+        "63 trained on, 9 for validation, 18 held out",
+        "--epochs 12",
+    ):
+        assert what in text
+    assert report[1].count("<svg ") == (1 if "precision" in text else 2)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
+def test_in_a_browser(report, tmp_path):
+    """It lays out every figure and runs nothing; cut off from any network by its policy and by the
+    browser's settings."""
+    path, content = report
+    page = tmp_path / "page.html"
+    # The policy forbids scripts; for this look at the layout alone it is replaced by one that lets
+    # the test's own script run.
+    probe = (
+        "<script>document.title = JSON.stringify([...document.querySelectorAll('svg, table')].map(e => {"
+        "const b = e.getBoundingClientRect(); return [e.tagName, b.width, b.height]}))</script></body>"
+    )
+    page.write_text(
+        content.replace(
+            "default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'"
+        ).replace("</body>", probe)
+    )
+
+    def browse(*arguments):
+        command = [
+            BROWSER,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={tmp_path / 'profile'}",
+        ]
+        command += ["--host-resolver-rules=MAP * ~NOTFOUND", "--window-size=900,1400", *arguments]
+        return subprocess.run(command, capture_output=True, timeout=180, check=True).stdout.decode()
+
+    dom = browse("--dump-dom", page.as_uri())
+    boxes = re.search(r"<title>(.*?)</title>", dom)[1]
+    boxes = re.findall(r'\["(\w+)",([\d.]+),([\d.]+)\]', html.unescape(boxes))
+    assert len(boxes) >= 3
+    assert all(float(width) > 100 and float(height) > 50 for _, width, height in boxes)
+    plain = browse("--dump-dom", path.as_uri())
+    assert "alert(1)</script>" not in plain
+    assert "<script" not in plain.replace("&lt;script", "")
+    browse(f"--screenshot={tmp_path / 'r.png'}", path.as_uri())
+    assert (tmp_path / "r.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    "low_high", [(0, 1), (-3e-7, 8e9), (5, 5), (0, 0), (-1e300, 1e300), (1, 3), (0.1, 0.30000001)]
+)
+def test_axes(low_high):
+    low, high = low_high
+    axis = charts.Axis(low, high, 10, 110)
+    assert 2 <= len(axis.ticks) <= 12
+    assert all(10 - 1e-6 <= axis(tick) <= 110 + 1e-6 for tick in axis.ticks)
+    if low < high:
+        assert (axis(low), axis(high)) == (10, 110)
+
+
+@pytest.mark.parametrize("low_high", [(0.01, 1), (1e-9, 3e8), (0.0123, 0.2), (1, 10)])
+def test_log_axes(low_high):
+    axis = charts.Axis(*low_high, 10, 110, log=True)
+    assert len(axis.ticks) >= 3
+    assert all(low_high[0] <= tick <= low_high[1] for tick in axis.ticks)
+    assert axis((low_high[0] * low_high[1]) ** 0.5) == pytest.approx(60)
+
+
+@pytest.mark.parametrize(
+    "losses", [[0.5], [0.5, 0.5], [1e-8, 3.0, 0.0], list(np.geomspace(1e9, 1e-9, 5000))]
+)
+def test_losses_of_all_kinds(losses):
+    figure = charts.line_chart(
+        "<Loss>", {"training": losses, "<val>": losses}, "epoch", "<loss>", mark=len(losses) - 1
+    )
+    assert "nan" not in figure.lower()
+    assert "inf" not in figure
+    page = Elements(figure)
+    places = [attributes["points"].split() for tag, attributes in page.found if tag == "polyline"]
+    assert len(places) == 2
+    assert len(places[0]) == min(len(losses), 501)
+    for place in places[0]:
+        x, y = map(float, place.split(","))
+        assert charts.LEFT - 0.1 <= x <= charts.WIDTH - charts.RIGHT + 0.1
+        assert charts.TOP - 0.1 <= y <= charts.HEIGHT - charts.BOTTOM + 0.1
+
+
+def test_points():
+    figure = charts.scatter("t", np.array([1.0, 2.0]), np.array([2.0, 1.5]), "a", "b")
+    points = [attributes for tag, attributes in Elements(figure).found if tag == "circle"]
+    assert float(points[0]["cx"]) < float(points[1]["cx"])
+    assert float(points[0]["cy"]) < float(points[1]["cy"])
+    assert "nan" not in charts.scatter("t", np.zeros(1), np.zeros(1), "a", "b")

@@ -1,0 +1,41 @@
+"""Every test that docs/promises.md and SECURITY.md name is there."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+
+
+def functions(path):
+    return {
+        node.name
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def test_every_test_that_is_named_is_there():
+    named = NAMED.findall((ROOT / "docs" / "promises.md").read_text(encoding="utf-8"))
+    assert len(named) > 50
+    assert {file for file, _ in named if not (ROOT / file).is_file()} == set()
+    assert [
+        (file, name) for file, name in named if name and name not in functions(ROOT / file)
+    ] == []
+
+
+def test_every_row_names_a_test():
+    rows = [
+        line
+        for line in (ROOT / "docs" / "promises.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| ")
+    ]
+    rows = [row for row in rows if row != "| promise | held by |"]
+    assert [row for row in rows if not NAMED.search(row.rsplit(" | ", 1)[1])] == []
+
+
+def test_links_lead_somewhere():
+    for page in (ROOT / "SECURITY.md", ROOT / "docs" / "promises.md"):
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).is_file(), (page.name, link)

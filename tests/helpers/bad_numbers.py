@@ -1,0 +1,12 @@
+"""Values that are no numbers a setting could have."""
+
+import numpy as np
+
+NUMBERS = [
+    (-1, ValueError),
+    (np.nan, ValueError),
+    (np.inf, ValueError),
+    ("0.1", TypeError),
+    (True, TypeError),
+    (1j, TypeError),
+]

@@ -1,0 +1,45 @@
+"""Memory layouts of one and the same array."""
+
+import numpy as np
+
+
+def packed(array):
+    """A view of a field of packed records: no element is aligned, rows are a whole number of
+    elements and a byte apart."""
+    records = np.zeros(len(array), [("pad", "u1"), ("field", array.dtype, array.shape[1:])])
+    records["field"] = array
+    return records["field"]
+
+
+def surrounded(array, *steps):
+    """Every steps[i]-th element along axis i of a larger array."""
+    larger = np.full(
+        [n * abs(s) + 3 for n, s in zip(array.shape, steps, strict=True)], 99, array.dtype
+    )
+    inside = [slice(1, 1 + n * abs(s), abs(s)) for n, s in zip(array.shape, steps, strict=True)]
+    view = larger[tuple(inside)][tuple(slice(None, None, 1 if s > 0 else -1) for s in steps)]
+    view[...] = array
+    return view
+
+
+def frozen(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+LAYOUTS = {
+    "C": np.ascontiguousarray,
+    "F": np.asfortranarray,
+    "transposed": lambda a: np.ascontiguousarray(a.T).T,
+    "rows apart": lambda a: surrounded(a, 3, *[1] * (a.ndim - 1)),
+    "all apart": lambda a: surrounded(a, *[2] * a.ndim),
+    "rows backwards": lambda a: a[::-1].copy()[::-1],
+    "all backwards": lambda a: surrounded(a, *[-1] * a.ndim),
+    "columns backwards, rows apart": lambda a: surrounded(a, *[2, -3][: a.ndim]),
+    "read-only": frozen,
+    "unaligned": packed,
+    "lists": lambda a: a.tolist(),
+    "tuples": lambda a: tuple(map(tuple, a.tolist())) if a.ndim == 2 else tuple(a.tolist()),
+    "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
+}

@@ -1,0 +1,15 @@
+"""A fit large enough for several threads."""
+
+import numpy as np
+
+import fastbp
+
+RNG = np.random.default_rng(5)
+
+X, Y = RNG.normal(size=(3000, 64)).astype("f4"), RNG.integers(0, 5, 3000)
+
+
+def trained(n_threads=None, epochs=8):
+    net = fastbp.MLP([64, 200, 100, 5])
+    net.fit(X, Y, epochs=epochs, batch_size=100, optimizer=fastbp.Adam(), n_threads=n_threads)
+    return net._parameters.tobytes()

@@ -1,0 +1,152 @@
+"""Fits that signals stop at moments of their own: run by test_signals.py, for longer by `make
+torture`.
+
+python tests/helpers/torture_signals.py FOLDER TIMES
+"""
+
+import hashlib
+import random
+import signal
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+import fastbp
+from fastbp.kernels.team import SEEN
+from fastbp.runtime import team as teams
+from fastbp.runtime.team import Team
+
+RNG = np.random.default_rng(9)
+X, Y = RNG.normal(size=(200, 16)), RNG.integers(0, 3, 200)
+VALIDATION = {"X_val": RNG.normal(size=(20, 16)), "y_val": RNG.integers(0, 3, 20)}
+SETTINGS = {"epochs": 15, "batch_size": 10, "optimizer": fastbp.Adam(0.01)}
+STEPS = 20  # an epoch
+HANDLERS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: lambda *_: sys.exit(3)}
+
+
+def make():
+    return fastbp.MLP([16, 64, 3], dropout=0.2)
+
+
+def digest(net):
+    state = net._state.tobytes() if net._state.any() else b""  # which is empty before the first fit
+    return hashlib.sha256(net._parameters.tobytes() + state).hexdigest()
+
+
+def course():
+    """What the net is after every number of steps of a fit that nothing happens to."""
+    after: list[str] = []
+
+    class StepRunner(fastbp.callbacks.Callback):
+        def on_step_end(self, net, history):
+            after.append(digest(net))
+
+    net = make()
+    net.fit(X, Y, **VALIDATION, **SETTINGS, callbacks=StepRunner())
+    return [digest(make()), *after]
+
+
+class Watched:
+    """Notes how many steps were seen when a team had been asked to stop."""
+
+    def __init__(self):
+        self.asked, stop = [], Team.stop
+
+        def noted(team):
+            stop(team)
+            self.asked.append((team.sync, int(team.sync[SEEN])))
+
+        Team.stop = noted
+
+    def check(self):
+        """The step that was running may have gone past the place where it looks; the next has not."""
+        assert all(sync[SEEN] <= seen + 2 for sync, seen in self.asked), [
+            (int(s[SEEN]), seen) for s, seen in self.asked
+        ]
+        self.asked.clear()
+
+
+def attempt(net, number, delay, **more):
+    """A fit to which the signal comes after so many seconds, if it has not ended by then. What came
+    out of it, by name."""
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(number))
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, delay)
+            net.fit(X, Y, **VALIDATION, **SETTINGS, **more)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except (KeyboardInterrupt, SystemExit) as error:
+        return type(error).__name__
+    return "nothing"
+
+
+def check(net, number, out, after):
+    """The net is where that many whole steps lead, and its history says so; no thread is left, and
+    it can be trained."""
+    history = net.history_
+    made = 0 if history is None else len(history.batch_loss)
+    assert net._steps_done == made
+    assert digest(net) == after[made], f"{made} steps"
+    if history is not None:
+        assert 0 <= made - STEPS * history.n_epochs <= STEPS
+        assert out != "SystemExit" or history.stopped_by in ("interrupt", "epochs", None), (
+            history.stopped_by
+        )
+    idle = [thread for team in teams._idle for thread in team._threads]
+    for thread in threading.enumerate():
+        if thread.name.startswith("fastbp") and thread not in idle:
+            thread.join(10)
+            assert not thread.is_alive(), "a thread is left"
+    assert all(signal.getsignal(number) == handler for number, handler in HANDLERS.items()), (
+        "a handler is not the user's own"
+    )
+    net.fit(X, Y, epochs=1, batch_size=10, optimizer=SETTINGS["optimizer"])
+    assert net._steps_done == made + STEPS
+    assert np.isfinite(net._parameters).all()
+    return made
+
+
+def resumed(path, net, after):
+    """From the checkpoint to the same end; how many steps it had."""
+    made, kept = len(net.history_.batch_loss), fastbp.load(path)
+    assert digest(kept) == after[len(kept.history_.batch_loss)]
+    assert kept.history_.batch_loss == net.history_.batch_loss or made == len(after) - 1
+    assert digest(fastbp.resume(path, X, Y, **VALIDATION)) == after[-1]
+    path.unlink()
+
+
+def main(folder, times):
+    warnings.simplefilter("ignore")
+    for number, handler in HANDLERS.items():
+        signal.signal(number, handler)
+    path, after, rng, watched = folder / "run", course(), random.Random(3), Watched()
+    began = time.perf_counter()
+    make().fit(X, Y, **VALIDATION, **SETTINGS)
+    whole = time.perf_counter() - began
+    stopped, kept = dict.fromkeys(HANDLERS, 0), 0
+    for i in range(times):
+        number, n_threads = (list(HANDLERS)[i % 2]), rng.choice([1, 2, None])
+        net, more = make(), {"checkpoint": path} if i % 4 > 1 else {}
+        out = attempt(net, number, rng.uniform(0, 1.2 * whole), n_threads=n_threads, **more)
+        watched.check()
+        if path.exists():
+            resumed(path, net, after)
+            kept += 1
+        made = check(net, number, out, after)
+        stopped[number] += 0 < made < len(after) - 1
+    return stopped, kept
+
+
+if __name__ == "__main__":
+    where, many = Path(sys.argv[1]), int(sys.argv[2])
+    by, checkpoints = main(where, many)
+    print(
+        f"{many} signals: {by[signal.SIGINT]} fits stopped on their way by Ctrl-C, {by[signal.SIGTERM]} by SIGTERM;",
+        end=" ",
+    )
+    print(f"{checkpoints} checkpoints resumed, all to the same bits")

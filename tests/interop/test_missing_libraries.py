@@ -1,0 +1,64 @@
+"""What holds without PyTorch and Keras: fastbp does not import them, says what is missing, and
+knows all activations."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastbp
+from fastbp.base.names import HIDDEN, OUTPUTS
+from fastbp.importers import keras, torch
+
+CODE = """
+import sys
+class Missing:
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "keras", "tensorflow"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing)
+import fastbp
+net = fastbp.MLP([2, 2])
+for convert, given in ((fastbp.from_torch, net), (fastbp.from_keras, net), (fastbp.MLP.to_torch, net)):
+    try:
+        convert(given)
+    except (TypeError, ImportError) as error:
+        print(type(error).__name__, error)
+"""
+SAYS = """\
+TypeError module must be a torch.nn.Sequential, got an object of type MLP
+TypeError model must be a keras.Sequential, got an object of type MLP
+ImportError to_torch needs PyTorch: pip install torch
+"""
+
+
+def test_where_they_are_missing():
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == (SAYS, "")
+
+
+def test_importing_fastbp_imports_neither():
+    code = "import fastbp, sys; print({'torch', 'keras', 'tensorflow', 'jax'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
+@pytest.mark.parametrize("convert", [fastbp.from_torch, fastbp.from_keras])
+@pytest.mark.parametrize("given", [None, 3, np.zeros(3), "module.pt", fastbp.MLP], ids=str)
+def test_another_type_is_refused(convert, given):
+    name = {
+        fastbp.from_torch: "module must be a torch.nn",
+        fastbp.from_keras: "model must be a keras",
+    }[convert]
+    with pytest.raises(
+        TypeError, match=f"{name}.Sequential, got an object of type {type(given).__name__}"
+    ):
+        convert(given)
+
+
+def test_every_activation_has_its_place():
+    """But for those that the other library has no name for: "exp" in PyTorch."""
+    names = (set(HIDDEN) | set(OUTPUTS)) - {"logistic"}
+    assert set(torch.ACTIVATIONS) == names - {"exp"}
+    assert {*keras.FUNCTIONS.values(), *(name for name, _ in keras.LAYERS.values())} == names

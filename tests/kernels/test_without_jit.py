@@ -1,0 +1,133 @@
+"""Kernels as plain Python, with Numba's compiler switched off: what is scalar in them gives the
+numbers of the compiled ones.
+
+That is what prepares a step and shares out the work. All else begins with an intrinsic (`lanes`, a
+load, a tile): machine instructions, which have no meaning in Python. They are held against
+tests/oracles/naive.py and run under index checks instead.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+PROGRAM = """
+import json, sys
+import numba
+import numpy as np
+from fastbp.kernels import functional, partition, rules, update
+
+@numba.njit
+def begin_step(step, count, total):  # kernels are called by compiled code, or where nothing is compiled, as they are
+    update.begin_step(step, count, total)
+
+@numba.njit
+def momentum_rule(w, v, g, rate, mu, nesterov):
+    return rules.momentum_rule(w, v, g, rate, mu, nesterov)
+
+@numba.njit
+def shared(n, i, members):
+    return partition.share(n, i, members)
+
+@numba.njit
+def tiles(first, last, blocks, columns, rows):
+    places = []
+    q, block, group, end, most = partition.first_tile(first, blocks, columns, rows)
+    for _ in range(first, last):
+        places.append((q, block))
+        q, block, group, end = partition.next_tile(q, block, group, end, most, blocks, columns)
+    return places
+
+@numba.njit
+def rows(n, blocks):
+    size, longer = partition.cut(n, blocks)
+    return [partition.first_row(block, size, longer) for block in range(blocks + 1)]
+
+@numba.njit
+def rectangle(blocks, panels, member, members):
+    return partition.rectangle(blocks, panels, member, members)
+
+from fastbp.optimizers import SGD, Adagrad, Adam, AdamW, Nadam, RMSprop
+steps = []
+for optimizer in (
+    SGD(0.1), SGD(0.1, momentum=0.9), SGD(0.1, 0.9, True), Adam(0.01), AdamW(0.01), Nadam(0.01, momentum_decay=0.1), Nadam(),
+    RMSprop(), RMSprop(momentum=0.9, centered=True), Adagrad(),
+):
+    numbers = optimizer.numbers()
+    numbers[update.ALPHA] = 0.3
+    for count in (1, 2, 3, 10, 11, 5):
+        begin_step(numbers, count, 7.0)
+        steps.append(numbers.tolist())
+stepped = [momentum_rule(0.5, 0.25, g, 0.1, 0.9, nesterov) for g in (-1.5, 3e-3) for nesterov in (False, True)]
+bounds = [[shared(n, i, members) for i in range(members + 1)] for n in range(20) for members in range(1, 6)]
+places = [
+    sum((tiles(shared(n, i, members), shared(n, i + 1, members), blocks, columns, samples) for i in range(members)), [])
+    for blocks in (1, 2, 5, 40) for columns in (1, 3, 8) for samples in (1, 60, 5000)
+    for members in (1, 3) if (n := blocks * columns) >= members
+]
+cuts = [rows(n, blocks) for n in (1, 13, 29, 100) for blocks in (1, 2, 7) if n >= blocks]
+rectangles = [
+    [rectangle(blocks, panels, i, members) for i in range(members)]
+    for blocks in (1, 5) for panels in (1, 2, 7) for members in (1, 2, 3, 13)
+]
+outside = [functional.first_outside(np.array(a, np.int64), 3) for a in ([], [0, 2], [0, 3], [1, -1])]
+json.dump([steps, stepped, bounds, places, cuts, rectangles, outside], sys.stdout)
+"""
+
+
+def run(program, disabled):
+    env = os.environ | {"NUMBA_DISABLE_JIT": disabled}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def pure():
+    return json.loads(run(PROGRAM, "1"))
+
+
+def test_the_numbers_of_the_compiled_ones(pure):
+    compiled = json.loads(run(PROGRAM, "0"))
+    for plain, fast in zip(pure[:2], compiled[:2], strict=True):
+        # a power is the C library's, or Python's
+        np.testing.assert_allclose(plain, fast, rtol=1e-13)
+    assert pure[2:] == compiled[2:]
+
+
+def test_all_work_is_shared_out_once(pure):
+    _, _, shares, places, cuts, rectangles, outside = pure
+    for k, bounds in enumerate(shares):
+        assert bounds[0] == 0
+        assert bounds[-1] == k // 5
+        assert bounds == sorted(bounds)
+    kinds = [
+        (b, c)
+        for b in (1, 2, 5, 40)
+        for c in (1, 3, 8)
+        for _ in range(3)
+        for members in (1, 3)
+        if b * c >= members
+    ]
+    for (blocks, columns), tiles in zip(kinds, places, strict=True):
+        assert sorted(map(tuple, tiles)) == [
+            (q, block) for q in range(columns) for block in range(blocks)
+        ]
+    for bounds in cuts:
+        sizes = np.diff(bounds)
+        assert bounds[0] == 0
+        assert bounds[-1] in (1, 13, 29, 100)
+        assert sizes.min() >= 1
+        assert np.ptp(sizes) <= 1
+    kinds = [(blocks, panels) for blocks in (1, 5) for panels in (1, 2, 7) for _ in range(4)]
+    for (blocks, panels), each in zip(kinds, rectangles, strict=True):
+        places = [block * panels + p for first in each for block, p in (first[:2], first[2:])]
+        assert places == sorted(places)
+        assert places[1:-1:2] == places[2::2]  # one ends where the next begins
+        assert (places[0], places[-1]) == (0, blocks * panels)
+    assert outside == [-1, -1, 1, 1]

@@ -1,0 +1,157 @@
+"""What nets and histories show in notebooks: well-formed, complete, escaped, and curves where they
+belong."""
+
+import math
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import fastbp
+from fastbp.base.html import HEIGHT, POINTS, WIDTH, _log_ticks, _ticks, curves, loss_svg
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def history(n=4, steps=10, **options):
+    batch = [2.0 * 0.9**i for i in range(n * steps)]
+    return fastbp.History(
+        loss=batch[::steps][:n], batch_loss=batch, **{"stopped_by": "epochs"} | options
+    )
+
+
+def drawn(h):
+    """The curves of a drawing by colour, and its texts."""
+    root = ElementTree.fromstring(loss_svg(h))
+    lines = {}
+    for line in root.iter(SVG + "polyline"):
+        lines[line.get("stroke")] = [
+            tuple(map(float, pair.split(","))) for pair in line.get("points").split()
+        ]
+    for points in lines.values():
+        assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in points)
+    return lines, [text.text for text in root.iter(SVG + "text")]
+
+
+def test_net():
+    html = fastbp.MLP([64, 20, 10], hidden="tanh")._repr_html_()
+    cells = [cell.text for cell in ElementTree.fromstring(html).iter("td")]
+    assert cells == ["0", "64 × 20", "tanh", "1,300", "1", "20 × 10", "softmax", "210"]
+    assert "MLP 64-20-10: 1,510 parameters in float32, loss cross_entropy" in html
+
+
+def test_a_callable_loss_is_escaped():
+    class Loss:
+        def __call__(self, a, y):
+            return 0.0, a * 0
+
+        def __repr__(self):
+            return "<script>alert(1)</script>"
+
+    html = fastbp.MLP([2, 1], output="identity", loss=Loss())._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    stopped = history(stopped_by="<b>")._repr_html_()
+    assert "stopped by &lt;b&gt;" in stopped
+
+
+def test_history_of_a_fit():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    y = (X[:, 0] > 0).astype(int)
+    net = fastbp.MLP([3, 4, 2], seed=1)
+    h = net.fit(X, y, epochs=6, batch_size=10, X_val=X, y_val=y, patience=3)
+    html = h._repr_html_()
+    root = ElementTree.fromstring(html)
+    assert len(list(root.iter(SVG + "svg"))) == 1
+    text = "".join(root.itertext())
+    assert (
+        f"6 epochs, 24 steps; stopped by {h.stopped_by}; loss {h.loss[0]:.4g} → {h.loss[-1]:.4g}; validation"
+        in text
+    )
+    assert "best epoch 6" in text
+    assert all(name in text for name in ("minibatch", "training", "validation"))
+
+
+def test_curves_stand_where_they_belong():
+    h = history(val_loss=[3.0, 2.0, 1.0, 0.5])
+    found = curves(h)
+    assert list(found) == ["minibatch", "training", "validation"]
+    assert found["minibatch"][0][9::10] == [1, 2, 3, 4]  # the last step of each epoch
+    lines, texts = drawn(h)
+    assert len(lines["#1f77b4"]) == len(lines["#ff7f0e"]) == 4
+    ends = {points[-1][0] for points in lines.values()}
+    assert ends == {WIDTH - 12}
+    # Twice the loss is everywhere the same way up on a logarithmic scale.
+    (_, y3), (_, y2), (_, y1), (_, y05) = lines["#ff7f0e"]
+    assert y2 - y1 == pytest.approx(y1 - y05, abs=0.2)
+    assert y3 - y2 == pytest.approx((y2 - y1) * math.log2(3 / 2), abs=0.2)
+    assert {"epoch", "0", "1", "2", "3", "4"} <= set(texts)
+
+
+def test_a_linear_scale_for_losses_that_are_not_positive():
+    lines, texts = drawn(fastbp.History(loss=[1.0, 0.0, -1.0]))
+    (_, a), (_, b), (_, c) = lines["#1f77b4"]
+    assert a - b == pytest.approx(b - c, abs=0.1)
+    assert "-1" in texts
+
+
+def test_losses_that_are_not_finite_are_left_out():
+    lines, _ = drawn(
+        fastbp.History(batch_loss=[1.0, 2.0, math.inf, math.nan], stopped_by="divergence")
+    )
+    assert len(lines["#bbbbbb"]) == 2
+    assert loss_svg(fastbp.History(batch_loss=[math.nan])) == ""
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-300, 5.0, -3.0, 1e300])
+def test_a_single_loss(value):
+    lines, _ = drawn(fastbp.History(loss=[value], stopped_by="epochs"))
+    assert len(lines["#1f77b4"]) == 2  # a dot
+
+
+def test_long_curves_are_thinned():
+    lines, _ = drawn(history(n=3, steps=5003))
+    assert POINTS / 2 < len(lines["#bbbbbb"]) <= POINTS
+    assert lines["#bbbbbb"][-1][0] == WIDTH - 12
+
+
+def test_empty_history():
+    html = fastbp.History()._repr_html_()
+    assert "0 epochs, 0 steps; running" in html
+    assert "svg" not in html
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps", "stopped", "end"),
+    [
+        (4, 40, "epochs", 4),
+        (4, 45, "interrupt", 4.5),
+        (4, 40, "interrupt", 4),
+        (0, 7, None, 0.5),
+        (1, 15, "divergence", 1.5),
+    ],
+)
+def test_where_the_minibatches_end(epochs, steps, stopped, end):
+    h = fastbp.History(loss=[1.0] * epochs, batch_loss=[1.0] * steps, stopped_by=stopped)
+    assert curves(h)["minibatch"][0][-1] == pytest.approx(end)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (0.3, 0.31), (-5, 1e6), (7, 7), (0, 0), (1e-12, 3e-12), (2.5, 99)]
+)
+def test_ticks(low, high):
+    ticks = _ticks(low, high)
+    assert 2 <= len(ticks) <= 8
+    assert ticks[0] <= low + 1e-12
+    assert ticks[-1] >= high - 1e-12
+    assert all(float(f"{t:.6g}") == pytest.approx(t, abs=1e-9) for t in ticks)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.1, 1.01), (3, 40), (1e-9, 1), (1e-300, 1e300), (0.04, 0.5)]
+)
+def test_log_ticks(low, high):
+    ticks = _log_ticks(low, high)
+    assert 3 <= len(ticks) <= 9
+    assert ticks[0] <= low
+    assert ticks[-1] >= high

@@ -1,0 +1,126 @@
+"""Signals whose handlers raise stop a fit like Ctrl-C; those whose handlers return do not."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from helpers.small_fit import X, Y, bits, make
+
+import fastbp
+
+SIGNALS = int(os.environ.get("FASTBP_SIGNALS", "60"))
+TORTURE = Path(__file__).parents[1] / "helpers" / "torture_signals.py"
+
+
+def test_signals_at_random_moments(tmp_path):
+    """FASTBP_SIGNALS says how many."""
+    command = [sys.executable, TORTURE, tmp_path, str(SIGNALS)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120 + SIGNALS)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert done.stdout.startswith(f"{SIGNALS} signals: ")
+
+
+class Stopped(Exception):  # noqa: N818 - what a time-out's handler may raise
+    pass
+
+
+def leave(*_):
+    sys.exit(3)
+
+
+def stop(*_):
+    raise Stopped
+
+
+@pytest.fixture
+def handled():
+    """Gives a signal a handler for the length of a test.
+
+    Without garbage collection: Python loses what a handler raises in a callback of it, and jax,
+    which other tests import, has one.
+    """
+    before = {}
+    gc.disable()
+
+    def handle(number, handler):
+        before[number] = signal.signal(number, handler)
+
+    yield handle
+    gc.enable()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize(
+    ("number", "handler", "error"), [("SIGTERM", leave, SystemExit), ("SIGALRM", stop, Stopped)]
+)
+def test_what_a_handler_raises_comes_out_after_a_whole_step(
+    number, handler, error, n_threads, handled
+):
+    """In the middle of an epoch, and with all that was done counted."""
+    net, twin = make(), make()
+    handled(getattr(signal, number), handler)
+    settings = {"batch_size": 1, "shuffle": False, "optimizer": fastbp.Adam(1e-4)}
+    x, y = X.repeat(20_000, axis=0), Y.repeat(20_000)
+
+    def send():
+        while net._parameters.tobytes() == before:
+            time.sleep(0.001)
+        os.kill(os.getpid(), getattr(signal, number))
+
+    before, sender = net._parameters.tobytes(), threading.Thread(target=send)
+    sender.start()
+    with pytest.raises(error):
+        net.fit(x, y, n_threads=n_threads, **settings)
+    sender.join()
+    made = net._steps_done
+    assert net.history_.stopped_by == ("interrupt" if error is SystemExit else "error")
+    assert 0 < made == len(net.history_.batch_loss) == net.history_.n_samples < len(x)
+    twin.fit(x[:made], y[:made], epochs=1, **settings)
+    assert bits(net) == bits(twin)
+    for each in (net, twin):
+        each.fit(X, Y, epochs=2, optimizer=fastbp.Adam(1e-4))
+    assert bits(net) == bits(twin)
+
+
+class Soon(fastbp.callbacks.Callback):
+    """SIGALRM ten milliseconds into the training."""
+
+    def on_fit_begin(self, net, history):
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+
+def test_a_job_that_is_told_to_end_leaves_a_checkpoint(tmp_path, handled):
+    """By the handler that the docstring of `fit` names; resumed, the bits are those of a fit that
+    went through."""
+    net, plain, path = make(), make(), tmp_path / "run"
+    x, y = X.repeat(2000, axis=0), Y.repeat(2000)
+    plain.fit(x, y, epochs=2, batch_size=2)
+    handled(signal.SIGTERM, leave)
+    handled(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(SystemExit):
+        net.fit(x, y, epochs=2, batch_size=2, checkpoint=path, callbacks=Soon())
+    assert len(fastbp.load(path).history_.batch_loss) == net._steps_done
+    assert bits(fastbp.resume(path, x, y)) == bits(plain)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGALRM])
+def test_a_handler_that_returns_disturbs_nothing(number, handled):
+    """It is called at once, in the middle of an epoch, and what it makes of the signal is its own
+    business."""
+    net, plain, steps = make(), make(), []
+    x, y = X.repeat(2000, axis=0), Y.repeat(2000)
+    plain.fit(x, y, epochs=1, batch_size=2)
+    handled(number, lambda *_: steps.append(net._steps_done))
+    if number != signal.SIGALRM:
+        handled(signal.SIGALRM, lambda *_: signal.raise_signal(number))
+    assert net.fit(x, y, epochs=1, batch_size=2, callbacks=Soon()).stopped_by == "epochs"
+    assert steps == [0]
+    assert bits(net) == bits(plain)

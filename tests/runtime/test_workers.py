@@ -1,0 +1,140 @@
+"""The same bits for any number of threads, in training, gradients and inference; and for any
+company a row is in."""
+
+import numpy as np
+import pytest
+
+import fastbp
+from fastbp.engine import forward, steps
+from fastbp.runtime import cpus, workers
+
+pytestmark = pytest.mark.usefixtures("many_cpus")
+NETS = [[3, 2], [64, 20, 20, 10], [30, 70, 45, 7], [5, 200, 1]]
+
+
+def data(widths, n, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, widths[0])), rng.integers(0, max(2, widths[-1]), n)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [fastbp.SGD(0.1), fastbp.SGD(0.1, 0.9, True), fastbp.Adam(0.01)], ids=repr
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("widths", NETS, ids=str)
+def test_training(widths, dtype, optimizer):
+    X, y = data(widths, 301)
+    results = []
+    for n_threads in (1, 2, 3):
+        net = fastbp.MLP(
+            widths, hidden="tanh", output="softmax" if widths[-1] > 1 else "sigmoid", dtype=dtype
+        )
+        history = net.fit(
+            X, y, epochs=2, batch_size=37, optimizer=optimizer, l2=1e-3, n_threads=n_threads
+        )
+        results.append((net._parameters.tobytes(), net._state.tobytes(), history.batch_loss))
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("batch", [1, 16, 33, 300, 1500, 2600])
+def test_batches(batch):
+    """From one row to several blocks of rows a step."""
+    X, y = data([30, 40, 7], 2600)
+    results = []
+    for n_threads in (1, 2, 3):
+        net = fastbp.MLP([30, 40, 7])
+        net.fit(
+            X, y, epochs=1, batch_size=batch, optimizer=fastbp.SGD(0.1, 0.5), n_threads=n_threads
+        )
+        results.append(net._parameters.tobytes())
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("batch", [20, 1500])
+def test_everything_at_once(batch):
+    """Both penalties, both ways of clipping, dropout, and a rule that a step's number matters to."""
+    X, y = data([30, 70, 200, 7], 1600)
+    results = []
+    for n_threads in (1, 2, 3):
+        net = fastbp.MLP([30, 70, 200, 7], dropout=0.3)
+        settings = {
+            "l1": 1e-4,
+            "l2": 1e-3,
+            "clip_value": 0.01,
+            "clip_norm": 0.05,
+            "optimizer": fastbp.Nadam(0.01),
+        }
+        history = net.fit(X, y, epochs=2, batch_size=batch, n_threads=n_threads, **settings)
+        results.append((net._parameters.tobytes(), net._state.tobytes(), history.batch_loss))
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradients_and_inference(dtype):
+    X, y = data([30, 70, 45, 7], 1999)
+    X = X.astype(dtype)
+    net = fastbp.MLP([30, 70, 45, 7], dtype=dtype)
+    samples = net._samples(X, y, None)
+    gradients, losses, outputs = zip(
+        *[
+            (
+                steps.loss_and_gradient(net._network, net._parameters, samples, 0.1, n)[
+                    1
+                ].tobytes(),
+                forward.mean_loss(net._network, net._parameters, samples, n),
+                [
+                    a.tobytes()
+                    for a in forward.activations(net._network, net._parameters, X, range(3), n)
+                ],
+            )
+            for n in (1, 2, 3)
+        ],
+        strict=True,
+    )
+    for results in (gradients, losses, outputs):
+        assert results[0] == results[1] == results[2]
+
+
+def test_a_row_alone_and_in_company():
+    """A row's output has the same bits by itself, in any place, and from run to run."""
+    X, _ = data([30, 70, 45, 7], 300)
+    net = fastbp.MLP([30, 70, 45, 7], hidden="elu")
+    together = net.forward(X)[-1]
+    for i in (0, 15, 31, 32, 255, 256, 299):
+        np.testing.assert_array_equal(net.forward(X[i : i + 1])[-1][0], together[i])
+    np.testing.assert_array_equal(net.forward(X[::-1])[-1][::-1], together)
+
+
+def test_a_team_larger_than_the_machine_finishes():
+    X, y = data([8, 16, 3], 200)
+    net, alone = fastbp.MLP([8, 16, 3]), fastbp.MLP([8, 16, 3])
+    net.fit(X, y, epochs=2, n_threads=13)
+    alone.fit(X, y, epochs=2, n_threads=1)
+    np.testing.assert_array_equal(net._parameters, alone._parameters)
+
+
+@pytest.mark.skipif(cpus.current_cpu is None, reason="threads cannot be moved here")
+@pytest.mark.parametrize("began", [[4, 4], [4, 5], [5, 4, 5], [4, 4, 4]])
+def test_threads_that_wake_on_one_cpu_part(began, monkeypatch):
+    """And may then be moved again: their affinity is as it was."""
+    allowed, moved = {4, 5, 6}, []
+    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: set(allowed))
+    monkeypatch.setattr(workers.os, "sched_setaffinity", lambda _, cpus: moved.append(cpus))
+    monkeypatch.setattr(workers, "current_cpu", iter(began).__next__)
+    members = workers.WorkerGroup(len(began))
+    for member in range(len(began)):
+        members._apart(member)
+    assert len(set(members._cpus)) == len(began)
+    assert moved[1::2] == [allowed] * (len(began) - len(set(began)))
+    assert all(len(cpus) == 1 for cpus in moved[::2])
+
+
+def test_more_members_than_cpus_stay_where_they_are(monkeypatch):
+    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: {2}, raising=False)
+    monkeypatch.setattr(
+        workers.os, "sched_setaffinity", lambda *_: pytest.fail("moved"), raising=False
+    )
+    monkeypatch.setattr(workers, "current_cpu", lambda: 2)
+    members = workers.WorkerGroup(2)
+    members._apart(0)
+    members._apart(1)

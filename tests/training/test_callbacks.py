@@ -1,0 +1,399 @@
+"""The protocol of callbacks, its costs where it is not used, its failures, and the ready ones."""
+
+import contextlib
+import csv
+import io
+import os
+import signal
+import sys
+import termios
+import time
+
+import numpy as np
+import pytest
+from helpers.small_fit import VALIDATION, X_VAL, Y_VAL, X, Y, bits, make
+
+import fastbp
+from fastbp.callbacks import Callback, CSVLogger, EarlyStopping, TensorBoard, Timer
+from fastbp.engine import steps
+
+
+class Recorder(Callback):
+    def __init__(self, name, calls, stop_at=None):
+        self.name, self.calls, self.stop_at = name, calls, stop_at
+
+    def _note(self, hook, net, history):
+        assert history is net.history_
+        assert net._steps_done == len(history.batch_loss) == len(history.learning_rate)
+        self.calls.append((self.name, hook, history.n_epochs, len(history.batch_loss)))
+        return self.stop_at == (hook, len(history.batch_loss))
+
+    def on_fit_begin(self, net, history):
+        self._note("begin", net, history)
+
+    def on_epoch_end(self, net, history):
+        return self._note("epoch", net, history)
+
+    def on_fit_end(self, net, history):
+        self._note("end", net, history)
+        assert history.stopped_by is not None
+
+
+class StepRecorder(Recorder):
+    def on_step_end(self, net, history):
+        return self._note("step", net, history)
+
+
+def test_order_of_the_hooks():
+    calls, net = [], make()
+    net.fit(
+        X,
+        Y,
+        epochs=2,
+        callbacks=[
+            StepRecorder("a", calls),
+            lambda net, h: calls.append("f"),
+            Recorder("b", calls),
+        ],
+    )
+    one_epoch = [[("a", "step", e, 2 * e + s) for s in (1, 2)] for e in (0, 1)]
+    after = [[("a", "epoch", e, 2 * e), "f", ("b", "epoch", e, 2 * e)] for e in (1, 2)]
+    ends = [[(name, hook, e, 2 * e) for name in "ab"] for hook, e in (("begin", 0), ("end", 2))]
+    assert calls == [*ends[0], *one_epoch[0], *after[0], *one_epoch[1], *after[1], *ends[1]]
+
+
+@pytest.mark.parametrize("weight", [None, np.arange(50)])
+def test_steps_one_by_one_are_the_same(weight):
+    """on_step_end changes how the kernels are called and nothing else."""
+    settings = {
+        "epochs": 3,
+        "batch_size": 7,
+        "l2": 0.1,
+        "sample_weight": weight,
+        "optimizer": fastbp.Adam(),
+        **VALIDATION,
+    }
+    net, twin = make(), make()
+    history = net.fit(X, Y, callbacks=StepRecorder("a", []), **settings)
+    assert history == twin.fit(X, Y, **settings)
+    assert bits(net) == bits(twin)
+    assert history.n_samples == 150
+
+
+def test_hooks_that_are_not_overridden_cost_no_call(monkeypatch):
+    runs = []
+    original = steps.StepRunner.run
+    monkeypatch.setattr(
+        steps.StepRunner,
+        "run",
+        lambda self, order, *a: runs.append(len(order)) or original(self, order, *a),
+    )
+    make().fit(X, Y, epochs=2, callbacks=[Recorder("a", []), Callback(), EarlyStopping(), Timer()])
+    assert runs == [50, 50]
+    make().fit(X, Y, epochs=1, callbacks=StepRecorder("a", []))
+    assert runs[2:] == [25, 25]
+
+
+@pytest.mark.parametrize(
+    ("stop_at", "epochs", "steps"), [(("epoch", 4), 2, 4), (("step", 3), 1, 3), (("step", 4), 1, 4)]
+)
+def test_stopping(stop_at, epochs, steps):
+    net, calls, twin = make(), [], make()
+    history = net.fit(X, Y, epochs=9, shuffle=False, callbacks=StepRecorder("a", calls, stop_at))
+    assert (history.stopped_by, history.n_epochs, len(history.batch_loss)) == (
+        "callback",
+        epochs,
+        steps,
+    )
+    assert calls[-1] == ("a", "end", epochs, steps)
+    for step in range(steps):
+        part = slice(25 * (step % 2), 25 * (step % 2) + 25)
+        twin.partial_fit(X[part], Y[part])
+    assert bits(net)[:2] == bits(twin)[:2]
+
+
+@pytest.mark.parametrize("hook", ["on_fit_begin", "on_step_end", "on_epoch_end", "on_fit_end"])
+def test_a_callback_that_raises(hook):
+    class Faulty(Callback):
+        def __repr__(self):
+            return "<the faulty one>"
+
+    def fail(self, net, history):
+        if history.n_epochs == 1 or hook == "on_fit_begin":
+            raise ZeroDivisionError("of the callback")
+
+    setattr(Faulty, hook, fail)
+    net, twin, calls = make(), make(), []
+    with pytest.raises(ZeroDivisionError, match="of the callback") as caught:
+        net.fit(
+            X,
+            Y,
+            epochs=1 if hook == "on_fit_end" else 9,
+            callbacks=[Recorder("a", calls), Faulty(), Recorder("b", calls)],
+        )
+    done = {
+        "on_fit_begin": (0, 0),
+        "on_step_end": (1, 3),
+        "on_epoch_end": (1, 2),
+        "on_fit_end": (1, 2),
+    }[hook]
+    assert caught.value.__notes__ == [
+        f"raised by the callback <the faulty one> in {hook}, after {done[0]} epochs and {done[1]} steps"
+    ]
+    history = net.history_
+    assert (history.n_epochs, len(history.batch_loss), net._steps_done) == (*done, done[1])
+    assert history.stopped_by == ("epochs" if hook == "on_fit_end" else "error")
+    # Who has begun is told of the end, who has not is not.
+    assert [c[0] for c in calls if c[1] == "end"] == (
+        ["a"] if hook == "on_fit_begin" else ["a", "b"]
+    )
+    twin.fit(X, Y, epochs=2, callbacks=lambda net, h: None)
+    assert net.fit(X, Y, epochs=2 - done[0], shuffle=True).n_epochs == 2 - done[0]
+    if hook != "on_step_end":
+        assert bits(net) == bits(twin)
+
+
+def test_an_error_at_the_end_does_not_hide_the_first():
+    class Faulty(Callback):
+        def on_fit_end(self, net, history):
+            raise OSError("disk full")
+
+    with pytest.raises(fastbp.DivergenceError) as caught:
+        fastbp.MLP([4, 3], output="identity").fit(
+            X, X[:, :3], optimizer=fastbp.SGD(1e6), callbacks=Faulty()
+        )
+    (note,) = caught.value.__notes__
+    assert "disk full" in note
+    assert "Faulty" in note
+    assert "in on_fit_end" in note
+
+
+def test_divergence_in_single_steps():
+    net, twin, settings = make(), make(), {"batch_size": 10, "shuffle": False}
+    bad = X.copy()
+    bad[30:40] = 1e38
+    for each, callbacks in ((net, StepRecorder("a", [])), (twin, ())):
+        each._parameters[:] = fastbp.MLP([4, 6, 3], "identity", seed=1)._parameters
+        each = fastbp.MLP([4, 3], output="identity", loss="softmax_cross_entropy", seed=1)
+        with pytest.raises(fastbp.DivergenceError) as caught:
+            each.fit(bad, Y, epochs=5, optimizer=fastbp.SGD(1e3), callbacks=callbacks, **settings)
+        results = caught.value.epoch, caught.value.batch, bits(each), each.history_
+        if callbacks:
+            first = results
+    assert str(first) == str(results)
+
+
+def test_ctrl_c_in_a_step_callback():
+    class Press(Callback):
+        def on_step_end(self, net, history):
+            if len(history.batch_loss) == 3:
+                signal.raise_signal(signal.SIGINT)
+
+    net, calls = make(), []
+    with pytest.warns(UserWarning, match="interrupted after 1 epochs and 3 steps"):
+        history = net.fit(X, Y, callbacks=[Press(), Recorder("a", calls)])
+    assert (history.stopped_by, calls[-1]) == ("interrupt", ("a", "end", 1, 3))
+
+
+def test_bad_callbacks():
+    for bad, message in (
+        (EarlyStopping, r"write EarlyStopping\(\)"),
+        ([5], "got 5"),
+        ("ab", "got 'a'"),
+    ):
+        with pytest.raises(TypeError, match=f"^callbacks .*{message}"):
+            make().fit(X, Y, callbacks=bad)
+
+
+def test_early_stopping_is_patience():
+    nets = make(), make()
+    settings = {"epochs": 400, "batch_size": 5, "optimizer": fastbp.Adam(0.05), **VALIDATION}
+    histories = (
+        nets[0].fit(X, Y, patience=3, **settings),
+        nets[1].fit(X, Y, callbacks=EarlyStopping(3), **settings),
+    )
+    assert histories[0] == histories[1]
+    assert histories[0].stopped_by == "patience"
+    assert bits(nets[0]) == bits(nets[1])
+
+
+@pytest.mark.parametrize("monitor", [None, "loss", "val_loss"])
+@pytest.mark.parametrize("min_delta", [0.0, 0.02])
+def test_early_stopping(monitor, min_delta):
+    net, seen = make(), []
+    callbacks = [
+        EarlyStopping(4, monitor, min_delta),
+        lambda net, h: seen.append(net._parameters.tobytes()),
+    ]
+    history = net.fit(
+        X,
+        Y,
+        epochs=400,
+        batch_size=5,
+        optimizer=fastbp.Adam(0.05),
+        callbacks=callbacks,
+        **VALIDATION,
+    )
+    losses = history.loss if monitor == "loss" else history.val_loss
+    best = 0
+    for epoch, loss in enumerate(losses):
+        best = epoch if loss < losses[best] - min_delta else best
+    assert (history.best_epoch, history.n_epochs, history.stopped_by) == (
+        best,
+        best + 5,
+        "patience",
+    )
+    assert net._parameters.tobytes() == seen[best]
+
+
+def test_early_stopping_of_what_is_not_there():
+    net = make()
+    with pytest.raises(ValueError, match=r"^monitor='val_loss' needs .*X_val") as caught:
+        net.fit(X, Y, callbacks=EarlyStopping(monitor="val_loss"))
+    assert "on_fit_begin" in caught.value.__notes__[0]
+    assert bits(net) == bits(make())
+    for bad, error in (
+        ({"patience": 0}, ValueError),
+        ({"monitor": "accuracy"}, ValueError),
+        ({"min_delta": -1}, ValueError),
+    ):
+        with pytest.raises(error, match=f"^{next(iter(bad))} "):
+            EarlyStopping(**bad)
+
+
+@pytest.mark.parametrize("validation", [{}, VALIDATION])
+def test_csv_logger(tmp_path, validation):
+    path = tmp_path / "log.csv"
+    path.write_text("older", encoding="utf-8")
+    net, logger = make(), CSVLogger(path)
+    rows_then = []
+    schedule = fastbp.schedules.Exponential(0.1, 0.5)
+    settings = {"batch_size": 20, "optimizer": fastbp.SGD(schedule), **validation}
+    history = net.fit(
+        X,
+        Y,
+        epochs=3,
+        callbacks=[logger, lambda n, h: rows_then.append(len(path.read_text().split()))],
+        **settings,
+    )
+    assert rows_then == [2, 3, 4]
+    more = net.fit(X, Y, epochs=2, callbacks=CSVLogger(path, append=True), **settings)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1", "2", "0", "1"]
+    assert [float(row["loss"]) for row in rows] == history.loss + more.loss
+    assert [row["val_loss"] for row in rows] == (
+        [str(v) for v in history.val_loss + more.val_loss] or [""] * 5
+    )
+    assert [float(row["learning_rate"]) for row in rows] == [0.1 * 0.5**e for e in range(5)]
+    assert all(float(row["seconds"]) > 0 for row in rows)
+
+
+def test_csv_logger_without_a_folder(tmp_path):
+    net = make()
+    with pytest.raises(FileNotFoundError) as caught:
+        net.fit(X, Y, callbacks=CSVLogger(tmp_path / "none" / "log.csv"))
+    assert "CSVLogger" in caught.value.__notes__[0]
+    assert bits(net) == bits(make())
+
+
+def events_in(folder):
+    """Every event of TensorBoard's files: records of a length (uint64), its checksum, the message,
+    and that one's checksum."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    for path in sorted(folder.iterdir()):
+        content = path.read_bytes()
+        while content:
+            size = int.from_bytes(content[:8], "little")
+            yield Event.FromString(content[12 : 12 + size])
+            content = content[16 + size :]
+
+
+def test_tensorboard(tmp_path):
+    pytest.importorskip("tensorboardX")
+    net, board = make(), TensorBoard(tmp_path / "runs")
+    settings = {
+        "optimizer": fastbp.SGD(fastbp.schedules.Exponential(0.1, 0.9, per="step")),
+        **VALIDATION,
+    }
+    histories = [net.fit(X, Y, epochs=n, callbacks=board, **settings) for n in (3, 2)]
+    scalars = [
+        (v.tag, e.step, v.simple_value)
+        for e in events_in(tmp_path / "runs")
+        for v in e.summary.value
+    ]
+
+    def written(tag):
+        return sorted((step, value) for name, step, value in scalars if name == tag)
+
+    def expected(name):
+        values = [value for history in histories for value in getattr(history, name)]
+        return list(enumerate(np.float32(values).tolist()))
+
+    assert {name for name, _, _ in scalars} == {
+        "loss/batch",
+        "loss/train",
+        "loss/validation",
+        "learning_rate",
+    }
+    assert written("loss/batch") == expected("batch_loss")
+    assert written("loss/train") == expected("loss")
+    assert written("loss/validation") == expected("val_loss")
+    assert written("learning_rate") == expected("learning_rate")
+
+
+def test_tensorboard_without_its_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(ImportError, match=r"pip install 'fastbp\[tensorboard\]'"):
+        TensorBoard("runs")
+
+
+def test_timer():
+    timer, sleep = Timer(), 0.02
+    start = time.perf_counter()
+    history = make().fit(X, Y, epochs=3, callbacks=[lambda net, h: time.sleep(sleep), timer])
+    total = time.perf_counter() - start
+    assert len(timer.epoch_seconds) == len(timer.step_seconds) == history.n_epochs == 3
+    assert min(timer.epoch_seconds) >= sleep
+    assert sum(timer.epoch_seconds) <= timer.seconds <= total
+    np.testing.assert_allclose(timer.step_seconds, np.array(timer.epoch_seconds) / 2)
+    assert timer.seconds == timer.seconds  # the clock has stopped
+    make().fit(X, Y, epochs=1, callbacks=timer)
+    assert len(timer.epoch_seconds) == 1
+
+
+@pytest.mark.parametrize("validation", [{}, VALIDATION])
+def test_progress_in_a_log_file(monkeypatch, validation):
+    """Lines, none of which overwrites another, and few of them."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    history = make().fit(X, Y, epochs=300, batch_size=None, progress=True, **validation)
+    assert "\r" not in stream.getvalue()
+    first, *_, last = lines = stream.getvalue().splitlines()
+    assert len(lines) < 10
+    assert "0/300" in first
+    for text in ("100%", "300/300", "epoch/s", f"loss={history.loss[-1]:.4f}", "samples/s="):
+        assert text in last
+    assert ("val_loss=" in last) == bool(validation)
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
+def test_progress_in_a_terminal(monkeypatch):
+    """One line that overwrites itself, with the time that is left."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))
+    shown = b""
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        make().fit(X_VAL, Y_VAL, epochs=4, progress=True)
+    with contextlib.suppress(OSError):  # Linux ends a closed terminal by EIO; text comes in pieces
+        while piece := os.read(ours, 1 << 16):
+            shown += piece
+    os.close(ours)
+    shown = shown.decode()
+    assert shown.count("\r") >= 2
+    assert "0/4" in shown
+    assert shown.rstrip("\r\n").count("\n") == 0
+    assert "4/4" in shown
+    assert "<00:00" in shown

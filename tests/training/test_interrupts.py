@@ -1,0 +1,184 @@
+"""Ctrl-C at any moment, fits in other threads, and forks: the net and its history always agree."""
+
+import _thread
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from helpers.small_fit import VALIDATION, X, Y, bits, make
+
+import fastbp
+
+RNG = np.random.default_rng(4)
+LONG_X, LONG_Y = RNG.normal(size=(300_000, 4)), RNG.integers(0, 3, 300_000)
+
+
+@pytest.mark.parametrize(
+    "press",
+    [lambda: os.kill(os.getpid(), signal.SIGINT), _thread.interrupt_main],
+    ids=["kill", "main"],
+)
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_ctrl_c_within_an_epoch(dtype, n_threads, press):
+    net, twin = (fastbp.MLP([4, 64, 64, 3], dtype=dtype, seed=8) for _ in range(2))
+    initial, settings = (
+        net._parameters.copy(),
+        {"batch_size": 1, "shuffle": False, "optimizer": fastbp.Adam(1e-4)},
+    )
+
+    def wait_and_press():
+        while np.array_equal(net._parameters, initial):
+            time.sleep(0.01)
+        time.sleep(0.1)
+        press()
+
+    thread = threading.Thread(target=wait_and_press)
+    thread.start()
+    with pytest.warns(UserWarning, match="interrupted"):
+        history = net.fit(LONG_X, LONG_Y, epochs=1000, n_threads=n_threads, **settings)
+    thread.join()
+    made = len(history.batch_loss)
+    assert history is net.history_
+    assert (history.stopped_by, history.n_epochs, net._steps_done) == ("interrupt", 0, made)
+    assert 0 < made < len(LONG_X)
+    twin.fit(LONG_X[:made], LONG_Y[:made], epochs=1, **settings)
+    assert twin.history_.batch_loss == history.batch_loss
+    for each in (net, twin):
+        each.fit(X, Y, epochs=2, n_threads=n_threads, **settings)
+    assert bits(net) == bits(twin)
+
+
+def test_ctrl_c_in_a_callback():
+    net, twin = make(), make()
+    with pytest.warns(UserWarning, match="interrupted after 3 epochs"):
+        history = net.fit(
+            X, Y, callbacks=lambda net, h: h.n_epochs == 3 and signal.raise_signal(signal.SIGINT)
+        )
+    assert (history.stopped_by, history.n_epochs, len(history.batch_loss)) == ("interrupt", 3, 6)
+    twin.fit(X, Y, epochs=3)
+    assert bits(net) == bits(twin)
+
+
+PRESSED = """
+import sys, threading, warnings
+import fastbp, numpy as np
+n_threads, *hidden = map(int, sys.argv[1:])
+x, y, net = np.random.default_rng(0).normal(size=(64, 3)), np.arange(64) % 2, fastbp.MLP([3, *hidden, 2])
+
+def tell(net, history):
+    if history.n_epochs == 1:
+        print(end=".", flush=True)
+
+while net._steps_done < 10**9:
+    done = net._steps_done
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        history = net.fit(x, y, epochs=10**9, batch_size=16, n_threads=n_threads, callbacks=tell)
+    assert history is net.history_ and history.stopped_by == "interrupt" and len(caught) == 1, (history.stopped_by, caught)
+    assert len(history.batch_loss) == net._steps_done - done, (len(history.batch_loss), net._steps_done - done)
+    assert 0 <= len(history.batch_loss) - 4 * history.n_epochs <= 4, (len(history.batch_loss), history.n_epochs)
+    assert np.isfinite(net._parameters).all()
+    assert threading.active_count() == 1 + sum(len(team._threads) for team in fastbp.runtime.team._idle)
+"""
+
+
+@pytest.mark.parametrize("n_threads", ["1", "2"])
+@pytest.mark.parametrize("hidden", [["4"], ["100", "100"]])
+def test_ctrl_c_at_any_moment(hidden, n_threads):
+    """Epochs of microseconds, so that it comes between Python's lines too; sent by another process,
+    so at no certain place."""
+    delays = random.Random(0)
+    child = subprocess.Popen(
+        [sys.executable, "-c", PRESSED, n_threads, *hidden], stdout=-1, stderr=-1, text=True
+    )
+    hung = threading.Timer(60, child.kill)
+    hung.start()
+    try:
+        for fit in range(1000):
+            assert child.stdout.read(1) == ".", f"fit {fit}: {child.communicate()[1] or 'hung'}"
+            time.sleep(delays.uniform(0, 0.001))
+            child.send_signal(signal.SIGINT)
+    finally:
+        hung.cancel()
+        child.kill()
+        child.communicate()
+
+
+def fitted(seed, n_threads=None):
+    net = fastbp.MLP([4, 20, 3], seed=seed)
+    net.fit(
+        X, Y, epochs=60, batch_size=9, optimizer=fastbp.Adam(), n_threads=n_threads, **VALIDATION
+    )
+    return bits(net), net.history_
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, None])
+def test_fits_in_other_threads(n_threads):
+    results, seeds = {}, range(8)
+    threads = [
+        threading.Thread(target=lambda s=seed: results.update({s: fitted(s, n_threads)}))
+        for seed in seeds
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (
+        results
+        == {seed: fitted(seed, n_threads) for seed in seeds}
+        == {seed: fitted(seed) for seed in seeds}
+    )
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_fit_in_a_fork_after_a_fit(n_threads):
+    expected = fitted(5, n_threads)
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    child = context.Process(target=lambda: there.send(fitted(5, n_threads)))
+    child.start()
+    assert here.poll(60)
+    assert here.recv() == expected
+    child.join()
+    assert child.exitcode == 0
+
+
+RAISING = """
+import signal, sys
+import fastbp, numpy as np
+
+class Alarm(Exception):
+    pass
+
+def ring(signum, frame):
+    raise Alarm
+
+signal.signal(signal.SIGALRM, ring)
+X, y = np.zeros((64, 3)), np.zeros(64, int)
+net = fastbp.MLP([3, 100, 100, 2])
+net.fit(X, y, epochs=1)
+for i in range(60):
+    signal.setitimer(signal.ITIMER_REAL, 0.003 + i * 1e-4)
+    done, before = net._steps_done, net.history_
+    try:
+        net.fit(X, y, epochs=10**6, batch_size=16, n_threads=int(sys.argv[1]))
+    except Alarm:
+        pass
+    made = 0 if net.history_ is before else len(net.history_.batch_loss)  # on a busy machine it may not have begun by then
+    assert made == net._steps_done - done
+assert np.isfinite(net.fit(X, y, epochs=1).loss).all()
+"""
+
+
+@pytest.mark.parametrize("n_threads", ["1", "2"])
+def test_another_signals_exception_goes_through(n_threads):
+    """As of a time-out by SIGALRM: at any moment of a fit it comes out, and the next fit works."""
+    subprocess.run([sys.executable, "-c", RAISING, n_threads], check=True, timeout=120)

@@ -1,0 +1,263 @@
+"""The course of a fit: history, stopping, going on, divergence, Ctrl-C, threads, forks and batches
+of several blocks."""
+
+import copy
+import math
+import threading
+
+import numpy as np
+import pytest
+from helpers.small_fit import RNG, VALIDATION, X_VAL, Y_VAL, X, Y, bits, make
+
+import fastbp
+
+OPTIMIZERS = [
+    fastbp.SGD(0.1),
+    fastbp.SGD(0.1, 0.9),
+    fastbp.SGD(0.1, 0.9, nesterov=True),
+    fastbp.Adam(0.01),
+]
+
+
+@pytest.mark.parametrize("weight", [None, RNG.integers(0, 4, 50)])
+@pytest.mark.parametrize("l2", [0.0, 0.3])
+@pytest.mark.parametrize("batch", [1, 7, 10, 50, 80, None])
+def test_losses(batch, l2, weight):
+    net = make("float64")
+    size = 50 if batch is None else min(batch, 50)
+    firsts = range(0, 50, size)
+    weights = np.ones(50) if weight is None else weight
+    expected = (
+        net.loss(X[:size], Y[:size], l2)
+        if weight is None
+        else net.loss(X[:size], Y[:size], l2, weight[:size] + 1e-300)
+    )
+    after = []
+    history = net.fit(
+        X, Y, epochs=3, batch_size=batch, l2=l2, sample_weight=weight, shuffle=False, **VALIDATION,
+        callbacks=lambda net, history: after.append(net.loss(X_VAL, Y_VAL)),
+    )  # fmt: skip
+    assert (history.n_epochs, len(history.loss), len(history.batch_loss)) == (3, 3, 3 * len(firsts))
+    assert history is net.history_
+    assert history.stopped_by == "epochs"
+    assert history.best_epoch is None
+    if weights[:size].any():
+        assert history.batch_loss[0] == pytest.approx(expected, rel=1e-13)
+    shares = [weights[first : first + size].sum() for first in firsts]
+    per_epoch = np.reshape(history.batch_loss, (3, -1))
+    np.testing.assert_allclose(
+        history.loss, np.average(per_epoch, axis=1, weights=shares), rtol=1e-13
+    )
+    assert history.val_loss == after
+
+
+def test_batches_follow_the_shuffle():
+    net, plain = make(), make()
+    order = copy.deepcopy(net._rng).permutation(50)
+    plain.fit(X[order], Y[order], epochs=1, batch_size=7, shuffle=False)
+    net.fit(X, Y, epochs=1, batch_size=7)
+    assert bits(net)[0] == bits(plain)[0]
+    assert net.history_ == plain.history_
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+@pytest.mark.parametrize("between", [lambda net: net, copy.deepcopy])
+def test_going_on(optimizer, between):
+    net, whole = make(), make()
+    settings = {"batch_size": 8, "optimizer": optimizer, "l2": 0.01}
+    parts = [net.fit(X, Y, epochs=2, **settings)]
+    net = between(net)
+    parts.append(net.fit(X, Y, epochs=2, **settings))
+    history = whole.fit(X, Y, epochs=4, **settings)
+    assert bits(net) == bits(whole)
+    assert parts[0].loss + parts[1].loss == history.loss
+    assert parts[0].batch_loss + parts[1].batch_loss == history.batch_loss
+
+
+def test_state_is_kept_for_an_optimizer_of_its_kind_only():
+    def adam_after(*optimizers, forget=False):
+        net = make()
+        for optimizer in optimizers:
+            net.fit(X, Y, epochs=1, shuffle=False, optimizer=optimizer)
+        net._parameters[:] = make()._parameters
+        if forget:
+            net._state[:] = 0
+        net.fit(X, Y, epochs=1, shuffle=False, optimizer=fastbp.Adam())
+        return bits(net)
+
+    assert adam_after() == adam_after(fastbp.SGD()) == adam_after(fastbp.Adam(), fastbp.SGD())
+    assert adam_after(fastbp.Adam(0.1)) != adam_after(fastbp.Adam(0.1), forget=True)
+    assert adam_after(fastbp.Adam(0.1))[3] == 4
+
+
+@pytest.mark.parametrize("restore", [True, False])
+@pytest.mark.parametrize("patience", [1, 3])
+@pytest.mark.parametrize("validation", [VALIDATION, {}])
+def test_patience(validation, patience, restore):
+    net, seen = make(), []
+    history = net.fit(
+        X,
+        Y,
+        epochs=400,
+        batch_size=5,
+        optimizer=fastbp.Adam(0.05),
+        patience=patience,
+        restore_best=restore,
+        **validation,
+        callbacks=lambda net, history: seen.append(net._parameters.tobytes()),
+    )
+    losses = history.val_loss if validation else history.loss
+    assert history.stopped_by == "patience"
+    assert history.best_epoch == int(np.argmin(losses))
+    assert history.n_epochs == len(seen) == history.best_epoch + patience + 1
+    assert net._parameters.tobytes() == seen[history.best_epoch if restore else -1]
+
+
+def test_patience_to_the_end_and_with_no_progress():
+    net, seen = make(), []
+    history = net.fit(
+        X, Y, epochs=30, optimizer=fastbp.Adam(0.1), patience=29, **VALIDATION,
+        callbacks=lambda net, history: seen.append(net._parameters.tobytes()),
+    )  # fmt: skip
+    assert (history.stopped_by, history.n_epochs) == ("epochs", 30)
+    assert net._parameters.tobytes() == seen[history.best_epoch] != seen[-1]
+    # never lower than at first
+    history = make().fit(X, Y, epochs=30, optimizer=fastbp.SGD(1e-30), patience=4, **VALIDATION)
+    assert (history.stopped_by, history.best_epoch, history.n_epochs) == ("patience", 0, 5)
+
+
+def test_callbacks():
+    net, calls = make(), []
+
+    def first(given, history):
+        assert given is net
+        assert history is net.history_
+        assert history.stopped_by is None
+        calls.append(("first", history.n_epochs, len(history.val_loss)))
+
+    def second(net, history):
+        calls.append(("second", history.n_epochs, len(history.val_loss)))
+        return history.n_epochs == 2
+
+    history = net.fit(X, Y, epochs=9, callbacks=[first, second], **VALIDATION)
+    assert calls == [(name, n, n) for n in (1, 2) for name in ("first", "second")]
+    assert (history.stopped_by, history.n_epochs) == ("callback", 2)
+    twin = make()
+    twin.fit(X, Y, epochs=2)
+    assert bits(net) == bits(twin)
+
+
+def test_an_error_in_a_callback_goes_through():
+    net, twin = make(), make()
+    with pytest.raises(ZeroDivisionError):
+        net.fit(X, Y, callbacks=lambda net, history: 1 / 0)
+    net.fit(X, Y, epochs=1)
+    twin.fit(X, Y, epochs=2)
+    assert bits(net) == bits(twin)
+
+
+def test_progress(capsys):
+    quiet, shown, threads = make(), make(), threading.active_count()
+    quiet.fit(X, Y, epochs=3, **VALIDATION)
+    assert capsys.readouterr() == ("", "")
+    history = shown.fit(X, Y, epochs=3, **VALIDATION, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    for text in (
+        "3/3",
+        f" loss={history.loss[-1]:.4f}",
+        f"val_loss={history.val_loss[-1]:.4f}",
+        "samples/s=",
+    ):
+        assert text in err
+    assert bits(shown) == bits(quiet)
+    assert threading.active_count() == threads  # none is left that a fork would have to mind
+
+
+@pytest.mark.parametrize("optimizer", [fastbp.SGD(1e6), fastbp.SGD(1e6, 0.9)], ids=repr)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_divergence(dtype, optimizer):
+    net, twin = (fastbp.MLP([4, 3], output="identity", dtype=dtype, seed=8) for _ in range(2))
+    with pytest.raises(fastbp.DivergenceError) as caught:
+        net.fit(X, X[:, :3], epochs=100, batch_size=10, optimizer=optimizer)
+    error = caught.value
+    assert error.history is net.history_
+    assert error.history.stopped_by == "divergence"
+    assert f"epoch {error.epoch}, batch {error.batch}" in str(error)
+    made = len(error.history.batch_loss) - 1
+    assert (error.epoch, error.batch) == divmod(made, 5)
+    assert not math.isfinite(error.history.batch_loss[-1])
+    assert np.isfinite(error.history.batch_loss[:-1]).all()
+    assert np.isfinite(net._parameters).all()
+    if error.epoch:
+        twin.fit(X, X[:, :3], epochs=error.epoch, batch_size=10, optimizer=optimizer)
+    order = copy.deepcopy(twin._rng).permutation(50)[: 10 * error.batch]
+    if error.batch:
+        twin.fit(
+            X[order], X[order, :3], epochs=1, batch_size=10, optimizer=optimizer, shuffle=False
+        )
+    assert bits(net)[:2] == bits(twin)[:2]
+    assert net._steps_done == twin._steps_done == made
+
+
+@pytest.mark.parametrize(
+    "optimizer", [fastbp.SGD(10), fastbp.SGD(10, 0.5), fastbp.SGD(10, 0.5, nesterov=True)], ids=repr
+)
+@pytest.mark.parametrize(("bad", "epochs"), [(1, 1), (3, 1), (4, 1), (5, 2), (5, 1)])
+def test_an_update_that_overflows(bad, epochs, optimizer):
+    """The update of batch `bad` makes the weight infinite, which the next batch's loss shows, or
+    else the epoch's end."""
+    x, y = np.tile([[0.01], [-0.01]], (6, 1)), np.tile([1, 0], 6)
+    x[2 * bad : 2 * bad + 2], y[2 * bad : 2 * bad + 2] = 1e38, 0
+    net, twin = (
+        fastbp.MLP([1, 1], output="sigmoid", init=lambda rng, shape: np.full(shape, 0.1))
+        for _ in range(2)
+    )
+    settings = {"batch_size": 2, "optimizer": optimizer, "shuffle": False}
+    with pytest.raises(fastbp.DivergenceError, match=f"epoch 0, batch {min(bad + 1, 5)};"):
+        net.fit(x, y, epochs=epochs, **settings)
+    twin.fit(x[: 2 * bad], y[: 2 * bad], epochs=1, **settings)
+    assert np.isfinite(net._parameters).all()
+    assert bits(net) == bits(twin)
+    for each in (net, twin):
+        each.fit(x[:2], y[:2], **settings)
+    assert bits(net) == bits(twin)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("n", [1024, 1025, 2500])
+def test_a_batch_of_several_blocks(n, n_threads):
+    x, y, weight, l2 = RNG.normal(size=(n, 4)), RNG.integers(0, 3, n), RNG.uniform(0, 2, n), 0.01
+    net = make("float64")
+    (w1, w2), (b1, b2) = [w.copy() for w in net.weights], [b.copy() for b in net.biases]
+    hidden = np.tanh(x @ w1 + b1)
+    z = hidden @ w2 + b2
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    share = weight / weight.sum()
+    delta = (p - np.eye(3)[y]) * share[:, None]
+    below = delta @ w2.T * (1 - hidden**2)
+    loss = -share @ np.log(p[np.arange(n), y]) + l2 / 2 * (np.sum(w1**2) + np.sum(w2**2))
+    history = net.fit(
+        x,
+        y,
+        epochs=1,
+        batch_size=None,
+        optimizer=fastbp.SGD(0.5),
+        l2=l2,
+        sample_weight=weight,
+        n_threads=n_threads,
+    )
+    assert history.batch_loss == history.loss == [pytest.approx(loss, rel=1e-12)]
+    gradients = [
+        x.T @ below + l2 * w1,
+        below.sum(axis=0),
+        hidden.T @ delta + l2 * w2,
+        delta.sum(axis=0),
+    ]
+    for value, old, g in zip(
+        (net.weights[0], net.biases[0], net.weights[1], net.biases[1]),
+        (w1, b1, w2, b2),
+        gradients,
+        strict=True,
+    ):
+        np.testing.assert_allclose(value, old - 0.5 * g, rtol=0, atol=1e-13)

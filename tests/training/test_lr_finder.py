@@ -1,0 +1,85 @@
+"""fastbp.lr_find: its rates, its smoothing, its end, and that the net is left alone."""
+
+import pickle
+
+import numpy as np
+import pytest
+from helpers.small_fit import X, Y, make
+
+import fastbp
+
+
+def test_definition():
+    """Against the formulas, with the losses of steps made one by one."""
+    found = fastbp.lr_find(
+        make("float64"), X, Y, start=1e-4, end=1.0, steps=30, beta=0.8, batch_size=50
+    )
+    rates = 1e-4 * 1e4 ** (np.arange(30) / 29)
+    np.testing.assert_allclose(found.learning_rates, rates, rtol=1e-12)
+    net, losses = make("float64"), []
+    order = net._rng.permutation(50)  # one batch: its order matters to rounding only
+    losses = [net.partial_fit(X[order], Y[order], fastbp.SGD(rate)) for rate in rates]
+    np.testing.assert_allclose(found.losses, losses, rtol=1e-10)
+    weights = 0.8 ** np.arange(30)
+    means = [np.average(losses[: i + 1][::-1], weights=weights[: i + 1]) for i in range(30)]
+    np.testing.assert_allclose(found.smoothed, means, rtol=1e-9)
+    assert found.suggestion == found.learning_rates[np.argmin(means)] / 10
+
+
+@pytest.mark.parametrize("optimizer", [fastbp.SGD(), fastbp.SGD(5.0, 0.9), fastbp.Adam()], ids=repr)
+def test_the_net_is_left_alone(optimizer):
+    net = make()
+    net.fit(X, Y, epochs=1, optimizer=fastbp.Adam())
+    before = pickle.dumps(net)
+    fastbp.lr_find(net, X, Y, optimizer)
+    assert pickle.dumps(net) == before
+
+
+def test_it_stops_when_the_loss_explodes():
+    net = fastbp.MLP([4, 20, 1], "relu", "identity", seed=0)
+    found = fastbp.lr_find(net, X, X @ [1.0, 2.0, -1.0, 0.5], end=1e6, steps=200)
+    assert len(found.learning_rates) == len(found.losses) == len(found.smoothed) < 200
+    *others, last = found.smoothed
+    assert not last <= 4 * min(found.smoothed)
+    assert max(b / min(found.smoothed[: i + 1]) for i, b in enumerate(others)) <= 4
+    assert "suggestion" in repr(found)
+
+
+def test_a_loss_that_is_not_finite_ends_it():
+    net = fastbp.MLP([4, 1], output="identity", seed=0)
+    found = fastbp.lr_find(net, X, X[:, 0] * 1e3, end=1e30, steps=10, beta=0.999)
+    assert len(found.losses) < 10
+    assert np.isfinite(found.smoothed).all()
+    with pytest.raises(ValueError, match=r"^start "):
+        fastbp.lr_find(net, X, X[:, 0] * 1e3, start=1e38, end=3e38)
+
+
+def test_the_suggestion_trains_well():
+    load_digits = pytest.importorskip("sklearn.datasets").load_digits
+    x, y = load_digits(return_X_y=True)
+
+    def trained(rate):
+        net = fastbp.MLP([64, 30, 10], "relu")
+        return net.fit(x / 16, y, epochs=5, optimizer=fastbp.SGD(rate)).loss[-1]
+
+    found = fastbp.lr_find(fastbp.MLP([64, 30, 10], "relu"), x / 16, y)
+    assert trained(found.suggestion) < 0.5 * min(trained(found.suggestion / 100), np.log(10))
+
+
+BAD = [
+    ("start", 0, ValueError),
+    ("end", 1e-9, ValueError),
+    ("steps", 1, ValueError),
+    ("beta", 1.0, ValueError),
+]
+BAD += [
+    ("optimizer", "sgd", TypeError),
+    ("optimizer", fastbp.SGD, TypeError),
+    ("batch_size", 0, ValueError),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "error"), BAD)
+def test_bad_settings(name, value, error):
+    with pytest.raises(error, match=f"^{name} "):
+        fastbp.lr_find(make(), X, Y, **{name: value})
