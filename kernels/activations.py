@@ -15,7 +15,7 @@ from typing import NamedTuple
 from numba import types
 from numba.extending import intrinsic
 
-from . import gated_activations, vector_math
+from . import abi, gated_activations, vector_math
 from .simd import I64, Lanes, Vector, where
 
 LEAK = 0.01
@@ -51,24 +51,27 @@ def _selu(z):
     return where(z < 0.0, vector_math.expm1(z) * (SELU_SCALE * SELU_ALPHA), z * SELU_SCALE)
 
 
-# Codes 7 and 8 are the outputs' that are no activations of a hidden layer, see output.py.
 ACTIVATIONS = {
-    "identity": Activation(0, lambda z: z, lambda a: a.like(1.0)),
-    "sigmoid": Activation(1, vector_math.sigmoid, lambda a: a * (1.0 - a)),
-    "tanh": Activation(2, vector_math.tanh, lambda a: 1.0 - a * a),
-    "relu": Activation(3, _relu, lambda a: where(a <= 0.0, a.like(0.0), 1.0)),
-    "leaky_relu": Activation(4, _leaky_relu, lambda a: where(a <= 0.0, a.like(LEAK), 1.0)),
-    "elu": Activation(5, _elu, lambda a: where(a <= 0.0, a + 1.0, 1.0)),
+    "identity": Activation(abi.ACTIVATIONS["identity"], lambda z: z, lambda a: a.like(1.0)),
+    "sigmoid": Activation(abi.ACTIVATIONS["sigmoid"], vector_math.sigmoid, lambda a: a * (1.0 - a)),
+    "tanh": Activation(abi.ACTIVATIONS["tanh"], vector_math.tanh, lambda a: 1.0 - a * a),
+    "relu": Activation(abi.ACTIVATIONS["relu"], _relu, lambda a: where(a <= 0.0, a.like(0.0), 1.0)),
+    "leaky_relu": Activation(
+        abi.ACTIVATIONS["leaky_relu"], _leaky_relu, lambda a: where(a <= 0.0, a.like(LEAK), 1.0)
+    ),
+    "elu": Activation(abi.ACTIVATIONS["elu"], _elu, lambda a: where(a <= 0.0, a + 1.0, 1.0)),
     # d softplus / dz = sigmoid(z) = 1 - exp(-a)
-    "softplus": Activation(6, vector_math.softplus, lambda a: -vector_math.expm1(-a)),
+    "softplus": Activation(
+        abi.ACTIVATIONS["softplus"], vector_math.softplus, lambda a: -vector_math.expm1(-a)
+    ),
     "selu": Activation(
         9, _selu, lambda a: where(a <= 0.0, a + SELU_SCALE * SELU_ALPHA, a.like(SELU_SCALE))
     ),
 }
 GATED = {
-    "gelu": Gated(10, gated_activations.gelu),
-    "silu": Gated(11, gated_activations.silu),
-    "mish": Gated(12, gated_activations.mish),
+    "gelu": Gated(abi.ACTIVATIONS["gelu"], gated_activations.gelu),
+    "silu": Gated(abi.ACTIVATIONS["silu"], gated_activations.silu),
+    "mish": Gated(abi.ACTIVATIONS["mish"], gated_activations.mish),
 }
 FIRST_GATED = 10  # this code and all above
 OF_OUTPUTS = ("sigmoid", "identity", "tanh", "relu", "softplus")

@@ -15,7 +15,7 @@ from .jit import kernel
 # Moments of a waiting loop; then the core is offered to others, so that a team larger than the free
 # cores goes on: two threads on one core take 3.6 us a sample of 64-20-20-10 where they took 29
 # after 2000 spins; on cores of their own nothing changes.
-SPINS = 300
+PAUSE_SPINS = 300
 
 _yield_core = types.ExternalFunction("sched_yield", types.int32())
 
@@ -73,9 +73,9 @@ def _relax(typingctx):
 
 
 @kernel
-def pass_time(spins):
+def spin_wait(spins):
     """A moment of a waiting loop. Returns the moments so far."""
-    if spins < SPINS:
+    if spins < PAUSE_SPINS:
         _relax()
     else:
         _yield_core()

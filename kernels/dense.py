@@ -12,9 +12,9 @@ no sum is split between them.
 
 from .activations import FIRST_GATED, activate, gated, slope
 from .dropout import slope_through, unless_dropped
-from .jit import inside, kernel
+from .jit import always_inline, kernel
 from .memory import load, store
-from .partition import ceil_div, cut, first_row, first_tile, next_tile, rectangle, share
+from .partition import block_sizes, ceil_div, first_row, first_tile, next_tile, split, thread_range
 from .plan import DEPTH, STRIP_SIZE, TOGETHER
 from .simd import lanes
 from .tile import PACK_WIDTH, ROWS, VECTORS, tile_columns, tile_packing, tile_panels
@@ -46,18 +46,18 @@ def product_packing(c_array, c, first, a_array, a, step, b_array, b, rows, vecto
 
 
 @kernel
-def forward(work, params, layer, onto, keep_slopes, rows, pack, member, members):
+def forward(work, params, layer, onto, keep_slopes, rows, pack, thread, n_threads):
     """Activations of one layer for `rows` samples; of the last layer the logits z.
 
     onto : whether z begins with what stands in its place, a bias that is no row of the parameters
     keep_slopes : whether slopes that are none of the outputs' go to the layer's `slopes`, for `backward`; said as a constant
     """
-    inside()
+    always_inline()
     panel = VECTORS * lanes(work)
     panels, blocks = ceil_div(rows, panel), ceil_div(layer.n_out, ROWS)
     k, n = layer.x_rows, layer.n_out
-    size, longer = cut(n, blocks)
-    block, p0, last_block, end = rectangle(blocks, panels, member, members)
+    size, longer = block_sizes(n, blocks)
+    block, p0, last_block, end = thread_range(blocks, panels, thread, n_threads)
     # Strips that serve one panel only need not be packed, unless they are to be asked for ahead of
     # time.
     packing = panels > 1 or params.size > CACHED
@@ -135,14 +135,14 @@ def forward(work, params, layer, onto, keep_slopes, rows, pack, member, members)
 
 
 @kernel
-def backward(work, params, layer, below, delta, delta_below, rows, pack, member, members):
+def backward(work, params, layer, below, delta, delta_below, rows, pack, thread, n_threads):
     """delta of the layer below from this layer's delta, both (features, samples) panels."""
-    inside()
+    always_inline()
     panel = VECTORS * lanes(work)
     panels, blocks = ceil_div(rows, panel), ceil_div(layer.n_in, ROWS)
     k, n = layer.n_out, layer.n_in
-    size, longer = cut(n, blocks)
-    block, p0, last_block, end = rectangle(blocks, panels, member, members)
+    size, longer = block_sizes(n, blocks)
+    block, p0, last_block, end = thread_range(blocks, panels, thread, n_threads)
     while block < last_block or (block == last_block and p0 < end):
         p1 = panels if block < last_block else end
         together = min(TOGETHER, last_block - block) if p0 == 0 and p1 == panels else 1
@@ -195,23 +195,23 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, member,
 
 
 @kernel
-def turn(work, layer, delta, turned, turned_rows, rows, member, members):
+def transpose_delta(work, layer, delta, delta_t, delta_t_rows, rows, thread, n_threads):
     """delta with features in lanes, for the weights' product: panels [features of a
     panel][sample][PANEL].
 
     Shared out by features, as `backward` made them and as the weights of a small layer are: they
     need not change caches.
     """
-    inside()
+    always_inline()
     panel = VECTORS * lanes(work)
     panels, columns = ceil_div(rows, panel), ceil_div(layer.n_out, panel)
     for item in range(
-        share(panels * columns, member, members), share(panels * columns, member + 1, members)
+        split(panels * columns, thread, n_threads), split(panels * columns, thread + 1, n_threads)
     ):
         q = item // panels if columns > 1 else 0
         p = item - q * panels
         to, d = (
-            turned + (q * turned_rows + p * panel) * panel,
+            delta_t + (q * delta_t_rows + p * panel) * panel,
             delta + (p * layer.n_out + q * panel) * panel,
         )
         features = min(panel, layer.n_out - q * panel)
@@ -223,8 +223,8 @@ def turn(work, layer, delta, turned, turned_rows, rows, member, members):
 def weights(
     work,
     layer,
-    turned,
-    turned_rows,
+    delta_t,
+    delta_t_rows,
     rows,
     tile,
     params,
@@ -233,29 +233,29 @@ def weights(
     sums,
     first_sum,
     step,
-    member,
-    members,
+    thread,
+    n_threads,
 ):
     """dW and db of one layer tile by tile, each handed to the update rule while it is hot. Returns
     the tiles of the layer.
 
     In a step's part that applies a gradient the products have been made: only the update is left.
     """
-    inside()
+    always_inline()
     panel = VECTORS * lanes(work)
     k = layer.x_rows
     blocks, columns = ceil_div(k, ROWS), ceil_div(layer.n_out, panel)
-    size, longer = cut(k, blocks)
+    size, longer = block_sizes(k, blocks)
     item, last = (
-        share(blocks * columns, member, members),
-        share(blocks * columns, member + 1, members),
+        split(blocks * columns, thread, n_threads),
+        split(blocks * columns, thread + 1, n_threads),
     )
     q, block, group, end, most = first_tile(item, blocks, columns, rows)
     descend = step[PLAIN] != 0 and step[ADD] == 0 and step[MORE] == 0
     while item < last:
         i0, i1 = first_row(block, size, longer), first_row(block + 1, size, longer)
         width = min(panel, layer.n_out - q * panel)
-        x, d = layer.x + i0 * panel, turned + q * turned_rows * panel
+        x, d = layer.x + i0 * panel, delta_t + q * delta_t_rows * panel
         at = layer.parameters + i0 * layer.n_out + q * panel
         if step[APPLYING] == 0:
             tile_panels(

@@ -13,7 +13,7 @@ is kept can be: backward sees from that what to leave out, and nothing is drawn 
 from .activations import slope
 from .jit import kernel
 from .memory import load, store
-from .partition import ceil_div, cut, first_row, share
+from .partition import block_sizes, ceil_div, first_row, split
 from .philox import below, random_words
 from .simd import Lanes, elementwise, lanes, select, vector, where
 from .tile import ROWS, VECTORS
@@ -52,7 +52,7 @@ def _drop_units(work, at, unit, end, sample, step, layer, job, limit, scale):
 
 
 @kernel
-def drop(work, layer, number, job, sample, step, rows, member, members):
+def drop(work, layer, number, job, sample, step, rows, thread, n_threads):
     """Drop units of layer `number` for the samples of a block, `sample` and those after it in the
     batch.
 
@@ -61,9 +61,9 @@ def drop(work, layer, number, job, sample, step, rows, member, members):
     panel = VECTORS * lanes(work)
     panels, blocks = ceil_div(rows, panel), ceil_div(layer.n_out, ROWS)
     limit, scale = int((1.0 - layer.dropout) * 4294967296.0), 1.0 / (1.0 - layer.dropout)
-    size, longer = cut(layer.n_out, blocks)
+    size, longer = block_sizes(layer.n_out, blocks)
     for item in range(
-        share(blocks * panels, member, members), share(blocks * panels, member + 1, members)
+        split(blocks * panels, thread, n_threads), split(blocks * panels, thread + 1, n_threads)
     ):
         block, p = item // panels, item % panels
         i0, i1 = first_row(block, size, longer), first_row(block + 1, size, longer)

@@ -17,15 +17,15 @@ from .gather import scatter_panel
 from .jit import entry, kernel
 from .memory import load, store
 from .output import output_column
-from .partition import ceil_div, cut, first_row, first_tile, next_tile, share
+from .partition import block_sizes, ceil_div, first_row, first_tile, next_tile, split
 from .plan import STRIP_SIZE, TOGETHER, panel_of
-from .rules import get, put
+from .rules import load_tail, store_tail
 from .simd import lanes, vector
-from .spin_pool import block_at, shared, together
+from .spin_pool import block_at, fork_join, parallel_task
 from .team import barrier
 from .tile import ROWS, VECTORS, tile_panels
 from .transpose import transpose
-from .update import add_earlier, keep
+from .update import accumulate_gradient, store_gradient
 
 BLOCK = 512  # rows at a time: bounds `work`
 WIDEST = panel_of("float32")  # a panel of float64 is half as wide
@@ -47,14 +47,14 @@ class Layer(NamedTuple):
     dropout: float
 
 
-def forward_size(n, n_in, n_out, members):
+def forward_size(n, n_in, n_out, n_threads):
     """Elements of `work` that `dense_forward` needs, at most."""
-    return (min(n, BLOCK) + WIDEST) * (n_in + n_out) + members * PACK
+    return (min(n, BLOCK) + WIDEST) * (n_in + n_out) + n_threads * PACK
 
 
-def backward_size(n, n_in, n_out, members):
+def backward_size(n, n_in, n_out, n_threads):
     """Elements of `work` that `dense_backward` needs, at most."""
-    return (min(n, BLOCK) + WIDEST) * (2 * n_in + 2 * n_out + WIDEST) + members * (PACK + TILE)
+    return (min(n, BLOCK) + WIDEST) * (2 * n_in + 2 * n_out + WIDEST) + n_threads * (PACK + TILE)
 
 
 def output_size(k):
@@ -70,11 +70,11 @@ def _block_rows(work, n):
 
 
 @kernel
-def _gather(work, to, source, first, rows, n, member, members):
+def _gather(work, to, source, first, rows, n, thread, n_threads):
     """Rows first to first + rows of `source`, n features each, into panels."""
     panel = VECTORS * lanes(work)
     panels = ceil_div(rows, panel)
-    for p in range(share(panels, member, members), share(panels, member + 1, members)):
+    for p in range(split(panels, thread, n_threads), split(panels, thread + 1, n_threads)):
         here = min(panel, rows - p * panel)
         transpose(
             work, to + p * n * panel, panel, panel, source, (first + p * panel) * n, n, here, n
@@ -82,29 +82,29 @@ def _gather(work, to, source, first, rows, n, member, members):
 
 
 @kernel
-def _scatter(out, work, a, first, rows, n, member, members):
+def _scatter(out, work, a, first, rows, n, thread, n_threads):
     """The same back."""
     panel = VECTORS * lanes(work)
     panels = ceil_div(rows, panel)
-    for p in range(share(panels, member, members), share(panels, member + 1, members)):
+    for p in range(split(panels, thread, n_threads), split(panels, thread + 1, n_threads)):
         scatter_panel(
             out, (first + p * panel) * n, work, a + p * n * panel, min(panel, rows - p * panel), n
         )
 
 
 @kernel
-def _begin_with_bias(work, z, b, rows, member, members):
+def _begin_with_bias(work, z, b, rows, thread, n_threads):
     """The bias into every sample of z."""
     panel, n = VECTORS * lanes(work), b.size
     panels = ceil_div(rows, panel)
-    for i in range(share(panels, member, members) * n, share(panels, member + 1, members) * n):
+    for i in range(split(panels, thread, n_threads) * n, split(panels, thread + 1, n_threads) * n):
         bias = vector(work, b[i % n])
         for v in range(0, panel, lanes(work)):
             store(work, z + i * panel + v, bias)
 
 
 @kernel
-def _own_rows(work, rows, member, members):
+def _own_rows(work, rows, thread, n_threads):
     """The first panel of the rows that a member takes through a product, how many rows, and with
     whom: its number and members.
 
@@ -113,66 +113,66 @@ def _own_rows(work, rows, member, members):
     """
     panel = VECTORS * lanes(work)
     panels = ceil_div(rows, panel)
-    if panels % members and panels < 8 * members:
-        return 0, rows, member, members
-    first = share(panels, member, members)
-    return first, min(rows, share(panels, member + 1, members) * panel) - first * panel, 0, 1
+    if panels % n_threads and panels < 8 * n_threads:
+        return 0, rows, thread, n_threads
+    first = split(panels, thread, n_threads)
+    return first, min(rows, split(panels, thread + 1, n_threads) * panel) - first * panel, 0, 1
 
 
-@shared
-def _forward(out, x, W, b, work, activation, sync, member, members):
+@parallel_task
+def _forward(out, x, W, b, work, activation, sync, thread, n_threads):
     panel = VECTORS * lanes(work)
-    n, n_in, n_out, meeting = x.shape[0], W.shape[0], W.shape[1], 0
+    n, n_in, n_out, phase = x.shape[0], W.shape[0], W.shape[1], 0
     z = _block_rows(work, n) * n_in
-    pack = z + _block_rows(work, n) * n_out + member * PACK
+    pack = z + _block_rows(work, n) * n_out + thread * PACK
     to, source, params = out.reshape(out.size), x.reshape(x.size), W.reshape(W.size)
     denormals = flush_denormals()
     for first in range(0, n, BLOCK):
         rows = min(BLOCK, n - first)
-        p, own, number, others = _own_rows(work, rows, member, members)
+        p, own, number, others = _own_rows(work, rows, thread, n_threads)
         layer = Layer(
             n_in, n_out, activation, 0, p * n_in * panel, n_in, z + p * n_out * panel, n_out, 0, 0.0
         )
-        _gather(work, 0, source, first, rows, n_in, member, members)
-        _begin_with_bias(work, z, b, rows, member, members)
+        _gather(work, 0, source, first, rows, n_in, thread, n_threads)
+        _begin_with_bias(work, z, b, rows, thread, n_threads)
         if others > 1:
-            meeting = barrier(sync, members, meeting)
+            phase = barrier(sync, n_threads, phase)
         forward(work, params, layer, True, False, own, pack, number, others)
         if others > 1:
-            meeting = barrier(sync, members, meeting)
-        _scatter(to, work, z, first, rows, n_out, member, members)
+            phase = barrier(sync, n_threads, phase)
+        _scatter(to, work, z, first, rows, n_out, thread, n_threads)
         if first + BLOCK < n:
-            meeting = barrier(sync, members, meeting)
+            phase = barrier(sync, n_threads, phase)
     restore_denormals(denormals)
 
 
 @entry
-def dense_forward(out, x, W, b, work, activation, block, members):
+def dense_forward(out, x, W, b, work, activation, block, n_threads):
     """out = f(x @ W + b)."""
     sync = block_at(block)
-    return together(sync, members, _forward((out, x, W, b, work, activation, sync)))
+    return fork_join(sync, n_threads, _forward((out, x, W, b, work, activation, sync)))
 
 
 @kernel
-def _in_column_panels(work, to, height, source, first, rows, n, member, members):
+def _in_column_panels(work, to, height, source, first, rows, n, thread, n_threads):
     """Rows of `source` in panels of columns, `height` rows each: what the weights' product wants of
     delta."""
     panel = VECTORS * lanes(work)
-    for r in range(share(rows, member, members), share(rows, member + 1, members)):
+    for r in range(split(rows, thread, n_threads), split(rows, thread + 1, n_threads)):
         for j in range(0, n, lanes(work)):
             here = to + (j // panel * height + r) * panel + j % panel
-            store(work, here, get(source, (first + r) * n + j, n - j))
+            store(work, here, load_tail(source, (first + r) * n + j, n - j))
 
 
 @kernel
-def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, member, members):
+def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, thread, n_threads):
     """dW and db of a block of rows, added to those of earlier blocks where this is a later one."""
     panel = VECTORS * lanes(work)
     blocks, columns = ceil_div(n_in, ROWS), ceil_div(n_out, panel)
-    size, longer = cut(n_in, blocks)
-    item = share(blocks * columns, member, members)
+    size, longer = block_sizes(n_in, blocks)
+    item = split(blocks * columns, thread, n_threads)
     q, block, group, end, most = first_tile(item, blocks, columns, rows)
-    for _ in range(item, share(blocks * columns, member + 1, members)):
+    for _ in range(item, split(blocks * columns, thread + 1, n_threads)):
         i0, i1 = first_row(block, size, longer), first_row(block + 1, size, longer)
         width, at = min(panel, n_out - q * panel), i0 * n_out + q * panel
         tile_panels(
@@ -195,24 +195,24 @@ def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, member,
             False,
         )
         if later:
-            add_earlier(dW, at, n_out, work, tile, i1 - i0, width)
-        keep(dW, at, n_out, work, tile, i1 - i0, width)
+            accumulate_gradient(dW, at, n_out, work, tile, i1 - i0, width)
+        store_gradient(dW, at, n_out, work, tile, i1 - i0, width)
         q, block, group, end = next_tile(q, block, group, end, most, blocks, columns)
     vectors = ceil_div(n_out, lanes(work))
-    for v in range(share(vectors, member, members), share(vectors, member + 1, members)):
+    for v in range(split(vectors, thread, n_threads), split(vectors, thread + 1, n_threads)):
         j = v * lanes(work)
         at, total = d + j // panel * height * panel + j % panel, vector(work, 0.0)
         for r in range(rows):
             total = total + load(work, at + r * panel)
         if later:
-            total = total + get(db, j, n_out - j)
-        put(db, j, total, n_out - j)
+            total = total + load_tail(db, j, n_out - j)
+        store_tail(db, j, total, n_out - j)
 
 
-@shared
-def _backward(dW, db, below, delta, x, W, work, activation, sync, member, members):
+@parallel_task
+def _backward(dW, db, below, delta, x, W, work, activation, sync, thread, n_threads):
     panel = VECTORS * lanes(work)
-    n, n_in, n_out, room, meeting = (
+    n, n_in, n_out, room, phase = (
         x.shape[0],
         W.shape[0],
         W.shape[1],
@@ -222,8 +222,8 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, member, member
     # In `work`: panels of x, of delta, of the delta below, and delta in column panels; each
     # member's pack and tile.
     d, d_below = room * n_in, room * (n_in + n_out)
-    turned = d_below + room * n_in
-    pack = turned + room * ceil_div(n_out, panel) * panel + member * (PACK + TILE)
+    delta_t = d_below + room * n_in
+    pack = delta_t + room * ceil_div(n_out, panel) * panel + thread * (PACK + TILE)
     layer_below = Layer(0, n_in, activation, 0, 0, 0, 0, 0, 0, 0.0)
     to, source, params, to_below = (
         dW.reshape(dW.size),
@@ -235,12 +235,12 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, member, member
     denormals = flush_denormals()
     for first in range(0, n, BLOCK):
         rows = min(BLOCK, n - first)
-        p, own, number, others = _own_rows(work, rows, member, members)
-        _gather(work, 0, source, first, rows, n_in, member, members)
-        _in_column_panels(work, turned, room, above, first, rows, n_out, member, members)
+        p, own, number, others = _own_rows(work, rows, thread, n_threads)
+        _gather(work, 0, source, first, rows, n_in, thread, n_threads)
+        _in_column_panels(work, delta_t, room, above, first, rows, n_out, thread, n_threads)
         if activation >= 0:
-            _gather(work, d, above, first, rows, n_out, member, members)
-        meeting = barrier(sync, members, meeting)
+            _gather(work, d, above, first, rows, n_out, thread, n_threads)
+        phase = barrier(sync, n_threads, phase)
         if activation >= 0:
             x_at, delta_at = p * n_in * panel, p * n_out * panel
             layer = Layer(n_in, n_out, 0, 0, x_at, n_in, 0, 0, 0, 0.0)
@@ -257,39 +257,41 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, member, member
                 others,
             )
             if others == 1:
-                _scatter(to_below, work, d_below, first, rows, n_in, member, members)
+                _scatter(to_below, work, d_below, first, rows, n_in, thread, n_threads)
         _weights(
             work,
             to,
             db,
             0,
-            turned,
+            delta_t,
             room,
             rows,
             n_in,
             n_out,
             first > 0,
             pack + PACK,
-            member,
-            members,
+            thread,
+            n_threads,
         )
         if activation >= 0 and others > 1:
-            meeting = barrier(sync, members, meeting)
-            _scatter(to_below, work, d_below, first, rows, n_in, member, members)
+            phase = barrier(sync, n_threads, phase)
+            _scatter(to_below, work, d_below, first, rows, n_in, thread, n_threads)
         if first + BLOCK < n:
-            meeting = barrier(sync, members, meeting)
+            phase = barrier(sync, n_threads, phase)
     restore_denormals(denormals)
 
 
 @entry
-def dense_backward(dW, db, below, delta, x, W, work, activation, block, members):
+def dense_backward(dW, db, below, delta, x, W, work, activation, block, n_threads):
     """dW = x.T @ delta, db = sum(delta), and unless `activation` is negative below = (delta @ W.T)
     * f'(x).
 
     `below` is not touched where it is not wanted.
     """
     sync = block_at(block)
-    return together(sync, members, _backward((dW, db, below, delta, x, W, work, activation, sync)))
+    return fork_join(
+        sync, n_threads, _backward((dW, db, below, delta, x, W, work, activation, sync))
+    )
 
 
 @entry

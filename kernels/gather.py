@@ -3,7 +3,7 @@ out."""
 
 from .cpu_features import CACHE_LINE
 from .jit import kernel
-from .memory import ask_for_element
+from .memory import prefetch_element
 from .plan import STRIP
 from .simd import lanes
 from .tile import VECTORS
@@ -32,14 +32,14 @@ def gather_panel(work, to, strip, source, base, row_step, column_step, order, fi
 
 
 @kernel
-def ask_for_samples(source, base, row_step, order, first, last, n):
+def prefetch_samples(source, base, row_step, order, first, last, n):
     """Have the samples order[first : last] brought near, n features each side by side: while others
     are computed."""
     line = CACHE_LINE // source.itemsize
     for r in range(first, min(last, order.size)):
         at = base + order[r] * row_step
         for i in range(0, n, line):
-            ask_for_element(source, at + i)
+            prefetch_element(source, at + i)
 
 
 @kernel

@@ -5,10 +5,10 @@ from .dense import forward
 from .gather import scatter_panel
 from .jit import entry, kernel
 from .output import activate_column
-from .partition import ceil_div, share
+from .partition import ceil_div, split
 from .simd import lanes
 from .single_row import forward_row, gather_row, into_lane
-from .team import begin_run, end_run, stop_asked
+from .team import begin_run, end_run, stop_requested
 from .tile import VECTORS
 from .train import gather_block, output_panels, sum_of
 
@@ -53,8 +53,8 @@ def infer(
     order,
     total,
     sync,
-    member,
-    members,
+    thread,
+    n_threads,
 ):
     """Pass the samples in `order` through the net, a block at a time, each block by one member.
 
@@ -66,9 +66,9 @@ def infer(
     job, panel = jobs[0], VECTORS * lanes(work)
     z, n = layers[layers.size - 1].a, job.n_out
     blocks = ceil_div(order.size, job.block)
-    denormals, run = flush_denormals(), begin_run(sync, member)
-    for block in range(share(blocks, member, members), share(blocks, member + 1, members)):
-        if stop_asked(sync):
+    denormals, run = flush_denormals(), begin_run(sync, thread)
+    for block in range(split(blocks, thread, n_threads), split(blocks, thread + 1, n_threads)):
+        if stop_requested(sync):
             break
         first = block * job.block
         rows = min(job.block, order.size - first)
@@ -103,5 +103,5 @@ def infer(
                 for v in range(0, panel, lanes(work)):
                     activate_column(work, z + p * n * panel + v, n, job.output)
             _write_out(out, work, layers, first, rows)
-    end_run(sync, member, members, run)
+    end_run(sync, thread, n_threads, run)
     restore_denormals(denormals)

@@ -44,14 +44,14 @@ def _with_attribute(name):
 
 
 @intrinsic
-def apart(typingctx):
+def never_inline(typingctx):
     """Keep the kernel that says this a function of its own: as part of another, what few fits need
     would compile longer."""
     return _with_attribute("noinline")
 
 
 @intrinsic
-def inside(typingctx):
+def always_inline(typingctx):
     """Make the kernel that says this a part of each that calls it, where many arguments cost more
     than what it does."""
     return _with_attribute("alwaysinline")

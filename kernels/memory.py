@@ -149,11 +149,11 @@ def store(typingctx, array, i, vector):
 
 
 @intrinsic
-def ask_for_element(typingctx, array, i):
+def prefetch_element(typingctx, array, i):
     """Have the cache line of array[i] brought near, as it will be read soon."""
 
     def codegen(context, builder, signature, args):
-        ask_for(builder, pointer(context, builder, array, *args, I64(1)))
+        prefetch(builder, pointer(context, builder, array, *args, I64(1)))
         return context.get_dummy_value()
 
     return types.void(array, types.int64), codegen
@@ -202,7 +202,7 @@ def keep_first(typingctx, vector, n, other):
     return vector(vector, types.int64, other), codegen
 
 
-def ask_for(builder, address):
+def prefetch(builder, address):
     """Ask for the cache line at `address`, soon to be read; any address is allowed, and nothing
     else happens."""
     i8p = ir.IntType(8).as_pointer()

@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 
 from .jit import kernel
 from .memory import load_masked, load_vector, pointer
-from .partition import ceil_div, share
+from .partition import ceil_div, split
 from .plan import CHUNK
 from .simd import I1, I64
 from .team import barrier
@@ -54,18 +54,18 @@ def _square_sum(typingctx, array, first, n):
 
 
 @kernel
-def limit_norm(gradient, sums, at, step, sync, member, members, meeting):
+def limit_norm(gradient, sums, at, step, sync, thread, n_threads, phase):
     """Find the scale that keeps the norm below the limit, with partial sums in sums[at:]; what
     follows applies the gradient."""
     chunks = ceil_div(gradient.size, CHUNK)
-    meeting = barrier(sync, members, meeting)
-    for c in range(share(chunks, member, members), share(chunks, member + 1, members)):
+    phase = barrier(sync, n_threads, phase)
+    for c in range(split(chunks, thread, n_threads), split(chunks, thread + 1, n_threads)):
         sums[at + c] = _square_sum(gradient, c * CHUNK, min(CHUNK, gradient.size - c * CHUNK))
-    meeting = barrier(sync, members, meeting)
+    phase = barrier(sync, n_threads, phase)
     total = 0.0
     for c in range(chunks):
         total += sums[at + c]
     scale = step[MAX_NORM] / (total**0.5 + 1e-6)
     step[SCALE] = 1.0 if scale > 1.0 else scale
     step[APPLYING] = 1
-    return meeting
+    return phase

@@ -24,17 +24,26 @@ dL/da. Where the loss is not taken of the logits, the chain rule leads from dL/d
 f'(z), or for a softmax p_k (g_k - sum_j g_j p_j).
 """
 
-from . import cpu_features, simd, vector_math
+from . import abi, cpu_features, simd, vector_math
 from .activations import activate_output, slope_of_output
 from .jit import kernel
 from .memory import lane_sum, load, store
 from .simd import elementwise, lanes, select, vector
 from .tile import VECTORS
 
-SOFTMAX, EXP = 7, 8  # beside the codes of activations.py
-CROSS_ENTROPY, BINARY_CROSS_ENTROPY, SQUARED_ERROR, SOFTMAX_CROSS_ENTROPY = range(4)
-CLIPPED_CROSS_ENTROPY, CLIPPED_BINARY_CROSS_ENTROPY, MEAN_SQUARED_ERROR, POISSON = range(4, 8)
-HUBER, ABSOLUTE_ERROR, HINGE, GIVEN = range(8, 12)
+SOFTMAX, EXP = abi.OUTPUTS["softmax"], abi.OUTPUTS["exp"]
+CROSS_ENTROPY = abi.LOSSES["cross_entropy"]
+BINARY_CROSS_ENTROPY = abi.LOSSES["binary_cross_entropy"]
+SQUARED_ERROR = abi.LOSSES["squared_error"]
+SOFTMAX_CROSS_ENTROPY = abi.LOSSES["softmax_cross_entropy"]
+POISSON = abi.LOSSES["poisson"]
+HUBER = abi.LOSSES["huber"]
+ABSOLUTE_ERROR = abi.LOSSES["absolute_error"]
+HINGE = abi.LOSSES["hinge"]
+CLIPPED_CROSS_ENTROPY = abi.CLIPPED_CROSS_ENTROPY
+CLIPPED_BINARY_CROSS_ENTROPY = abi.CLIPPED_BINARY_CROSS_ENTROPY
+MEAN_SQUARED_ERROR = abi.MEAN_SQUARED_ERROR
+GIVEN = abi.GIVEN
 SINGLES = cpu_features.VECTOR_BYTES // 4  # lanes of a float32 vector
 
 exp = elementwise(vector_math.exp)

@@ -16,13 +16,13 @@ def ceil_div(n, d):
 
 
 @kernel
-def share(items, member, members):
+def split(items, thread, n_threads):
     """The first item of a member's share; the next member's first is its end."""
-    return items * member if members == 1 else items * member // members
+    return items * thread if n_threads == 1 else items * thread // n_threads
 
 
 @kernel
-def cut(n, blocks):
+def block_sizes(n, blocks):
     """Rows of each of `blocks` blocks of `n` rows, and how many of them, the first ones, have one
     more: for `first_row`."""
     return n // blocks, n % blocks
@@ -34,12 +34,12 @@ def first_row(block, size, longer):
 
 
 @kernel
-def rectangle(blocks, panels, member, members):
+def thread_range(blocks, panels, thread, n_threads):
     """A member's share of blocks x panels: the first block and its first panel there, the last
     block and its end in that."""
     first, end = (
-        share(blocks * panels, member, members),
-        share(blocks * panels, member + 1, members),
+        split(blocks * panels, thread, n_threads),
+        split(blocks * panels, thread + 1, n_threads),
     )
     if panels == 1:
         return first, 0, end, 0

@@ -74,9 +74,9 @@ JOB = np.dtype(
             "row",  # place in the batch of the first sample of a step that an earlier call began
             "delta0_at",
             "delta1_at",
-            "turned0_at",
-            "turned1_at",
-            "turned_rows",
+            "delta_t0_at",
+            "delta_t1_at",
+            "delta_t_rows",
             "targets_at",
             "labels_at",
             "scale_at",
@@ -153,7 +153,7 @@ class Plan:
         Elements of the work buffer (net's dtype) and of the float64 buffer of partial sums.
     """
 
-    def __init__(self, widths, activations, dtype, rows, members=1):
+    def __init__(self, widths, activations, dtype, rows, n_threads=1):
         panel = panel_of(dtype)
         panels = round_up(max(rows, 1), panel) // panel
         self.panel = panel
@@ -179,21 +179,21 @@ class Plan:
         job["delta0_at"], job["delta1_at"] = (
             self._section(widest * panels * panel) for _ in range(2)
         )
-        job["turned0_at"], job["turned1_at"] = (
+        job["delta_t0_at"], job["delta_t1_at"] = (
             self._section(columns * panels * panel) for _ in range(2)
         )
-        job["turned_rows"] = panels * panel
+        job["delta_t_rows"] = panels * panel
         job["targets_at"] = self._section(n_out * panels * panel)
         job["labels_at"], job["scale_at"] = (
             self._section(panels * panel),
             self._section(panels * panel),
         )
         job["pack_size"] = STRIP_SIZE * TOGETHER
-        job["pack_at"] = self._section(job["pack_size"] * members)
+        job["pack_at"] = self._section(job["pack_size"] * n_threads)
         job["tile_size"] = ROWS * panel
-        job["tile_at"] = self._section(job["tile_size"] * members)
+        job["tile_at"] = self._section(job["tile_size"] * n_threads)
         job["strip_size"] = STRIP * panel
-        job["strip_at"] = self._section(job["strip_size"] * members)
+        job["strip_at"] = self._section(job["strip_size"] * n_threads)
         tiles = [-(-(i + 1) // ROWS) * -(-o // panel) for i, o in pairwise(widths)]
         self.sums_size = max(panels, sum(tiles) + -(-parameters // CHUNK))
 

@@ -8,7 +8,7 @@ each, and two members that had neighbouring tiles wrote to the same lines.
 """
 
 from .cpu_features import CACHE_LINE
-from .jit import apart, inside, kernel
+from .jit import always_inline, kernel, never_inline
 from .memory import load, load_first, store, store_first
 from .partition import ceil_div
 from .simd import elementwise, lanes, select, square_root, vector
@@ -18,12 +18,12 @@ sqrt = elementwise(square_root)
 
 
 @kernel
-def get(array, i, n):
+def load_tail(array, i, n):
     return load(array, i) if n >= lanes(array) else load_first(array, i, n)
 
 
 @kernel
-def put(array, i, x, n):
+def store_tail(array, i, x, n):
     if n >= lanes(array):
         store(array, i, x)
     else:
@@ -79,7 +79,7 @@ def descend(params, at, stride, work, tile, rows, width, rate):
                     at + i * stride + j,
                     load(work, tile + i * VECTORS * lanes(work) + j),
                 )
-                put(params, p, get(params, p, n) - g * rate, n)
+                store_tail(params, p, load_tail(params, p, n) - g * rate, n)
 
 
 @kernel
@@ -93,9 +93,11 @@ def momentum(params, state, at, stride, work, tile, rows, width, rate, mu, neste
                     at + i * stride + j,
                     load(work, tile + i * VECTORS * lanes(work) + j),
                 )
-                w, v = momentum_rule(get(params, p, n), get(state, p, n), g, rate, mu, nesterov)
-                put(state, p, v, n)
-                put(params, p, w, n)
+                w, v = momentum_rule(
+                    load_tail(params, p, n), load_tail(state, p, n), g, rate, mu, nesterov
+                )
+                store_tail(state, p, v, n)
+                store_tail(params, p, w, n)
 
 
 @kernel
@@ -118,7 +120,7 @@ def adam(
 ):
     """Adam, AdamW and Nadam: one body, as what some need beside the others hides behind the root
     and the division."""
-    inside()
+    always_inline()
     second = slot_of(params)
     gap = rows_apart(work, stride)
     for j in range(0, width, lanes(work)):
@@ -130,14 +132,14 @@ def adam(
                     at + i * stride + j,
                     load(work, tile + i * VECTORS * lanes(work) + j),
                 )
-                m = get(state, p, n) * beta_1 + g * (1 - beta_1)
-                v = get(state, second + p, n) * beta_2 + g * g * (1 - beta_2)
-                put(state, p, m, n)
-                put(state, second + p, v, n)
-                put(
+                m = load_tail(state, p, n) * beta_1 + g * (1 - beta_1)
+                v = load_tail(state, second + p, n) * beta_2 + g * g * (1 - beta_2)
+                store_tail(state, p, m, n)
+                store_tail(state, second + p, v, n)
+                store_tail(
                     params,
                     p,
-                    get(params, p, n) * kept - (m * rate + g * look) / (sqrt(v) + floor),
+                    load_tail(params, p, n) * kept - (m * rate + g * look) / (sqrt(v) + floor),
                     n,
                 )
 
@@ -146,7 +148,7 @@ def adam(
 def scaled(params, state, at, stride, work, tile, rows, width, rate, kept, added, epsilon):
     """Adagrad, and RMSprop at its plainest: the gradient over the root of a sum or mean of its
     squares."""
-    apart()
+    never_inline()
     gap = rows_apart(work, stride)
     for j in range(0, width, lanes(work)):
         for first in range(gap):
@@ -156,16 +158,16 @@ def scaled(params, state, at, stride, work, tile, rows, width, rate, kept, added
                     at + i * stride + j,
                     load(work, tile + i * VECTORS * lanes(work) + j),
                 )
-                v = get(state, p, n) * kept + g * g * added
-                put(state, p, v, n)
-                put(params, p, get(params, p, n) - g * rate / (sqrt(v) + epsilon), n)
+                v = load_tail(state, p, n) * kept + g * g * added
+                store_tail(state, p, v, n)
+                store_tail(params, p, load_tail(params, p, n) - g * rate / (sqrt(v) + epsilon), n)
 
 
 @kernel
 def rmsprop(params, state, at, stride, work, tile, rows, width, rate, rho, mu, centered, epsilon):
     """RMSprop with a momentum (0: none), and where `centered` is 1 with the gradient's mean taken
     off its mean square."""
-    apart()
+    never_inline()
     second, third, nothing = slot_of(params), 2 * slot_of(params), vector(work, 0.0)
     gap = rows_apart(work, stride)
     for j in range(0, width, lanes(work)):
@@ -176,13 +178,13 @@ def rmsprop(params, state, at, stride, work, tile, rows, width, rate, rho, mu, c
                     at + i * stride + j,
                     load(work, tile + i * VECTORS * lanes(work) + j),
                 )
-                v = get(state, p, n) * rho + g * g * (1 - rho)
-                m = get(state, second + p, n) * rho + g * (1 - rho)
+                v = load_tail(state, p, n) * rho + g * g * (1 - rho)
+                m = load_tail(state, second + p, n) * rho + g * (1 - rho)
                 variance = v - m * m * centered
                 # of a gradient that stays the same, by rounding
                 variance = select(variance < 0.0, nothing, variance)
-                b = get(state, third + p, n) * mu + g / (sqrt(variance) + epsilon)
-                put(state, p, v, n)
-                put(state, second + p, m, n)
-                put(state, third + p, b, n)
-                put(params, p, get(params, p, n) - b * rate, n)
+                b = load_tail(state, third + p, n) * mu + g / (sqrt(variance) + epsilon)
+                store_tail(state, p, v, n)
+                store_tail(state, second + p, m, n)
+                store_tail(state, third + p, b, n)
+                store_tail(params, p, load_tail(params, p, n) - b * rate, n)

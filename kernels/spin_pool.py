@@ -23,39 +23,39 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .atomics import SPINS, atomic_load, atomic_store, compare_and_swap, pass_time
+from .atomics import PAUSE_SPINS, atomic_load, atomic_store, compare_and_swap, spin_wait
 from .jit import entry, kernel
 from .plan import aligned_zeros
 from .simd import I32, I64
-from .team import ARRIVED, LINE, PATIENCE, RELEASED
+from .team import ARRIVED, LINE, RELEASED, SPIN_LIMIT
 
-IDLE, READY, CALLED, AWAY, ANSWERED, AT_WORK = range(6)
+IDLE, READY, CALLED, REVOKED, ACKED, RUNNING = range(6)
 # TAKEN: whether a kernel has the block; STAY: 0 sends the helpers away; HELPERS: how many there
 # are; HELPED: calls with help; LOST: helpers that were found away.
-TAKEN, STAY, HELPERS, HELPED, LOST, FAILED, COMMAND, PLACES = (
+TAKEN, STAY, N_WORKERS, SHARED_CALLS, PREEMPTED, FAILED, COMMAND, SLOTS_AT = (
     ARRIVED + i * LINE for i in range(1, 9)
 )
-FUNCTION, ARGUMENTS, MEMBERS = range(COMMAND, COMMAND + 3)
+FUNCTION, ARGUMENTS, N_THREADS = range(COMMAND, COMMAND + 3)
 # Looks for the answer of a helper: 5 us, many times what one takes that has a core.
-ANSWER = 100
+ACK_SPINS = 100
 # Looks for a call before the core is offered to others, 0.1 ms: even a program of low priority then
 # has it for milliseconds, and a helper with nothing to do is not waited for.
-LINGERING = 3000
+SPINS_BEFORE_YIELD = 3000
 # Looks for a helper that has been woken: half a millisecond, several times what that takes where a
 # core is free; and a moment in which it can come past the thread that has woken it.
-WAKING, PASSING = 2000, 20
+WAKE_SPINS, HANDOFF_SPINS = 2000, 20
 
 
-def new_block(helpers):
+def new_block(workers):
     """What a caller and at most so many helpers meet at."""
-    block = aligned_zeros(PLACES + helpers * LINE, np.int64)
+    block = aligned_zeros(SLOTS_AT + workers * LINE, np.int64)
     block[STAY] = 1
     return block
 
 
 @kernel
-def place_of(helper):
-    return PLACES + helper * LINE
+def slot_offset(worker):
+    return SLOTS_AT + worker * LINE
 
 
 @intrinsic
@@ -75,7 +75,7 @@ def block_at(typingctx, address):
     return kind(types.int64), codegen
 
 
-def shared(function):
+def parallel_task(function):
     """A kernel whose work members share: it takes arguments, then the member's number and how many
     there are.
 
@@ -125,7 +125,7 @@ def _outlined(context, module, compiled, called, kept):
 
 
 @intrinsic
-def _run(typingctx, function, arguments, member, members):
+def _run(typingctx, function, arguments, thread, n_threads):
     """Do a member's share; returns whether it ended with an error, as for an index out of its array
     in a checked build."""
 
@@ -138,19 +138,19 @@ def _run(typingctx, function, arguments, member, members):
 
 
 @kernel
-def together(block, most, task):
+def fork_join(block, most, task):
     """A task by the caller and by the helpers that are ready, at most so many members. Returns how
     many there were."""
     function, arguments = task
-    members = _call(block, most, function, arguments) if most > 1 else 1
-    failed = _run(function, arguments, 0, members)
-    if members > 1:
+    n_threads = _call(block, most, function, arguments) if most > 1 else 1
+    failed = _run(function, arguments, 0, n_threads)
+    if n_threads > 1:
         if failed:
             _fail(block)
         failed = _finish(block)
     if failed:
         raise IndexError("a kernel's index is out of its array")
-    return members
+    return n_threads
 
 
 @kernel
@@ -161,34 +161,34 @@ def _call(block, most, function, arguments):
         return 1
     block[FUNCTION], block[ARGUMENTS], block[FAILED] = function, arguments, 0
     atomic_store(block, ARRIVED, 0)
-    helpers, called = block[HELPERS], 0
-    for helper in range(helpers):
-        if called < most - 1 and atomic_load(block, place_of(helper)) == READY:
-            called += compare_and_swap(block, place_of(helper), READY, CALLED)
-    members, looks = 1, 0
-    for helper in range(helpers if called else 0):
-        while atomic_load(block, place_of(helper)) == CALLED and looks < ANSWER:
-            looks = pass_time(looks)
-        block[LOST] += compare_and_swap(block, place_of(helper), CALLED, AWAY)
-        if atomic_load(block, place_of(helper)) == ANSWERED:
-            members += 1
-    _begin(block, helpers, members)
-    return members
+    workers, called = block[N_WORKERS], 0
+    for worker in range(workers):
+        if called < most - 1 and atomic_load(block, slot_offset(worker)) == READY:
+            called += compare_and_swap(block, slot_offset(worker), READY, CALLED)
+    n_threads, looks = 1, 0
+    for worker in range(workers if called else 0):
+        while atomic_load(block, slot_offset(worker)) == CALLED and looks < ACK_SPINS:
+            looks = spin_wait(looks)
+        block[PREEMPTED] += compare_and_swap(block, slot_offset(worker), CALLED, REVOKED)
+        if atomic_load(block, slot_offset(worker)) == ACKED:
+            n_threads += 1
+    _begin(block, workers, n_threads)
+    return n_threads
 
 
 @kernel
-def _begin(block, helpers, members):
+def _begin(block, workers, n_threads):
     """Tell those that have answered their numbers; where nobody has, give the block back."""
-    if members == 1:
+    if n_threads == 1:
         atomic_store(block, TAKEN, 0)
         return
-    block[MEMBERS] = members
-    block[HELPED] += 1
+    block[N_THREADS] = n_threads
+    block[SHARED_CALLS] += 1
     number = 0
-    for helper in range(helpers):
-        if atomic_load(block, place_of(helper)) == ANSWERED:
+    for worker in range(workers):
+        if atomic_load(block, slot_offset(worker)) == ACKED:
             number += 1
-            atomic_store(block, place_of(helper), AT_WORK + number)
+            atomic_store(block, slot_offset(worker), RUNNING + number)
 
 
 @kernel
@@ -203,59 +203,61 @@ def _fail(block):
 def _finish(block):
     """Wait until no helper is at work, and give the block back. Returns whether a member has met
     with an error."""
-    for helper in range(block[HELPERS]):
+    for worker in range(block[N_WORKERS]):
         looks = 0
-        while atomic_load(block, place_of(helper)) > AT_WORK:
-            looks = pass_time(looks)
+        while atomic_load(block, slot_offset(worker)) > RUNNING:
+            looks = spin_wait(looks)
     failed = block[FAILED] != 0
     atomic_store(block, TAKEN, 0)
     return failed
 
 
 @entry
-def serve(address, helper):
+def worker_loop(address, worker):
     """Stand by as helper number `helper` of the block at `address`, until nobody has called for a
     while or STAY is 0.
 
     Returns whether it left because it was found away.
     """
-    block, place, looks = block_at(address), place_of(helper), 0
+    block, place, looks = block_at(address), slot_offset(worker), 0
     if block.size == 0:
         return False
     atomic_store(block, place, READY)
     while True:
-        if atomic_load(block, place) == CALLED and compare_and_swap(block, place, CALLED, ANSWERED):
+        if atomic_load(block, place) == CALLED and compare_and_swap(block, place, CALLED, ACKED):
             _take_part(block, place)
             looks = 0
-        elif atomic_load(block, place) == AWAY:
+        elif atomic_load(block, place) == REVOKED:
             atomic_store(block, place, IDLE)
             return True
-        gone = looks >= LINGERING + PATIENCE or atomic_load(block, STAY) == 0
+        gone = looks >= SPINS_BEFORE_YIELD + SPIN_LIMIT or atomic_load(block, STAY) == 0
         if gone and compare_and_swap(block, place, READY, IDLE):
             return False
-        looks = pass_time(looks - LINGERING) + LINGERING
+        looks = spin_wait(looks - SPINS_BEFORE_YIELD) + SPINS_BEFORE_YIELD
 
 
 @kernel
 def _take_part(block, place):
     looks = 0
-    while atomic_load(block, place) == ANSWERED:
-        looks = pass_time(looks)
-    if _run(block[FUNCTION], block[ARGUMENTS], atomic_load(block, place) - AT_WORK, block[MEMBERS]):
+    while atomic_load(block, place) == ACKED:
+        looks = spin_wait(looks)
+    if _run(
+        block[FUNCTION], block[ARGUMENTS], atomic_load(block, place) - RUNNING, block[N_THREADS]
+    ):
         _fail(block)
     atomic_store(block, place, READY)
 
 
 @entry
-def await_helpers(address, helpers, most):
+def wait_for_workers(address, workers, most):
     """Wait until so many have come to their loop, at most for so many looks.
 
     The core is offered at once: some schedulers wake a thread on that of who wakes it, where it
     waits for milliseconds.
     """
     block, looks, ready = block_at(address), 0, 0
-    while ready < helpers and looks < most:
-        pass_time(SPINS)
+    while ready < workers and looks < most:
+        spin_wait(PAUSE_SPINS)
         looks, ready = looks + 1, 0
-        for helper in range(block[HELPERS] if block.size else 0):
-            ready += atomic_load(block, place_of(helper)) != IDLE
+        for worker in range(block[N_WORKERS] if block.size else 0):
+            ready += atomic_load(block, slot_offset(worker)) != IDLE

@@ -13,38 +13,38 @@ case. A member's place, behind everything else in `sync`, holds the last run tha
 
 import numpy as np
 
-from .atomics import atomic_add, atomic_load, atomic_store, pass_time
+from .atomics import atomic_add, atomic_load, atomic_store, spin_wait
 from .jit import kernel
 
 LINE = 8  # int64 values a cache line
 # SEEN: steps whose loss is known; UPDATED: those whose update was made; NOT_FINITE: whether the
 # last loss was not finite.
-ARRIVED, STOP, STOPPING, SEEN, UPDATED, NOT_FINITE, MEMBERS = (i * LINE for i in range(7))
+ARRIVED, STOP, STOPPING, SEEN, UPDATED, NOT_FINITE, N_THREADS = (i * LINE for i in range(7))
 # RUN: the number of a run whose member 0 is the caller, or 0. Behind what is of one run BELL, the
 # last number that member 0 has rung for the others to come, or 0.
-RUN, BELL, PLACES = (i * LINE for i in range(7, 10))
+RUN, NEXT_RUN, SLOTS_AT = (i * LINE for i in range(7, 10))
 # ARRIVED, where somebody does not come: nobody waits any more.
 RELEASED = 1 << 62
 
 # Looks for the next run, then the thread sleeps. About 0.2 ms: some times what passes between two
 # epochs.
-PATIENCE = 1000
+SPIN_LIMIT = 1000
 
 
 @kernel
-def barrier(sync, members, meeting):
+def barrier(sync, n_threads, phase):
     """Wait until every member has come to its barrier number `meeting` (from 0 on); returns the
     next number."""
-    if members > 1:
+    if n_threads > 1:
         atomic_add(sync, ARRIVED, 1)
         spins = 0
-        while atomic_load(sync, ARRIVED) < (meeting + 1) * members:
-            spins = pass_time(spins)
-    return meeting + 1
+        while atomic_load(sync, ARRIVED) < (phase + 1) * n_threads:
+            spins = spin_wait(spins)
+    return phase + 1
 
 
 @kernel
-def stop_asked(sync):
+def stop_requested(sync):
     return atomic_load(sync, STOP) != 0
 
 
@@ -54,37 +54,37 @@ def released(sync):
     return atomic_load(sync, ARRIVED) >= RELEASED
 
 
-def new_sync(members):
+def new_sync(n_threads):
     """What a team of at most so many members meets at."""
-    return np.zeros(PLACES + members * LINE, np.int64)
+    return np.zeros(SLOTS_AT + n_threads * LINE, np.int64)
 
 
 @kernel
-def place_of(member):
-    return PLACES + member * LINE
+def slot_offset(thread):
+    return SLOTS_AT + thread * LINE
 
 
 @kernel
-def begin_run(sync, member):
+def begin_run(sync, thread):
     """The beginning of a run: member 0 calls those that have stayed. Returns its number, 0 if
     nobody is to stay after it."""
-    if member == 0 and sync[RUN] != 0:
-        atomic_store(sync, BELL, sync[RUN])
+    if thread == 0 and sync[RUN] != 0:
+        atomic_store(sync, NEXT_RUN, sync[RUN])
     return sync[RUN]
 
 
 @kernel
-def end_run(sync, member, members, run):
+def end_run(sync, thread, n_threads, run):
     """Its end: member 0 waits until the others look at nothing of it any more; they stay for the
     next one, for a moment."""
     spins = 0
     if run == 0:
         return
-    if member == 0:
-        for other in range(1, members):
-            while atomic_load(sync, place_of(other)) != run and not released(sync):
-                spins = pass_time(spins)
+    if thread == 0:
+        for other in range(1, n_threads):
+            while atomic_load(sync, slot_offset(other)) != run and not released(sync):
+                spins = spin_wait(spins)
     else:
-        atomic_store(sync, place_of(member), run)
-        while spins < PATIENCE and atomic_load(sync, BELL) == run:
-            spins = pass_time(spins)
+        atomic_store(sync, slot_offset(thread), run)
+        while spins < SPIN_LIMIT and atomic_load(sync, NEXT_RUN) == run:
+            spins = spin_wait(spins)

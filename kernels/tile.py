@@ -19,12 +19,12 @@ from numba.extending import intrinsic
 
 from . import cpu_features
 from .memory import (
-    ask_for,
     check_range,
     first_lanes,
     load_masked,
     load_vector,
     pointer,
+    prefetch,
     size_of,
     store_masked,
     store_vector,
@@ -33,13 +33,13 @@ from .simd import I1, I64, Lanes, fma, lanes_of, splat
 
 ROWS = cpu_features.TILE_ROWS
 VECTORS = cpu_features.TILE_VECTORS
-ASKED = 4  # rows of the parameters' tile asked for in each block of samples
+PREFETCH_TILE_ROWS = 4  # rows of the parameters' tile asked for in each block of samples
 SLOTS = 2  # values of state a parameter, at most
 # a packed row of A: whole vectors of either dtype
 PACK_WIDTH = -(-4 * ROWS // cpu_features.VECTOR_BYTES) * (cpu_features.VECTOR_BYTES // 4)
 # rows of A asked for before they are packed: they lie a row apart, which no hardware prefetcher
 # follows
-AHEAD = 16
+PREFETCH_ROWS = 16
 
 
 def _loop(b, count, values, body):
@@ -71,9 +71,9 @@ def _pack_row(b, rows, count, a_k, step, to):
             load_vector(b, at, count).value if wanted == count else load_masked(b, at, count, mask)
         )
         store_vector(Lanes(b, row), b.gep(to, [I64(i)]))
-    later = b.gep(a_k, [b.mul(step, I64(AHEAD))])
-    ask_for(b, later)
-    ask_for(b, b.gep(later, [I64(rows - 1)]))
+    later = b.gep(a_k, [b.mul(step, I64(PREFETCH_ROWS))])
+    prefetch(b, later)
+    prefetch(b, b.gep(later, [I64(rows - 1)]))
 
 
 def _product(
@@ -342,12 +342,12 @@ def _slot(context, b, kinds, arrays, at, slot):
 def _ask_for_rows(b, addresses, q, rows, vectors, count, stride):
     """Ask for some rows of the tile at each address: a few lines at a time, as the processor drops
     what is too much."""
-    for i in range(min(rows, ASKED)):
-        row = b.add(b.mul(q, I64(ASKED)), I64(i))
+    for i in range(min(rows, PREFETCH_TILE_ROWS)):
+        row = b.add(b.mul(q, I64(PREFETCH_TILE_ROWS)), I64(i))
         row = b.select(b.icmp_signed("<", row, I64(rows)), row, I64(rows - 1))
         for address in addresses:
             for j in range(vectors):
-                ask_for(b, b.gep(address, [b.add(b.mul(row, stride), I64(j * count))]))
+                prefetch(b, b.gep(address, [b.add(b.mul(row, stride), I64(j * count))]))
 
 
 def _descend(b, gradient, vectors, wp, stride, rate, count, mask):

@@ -6,16 +6,16 @@ memory in the same order whatever the team.
 """
 
 from .denormals import flush_denormals, restore_denormals
-from .dense import backward, forward, turn, vectors_in, weights
+from .dense import backward, forward, transpose_delta, vectors_in, weights
 from .dropout import drop
-from .gather import ask_for_samples, gather_lanes, gather_panel
+from .gather import gather_lanes, gather_panel, prefetch_samples
 from .jit import entry, kernel
 from .norm import limit_norm
 from .output import output_column, smooth
-from .partition import ceil_div, share
+from .partition import ceil_div, split
 from .simd import lanes
 from .team import (
-    MEMBERS,
+    N_THREADS,
     NOT_FINITE,
     SEEN,
     STOPPING,
@@ -24,7 +24,7 @@ from .team import (
     begin_run,
     end_run,
     released,
-    stop_asked,
+    stop_requested,
 )
 from .tile import VECTORS
 from .update import (
@@ -44,7 +44,7 @@ from .update import (
 
 # Values of a batch of inputs that are brought near while the batch before is computed: a part of
 # the second-level cache.
-NEAR = 1 << 14
+PREFETCH_VALUES = 1 << 14
 
 
 @kernel
@@ -60,13 +60,13 @@ def gather_block(
     rows,
     total,
     strip,
-    member,
-    members,
+    thread,
+    n_threads,
 ):
     """Inputs, targets and shares in the mean of the samples order[first : first + rows]."""
     panel = VECTORS * lanes(work)
     panels = ceil_div(rows, panel)
-    for p in range(share(panels, member, members), share(panels, member + 1, members)):
+    for p in range(split(panels, thread, n_threads), split(panels, thread + 1, n_threads)):
         at, here = first + p * panel, min(panel, rows - p * panel)
         to, n = p * (job.n_in + 1) * panel, job.n_in
         gather_panel(
@@ -104,11 +104,11 @@ def weight_of(job, sample_weight, order, first, rows):
 
 
 @kernel
-def output_panels(work, job, z, delta, rows, sums, member, members):
+def output_panels(work, job, z, delta, rows, sums, thread, n_threads):
     """Loss and delta of the output layer; the panels' losses go to `sums`."""
     panel = VECTORS * lanes(work)
     panels, n = ceil_div(rows, panel), job.n_out
-    for p in range(share(panels, member, members), share(panels, member + 1, members)):
+    for p in range(split(panels, thread, n_threads), split(panels, thread + 1, n_threads)):
         loss = 0.0
         for v in range(0, vectors_in(work, rows, p) * lanes(work), lanes(work)):
             at = p * n * panel + v
@@ -136,14 +136,14 @@ def sum_of(sums, n):
 
 
 @kernel
-def hopeless(loss, step):
+def diverged(loss, step):
     """Whether the loss is a reason to stop."""
     return not abs(loss) < float("inf") and step[REGARDLESS] == 0.0
 
 
 @kernel
-def _downwards(
-    work, params, state, gradient, sums, layers, job, rows, step, sync, member, members, meeting
+def backward_pass(
+    work, params, state, gradient, sums, layers, job, rows, step, sync, thread, n_threads, phase
 ):
     """From the output's delta through every layer: the delta below, then this layer's weights.
     Returns the barriers met.
@@ -153,23 +153,25 @@ def _downwards(
     is enough. Where the gradient's norm is limited there is a second part, which applies what the
     first has written out.
     """
-    pack, tile = job.pack_at + member * job.pack_size, job.tile_at + member * job.tile_size
+    pack, tile = job.pack_at + thread * job.pack_size, job.tile_at + thread * job.tile_size
     tiles = 0
-    delta, spare, turned, turned_spare = (
+    delta, spare, delta_t, delta_t_spare = (
         job.delta0_at,
         job.delta1_at,
-        job.turned0_at,
-        job.turned1_at,
+        job.delta_t0_at,
+        job.delta_t1_at,
     )
     parts = 2 if step[MAX_NORM] != 0.0 and step[MORE] == 0.0 else 1
     for part in range(parts):
         if part == 1:
-            meeting = limit_norm(gradient, sums, tiles, step, sync, member, members, meeting)
+            phase = limit_norm(gradient, sums, tiles, step, sync, thread, n_threads, phase)
             tiles = 0
         for i in range(layers.size - 1, -1, -1):
             layer = layers[i]
             if part == 0:
-                turn(work, layer, delta, turned, job.turned_rows, rows, member, members)
+                transpose_delta(
+                    work, layer, delta, delta_t, job.delta_t_rows, rows, thread, n_threads
+                )
                 if i > 0:
                     backward(
                         work,
@@ -180,15 +182,15 @@ def _downwards(
                         spare,
                         rows,
                         pack,
-                        member,
-                        members,
+                        thread,
+                        n_threads,
                     )
-                meeting = barrier(sync, members, meeting)
+                phase = barrier(sync, n_threads, phase)
             tiles += weights(
                 work,
                 layer,
-                turned,
-                job.turned_rows,
+                delta_t,
+                job.delta_t_rows,
                 rows,
                 tile,
                 params,
@@ -197,15 +199,17 @@ def _downwards(
                 sums,
                 tiles,
                 step,
-                member,
-                members,
+                thread,
+                n_threads,
             )
-            delta, spare, turned, turned_spare = spare, delta, turned_spare, turned
-    return tiles, meeting
+            delta, spare, delta_t, delta_t_spare = spare, delta, delta_t_spare, delta_t
+    return tiles, phase
 
 
 @kernel
-def _upwards(work, params, layers, job, sample, step_number, rows, sync, member, members, meeting):
+def forward_pass(
+    work, params, layers, job, sample, step_number, rows, sync, thread, n_threads, phase
+):
     """Through every layer; `sample` is the first one's place in the batch, which what is dropped
     depends on."""
     for i in range(layers.size):
@@ -216,14 +220,14 @@ def _upwards(work, params, layers, job, sample, step_number, rows, sync, member,
             False,
             True,
             rows,
-            job.pack_at + member * job.pack_size,
-            member,
-            members,
+            job.pack_at + thread * job.pack_size,
+            thread,
+            n_threads,
         )
         if layers[i].dropout != 0.0:
-            drop(work, layers[i], i, job, sample, step_number, rows, member, members)
-        meeting = barrier(sync, members, meeting)
-    return meeting
+            drop(work, layers[i], i, job, sample, step_number, rows, thread, n_threads)
+        phase = barrier(sync, n_threads, phase)
+    return phase
 
 
 @kernel
@@ -244,13 +248,13 @@ def _run(
     step,
     rates,
     sync,
-    member,
-    members,
+    thread,
+    n_threads,
 ):
     """The steps from `job.begin` to `job.end`, see `train`."""
     z = layers[layers.size - 1].a
-    strip = job.strip_at + member * job.strip_size
-    meeting = barrier(sync, members, 0)
+    strip = job.strip_at + thread * job.strip_size
+    phase = barrier(sync, n_threads, 0)
     for s in range(job.begin, job.end):
         if released(sync):
             break
@@ -279,15 +283,15 @@ def _run(
                 rows,
                 total,
                 strip,
-                member,
-                members,
+                thread,
+                n_threads,
             )
-            if member == 0 and job.x_column == 1 and job.batch * job.n_in <= NEAR:
-                ask_for_samples(
+            if thread == 0 and job.x_column == 1 and job.batch * job.n_in <= PREFETCH_VALUES:
+                prefetch_samples(
                     source, job.x_base, job.x_row, order, end, end + job.batch, job.n_in
                 )
-            meeting = barrier(sync, members, meeting)
-            meeting = _upwards(
+            phase = barrier(sync, n_threads, phase)
+            phase = forward_pass(
                 work,
                 params,
                 layers,
@@ -296,20 +300,20 @@ def _run(
                 job.done + s,
                 rows,
                 sync,
-                member,
-                members,
-                meeting,
+                thread,
+                n_threads,
+                phase,
             )
-            output_panels(work, job, z, job.delta0_at, rows, sums, member, members)
-            meeting = barrier(sync, members, meeting)
+            output_panels(work, job, z, job.delta0_at, rows, sums, thread, n_threads)
+            phase = barrier(sync, n_threads, phase)
             loss += sum_of(sums, ceil_div(rows, VECTORS * lanes(work)))
-            if hopeless(loss, step):
+            if diverged(loss, step):
                 break
             step[ADD] = start > first or step[RESUMED] != 0.0
             step[MORE] = start + rows < end or step[UNFINISHED] != 0.0
             # The penalties take the losses' place in `sums` only behind the next barrier, when all
             # have added these up.
-            tiles, meeting = _downwards(
+            tiles, phase = backward_pass(
                 work,
                 params,
                 state,
@@ -320,21 +324,21 @@ def _run(
                 rows,
                 step,
                 sync,
-                member,
-                members,
-                meeting,
+                thread,
+                n_threads,
+                phase,
             )
-            if member == 0 and start + rows == end:
-                sync[STOPPING] = stop_asked(sync)
-            meeting = barrier(sync, members, meeting)
-        made = not hopeless(loss, step) and step[UNFINISHED] == 0.0
+            if thread == 0 and start + rows == end:
+                sync[STOPPING] = stop_requested(sync)
+            phase = barrier(sync, n_threads, phase)
+        made = not diverged(loss, step) and step[UNFINISHED] == 0.0
         if made and (step[L1] != 0.0 or step[L2] != 0.0):
             loss += sum_of(sums, tiles)
-        if member == 0:
+        if thread == 0:
             losses[s] = loss
             sync[SEEN], sync[UPDATED] = s + 1 - job.begin, s + made - job.begin
-            sync[NOT_FINITE] = hopeless(loss, step)
-        if sync[STOPPING] != 0 or hopeless(loss, step):
+            sync[NOT_FINITE] = diverged(loss, step)
+        if sync[STOPPING] != 0 or diverged(loss, step):
             break
 
 
@@ -356,7 +360,7 @@ def train(
     rules,
     rates,
     sync,
-    member,
+    thread,
 ):
     """Run the steps from `jobs[0].begin` to `jobs[0].end` over the samples in `order`, `batch` of
     them a step.
@@ -371,7 +375,7 @@ def train(
     when asked to.
     """
     denormals = flush_denormals()
-    run, members = begin_run(sync, member), sync[MEMBERS]
+    run, n_threads = begin_run(sync, thread), sync[N_THREADS]
     _run(
         params,
         state,
@@ -386,11 +390,11 @@ def train(
         labels,
         sample_weight,
         order,
-        rules[member],
+        rules[thread],
         rates,
         sync,
-        member,
-        members,
+        thread,
+        n_threads,
     )
-    end_run(sync, member, members, run)
+    end_run(sync, thread, n_threads, run)
     restore_denormals(denormals)

@@ -10,9 +10,9 @@ that is, with epsilon outside the bias correction: W -= lr sqrt(1 - beta_2**t) /
 2011) are PyTorch's, with epsilon inside the correction.
 """
 
-from .jit import apart, inside, kernel
+from .jit import always_inline, kernel, never_inline
 from .memory import lane_sum, load, store
-from .rules import adam, descend, get, momentum, put, rmsprop, scaled
+from .rules import adam, descend, load_tail, momentum, rmsprop, scaled, store_tail
 from .simd import absolute, elementwise, lanes, select, vector
 from .tile import VECTORS
 
@@ -109,13 +109,13 @@ def update_tile(
     The first `penalised` rows are weights, the rest the bias. Leaves the tile's part of the penalty
     in sums[sum_at].
     """
-    inside()
+    always_inline()
     if step[APPLYING] != 0:
-        _fetch(gradient, at, stride, work, tile, rows, width, step[SCALE])
+        load_gradient(gradient, at, stride, work, tile, rows, width, step[SCALE])
     else:
         penalty = 0.0
         if step[ADD] != 0:
-            add_earlier(gradient, at, stride, work, tile, rows, width)
+            accumulate_gradient(gradient, at, stride, work, tile, rows, width)
         if step[MORE] == 0 and step[L2] != 0:
             penalty += (
                 0.5
@@ -130,7 +130,7 @@ def update_tile(
             _clip(work, tile, rows, width, step[CLIP])
         sums[sum_at] = penalty
     if step[MORE] != 0 or step[RULE] == GRADIENT or (step[MAX_NORM] != 0 and step[APPLYING] == 0):
-        keep(gradient, at, stride, work, tile, rows, width)
+        store_gradient(gradient, at, stride, work, tile, rows, width)
     elif step[RULE] == SGD:
         descend(params, at, stride, work, tile, rows, width, step[RATE])
     elif step[RULE] < ADAM:
@@ -201,21 +201,23 @@ def update_tile(
 
 
 @kernel
-def add_earlier(gradient, at, stride, work, tile, rows, width):
+def accumulate_gradient(gradient, at, stride, work, tile, rows, width):
     for i in range(rows):
         for j in range(0, width, lanes(work)):
             here = tile + i * VECTORS * lanes(work) + j
-            store(work, here, load(work, here) + get(gradient, at + i * stride + j, width - j))
+            store(
+                work, here, load(work, here) + load_tail(gradient, at + i * stride + j, width - j)
+            )
 
 
 @kernel
-def _fetch(gradient, at, stride, work, tile, rows, width, scale):
+def load_gradient(gradient, at, stride, work, tile, rows, width, scale):
     """The gradient as it was kept, times `scale`, into the tile."""
-    apart()
+    never_inline()
     for i in range(rows):
         for j in range(0, width, lanes(work)):
             here = tile + i * VECTORS * lanes(work) + j
-            store(work, here, get(gradient, at + i * stride + j, width - j) * scale)
+            store(work, here, load_tail(gradient, at + i * stride + j, width - j) * scale)
 
 
 @kernel
@@ -226,7 +228,7 @@ def _penalise(params, at, stride, work, tile, rows, width, l2):
         for j in range(0, width, lanes(work)):
             here, w = (
                 tile + i * VECTORS * lanes(work) + j,
-                get(params, at + i * stride + j, width - j),
+                load_tail(params, at + i * stride + j, width - j),
             )
             store(work, here, load(work, here) + w * l2)
             squares = squares + w * w
@@ -237,7 +239,7 @@ def _penalise(params, at, stride, work, tile, rows, width, l2):
 def _penalise_sizes(params, at, stride, work, tile, rows, width, l1):
     """The L1 penalty's gradient, 0 for a weight of 0, into the tile. Returns the sum of the
     weights' sizes."""
-    apart()
+    never_inline()
     sizes, nothing, up, down = (
         vector(params, 0.0),
         vector(params, 0.0),
@@ -248,7 +250,7 @@ def _penalise_sizes(params, at, stride, work, tile, rows, width, l1):
         for j in range(0, width, lanes(work)):
             here, w = (
                 tile + i * VECTORS * lanes(work) + j,
-                get(params, at + i * stride + j, width - j),
+                load_tail(params, at + i * stride + j, width - j),
             )
             store(
                 work, here, load(work, here) + select(w > 0.0, up, select(w < 0.0, down, nothing))
@@ -260,7 +262,7 @@ def _penalise_sizes(params, at, stride, work, tile, rows, width, l1):
 @kernel
 def _clip(work, tile, rows, width, largest):
     """Every derivative into [-largest, largest]; a NaN stays one."""
-    apart()
+    never_inline()
     high, low = vector(work, largest), vector(work, -largest)
     for i in range(rows):
         for j in range(0, width, lanes(work)):
@@ -271,10 +273,10 @@ def _clip(work, tile, rows, width, largest):
 
 
 @kernel
-def keep(gradient, at, stride, work, tile, rows, width):
+def store_gradient(gradient, at, stride, work, tile, rows, width):
     for i in range(rows):
         for j in range(0, width, lanes(work)):
-            put(
+            store_tail(
                 gradient,
                 at + i * stride + j,
                 load(work, tile + i * VECTORS * lanes(work) + j),

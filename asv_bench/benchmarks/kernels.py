@@ -6,7 +6,7 @@ import numpy as np
 
 from fastbp.kernels import update
 from fastbp.kernels.activations import ACTIVATIONS, FIRST_GATED, GATED, activate, gated
-from fastbp.kernels.dense import backward, forward, turn, weights
+from fastbp.kernels.dense import backward, forward, transpose_delta, weights
 from fastbp.kernels.memory import load, store
 from fastbp.kernels.plan import Plan, aligned_zeros
 from fastbp.kernels.simd import lanes
@@ -38,7 +38,9 @@ def run_backward(work, params, layers, job):
 
 @numba.njit(**OPTIONS)
 def run_turn(work, layers, job):
-    turn(work, layers[1], job[0].delta0_at, job[0].turned0_at, job[0].turned_rows, ROWS, 0, 1)
+    transpose_delta(
+        work, layers[1], job[0].delta0_at, job[0].delta_t0_at, job[0].delta_t_rows, ROWS, 0, 1
+    )
 
 
 @numba.njit(**OPTIONS)
@@ -47,8 +49,8 @@ def run_weights(work, params, state, gradient, sums, layers, job, step):
     weights(
         work,
         layer,
-        j.turned0_at,
-        j.turned_rows,
+        j.delta_t0_at,
+        j.delta_t_rows,
         ROWS,
         j.tile_at,
         params,

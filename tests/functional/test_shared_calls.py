@@ -47,7 +47,7 @@ def everything(monkeypatch):
 
 
 def helped_calls():
-    return 0 if spin_pool._helpers is None else int(spin_pool._helpers.block[kernel.HELPED])
+    return 0 if spin_pool._helpers is None else int(spin_pool._helpers.block[kernel.SHARED_CALLS])
 
 
 def with_help(call):
@@ -262,7 +262,7 @@ def test_ctrl_c_at_any_moment(everything, wanted):
             helpers = spin_pool._helpers
             if helpers is not None:
                 assert helpers.block[kernel.TAKEN] == 0
-                assert not (helpers.block[kernel.PLACES :: kernel.LINE] >= kernel.ANSWERED).any()
+                assert not (helpers.block[kernel.SLOTS_AT :: kernel.LINE] >= kernel.ACKED).any()
             assert mixed(i % 120) == wanted[i % 120]
     finally:
         signal.signal(signal.SIGALRM, old)
@@ -295,10 +295,10 @@ wanted = [mixed(seed) for seed in range(120)]
 def helped():
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        before = spin_pool._helpers.block[kernel.HELPED]
+        before = spin_pool._helpers.block[kernel.SHARED_CALLS]
         if [mixed(seed) for seed in range(120)] != wanted:
             return False
-        if spin_pool._helpers.block[kernel.HELPED] > before:
+        if spin_pool._helpers.block[kernel.SHARED_CALLS] > before:
             return True
 
 assert helped() and threading.active_count() == 2
@@ -329,7 +329,7 @@ def test_after_a_fork():
 
 
 def test_nothing_is_made_at_import():
-    program = "import threading; from fastbp import functional; from fastbp.runtime import spin_pool; from fastbp.kernels.spin_pool import serve; "
+    program = "import threading; from fastbp import functional; from fastbp.runtime import spin_pool; from fastbp.kernels.spin_pool import worker_loop; "
     assert run(
-        program + "print(threading.active_count(), spin_pool._helpers, len(serve.signatures))"
+        program + "print(threading.active_count(), spin_pool._helpers, len(worker_loop.signatures))"
     ) == ["1", "None", "0"]

@@ -63,7 +63,7 @@ from fastbp.runtime import spin_pool
 from fastbp.functional import dense, elementwise, output
 from fastbp.kernels.memory import CHECKED
 from fastbp.kernels.plan import aligned_zeros
-from fastbp.kernels.spin_pool import HELPED
+from fastbp.kernels.spin_pool import SHARED_CALLS
 assert CHECKED
 dense.room = output.room = aligned_zeros  # none that an earlier call has made larger
 spin_pool.available_cpus = lambda: 3
@@ -91,7 +91,7 @@ for dtype in ("float32", "float64"):
             fn.sgd_step(param, g, 0.1)
             fn.sgd_step(param, g, 0.1, velocity=m, momentum=0.9, nesterov=True)
             fn.adam_step(param, g, m, v, 3)
-assert spin_pool._helpers.block[HELPED] > 0
+assert spin_pool._helpers.block[SHARED_CALLS] > 0
 # and the check is alive here too: a workspace that is too small must be noticed
 dense.room = lambda size, dtype: aligned_zeros(size // 4, dtype)
 try:
@@ -155,7 +155,7 @@ def test_every_entry_is_run():
     assert entries == {
         "train": {"train"},
         "infer": {"infer"},
-        "spin_pool": {"serve", "await_helpers"},
+        "spin_pool": {"worker_loop", "wait_for_workers"},
         "functional": {"dense_forward", "dense_backward", "output_delta", "first_outside"},
         "elementwise": {
             "apply",

@@ -30,7 +30,7 @@ def momentum_rule(w, v, g, rate, mu, nesterov):
 
 @numba.njit
 def shared(n, i, members):
-    return partition.share(n, i, members)
+    return partition.split(n, i, members)
 
 @numba.njit
 def tiles(first, last, blocks, columns, rows):
@@ -43,12 +43,12 @@ def tiles(first, last, blocks, columns, rows):
 
 @numba.njit
 def rows(n, blocks):
-    size, longer = partition.cut(n, blocks)
+    size, longer = partition.block_sizes(n, blocks)
     return [partition.first_row(block, size, longer) for block in range(blocks + 1)]
 
 @numba.njit
 def rectangle(blocks, panels, member, members):
-    return partition.rectangle(blocks, panels, member, members)
+    return partition.thread_range(blocks, panels, member, members)
 
 from fastbp.optimizers import SGD, Adagrad, Adam, AdamW, Nadam, RMSprop
 steps = []

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("many_cpus")
 def block():
     """One with a helper of number 0, which a test plays itself."""
     block = kernel.new_block(1)
-    block[kernel.HELPERS] = 1
+    block[kernel.N_WORKERS] = 1
     return block
 
 
@@ -37,13 +37,13 @@ def apply(block, members=2):
 
 def test_a_helper_that_does_not_answer_is_left_alone(block):
     """And called again only when it has shown itself."""
-    place = kernel.place_of.py_func(0)
+    place = kernel.slot_offset.py_func(0)
     block[place] = kernel.READY
     assert apply(block) == 1
-    assert (block[place], block[kernel.LOST]) == (kernel.AWAY, 1)
+    assert (block[place], block[kernel.PREEMPTED]) == (kernel.REVOKED, 1)
     assert apply(block) == 1
-    assert (block[place], block[kernel.LOST]) == (kernel.AWAY, 1)
-    thread = threading.Thread(target=kernel.serve, args=(block.ctypes.data, 0))
+    assert (block[place], block[kernel.PREEMPTED]) == (kernel.REVOKED, 1)
+    thread = threading.Thread(target=kernel.worker_loop, args=(block.ctypes.data, 0))
     thread.start()
     thread.join(20)
     assert not thread.is_alive()
@@ -53,12 +53,12 @@ def test_a_helper_that_does_not_answer_is_left_alone(block):
 def serving(block, helpers):
     """Threads that stand by until STAY is 0, however long nobody calls."""
 
-    def serve(number):
+    def worker_loop(number):
         while block[kernel.STAY]:
-            kernel.serve(block.ctypes.data, number)
+            kernel.worker_loop(block.ctypes.data, number)
 
-    kernel.serve(0, 0)
-    threads = [threading.Thread(target=serve, args=(number,)) for number in range(helpers)]
+    kernel.worker_loop(0, 0)
+    threads = [threading.Thread(target=worker_loop, args=(number,)) for number in range(helpers)]
     for thread in threads:
         thread.start()
     return threads
@@ -69,17 +69,17 @@ def leave(block, threads):
     for thread in threads:
         thread.join(20)
         assert not thread.is_alive()
-    assert not any(block[kernel.place_of.py_func(i)] for i in range(len(threads)))
+    assert not any(block[kernel.slot_offset.py_func(i)] for i in range(len(threads)))
 
 
 def test_one_that_found_itself_away_helps_again(block):
-    place, threads = kernel.place_of.py_func(0), serving(block, 1)
+    place, threads = kernel.slot_offset.py_func(0), serving(block, 1)
     try:
         assert soon(lambda: apply(block) == 2)
 
         def pushed():
             if block[place] == kernel.READY:
-                block[place] = kernel.AWAY
+                block[place] = kernel.REVOKED
             return apply(block) == 1
 
         assert soon(pushed)
@@ -90,11 +90,11 @@ def test_one_that_found_itself_away_helps_again(block):
 
 def test_no_more_than_asked_for():
     block = kernel.new_block(2)
-    block[kernel.HELPERS] = 2
-    places = [kernel.place_of.py_func(i) for i in range(2)]
+    block[kernel.N_WORKERS] = 2
+    places = [kernel.slot_offset.py_func(i) for i in range(2)]
     block[places] = kernel.READY
     assert apply(block) == 1
-    assert list(block[places]) == [kernel.AWAY, kernel.READY]
+    assert list(block[places]) == [kernel.REVOKED, kernel.READY]
     block[places] = kernel.IDLE
     threads = serving(block, 2)
     try:
@@ -121,7 +121,7 @@ def test_a_call_that_finds_the_block_taken_goes_on_alone(block):
         leave(block, threads)
 
 
-@kernel.shared
+@kernel.parallel_task
 def _failing(sync, done, fails, member, members):
     if member == fails:
         raise ValueError("a part's own error")
@@ -132,7 +132,7 @@ def _failing(sync, done, fails, member, members):
 @numba.njit(**jit.OPTIONS)
 def failing(done, fails, block, members):
     sync = kernel.block_at(block)
-    return kernel.together(sync, members, _failing((sync, done, fails)))
+    return kernel.fork_join(sync, members, _failing((sync, done, fails)))
 
 
 @pytest.mark.parametrize("fails", [0, 1])
@@ -161,11 +161,11 @@ def test_an_error_in_a_member_comes_out_and_nobody_waits_for_ever(block, fails):
 def test_a_helper_leaves_by_itself(block):
     """When nobody has called for a while; it can come again."""
     for _ in range(3):
-        thread = threading.Thread(target=kernel.serve, args=(block.ctypes.data, 0))
+        thread = threading.Thread(target=kernel.worker_loop, args=(block.ctypes.data, 0))
         thread.start()
         thread.join(20)
         assert not thread.is_alive()
-        assert block[kernel.place_of.py_func(0)] == kernel.IDLE
+        assert block[kernel.slot_offset.py_func(0)] == kernel.IDLE
 
 
 def test_a_helper_leaves_at_once_when_it_is_sent_away(block, monkeypatch):
@@ -178,19 +178,19 @@ def test_a_helper_leaves_at_once_when_it_is_sent_away(block, monkeypatch):
         return swaps
 
     monkeypatch.setattr(kernel, "block_at", lambda address: block)
-    monkeypatch.setattr(kernel, "place_of", kernel.place_of.py_func)
+    monkeypatch.setattr(kernel, "slot_offset", kernel.slot_offset.py_func)
     monkeypatch.setattr(kernel, "atomic_load", lambda array, i: array[i])
     monkeypatch.setattr(kernel, "atomic_store", lambda array, i, value: array.__setitem__(i, value))
     monkeypatch.setattr(kernel, "compare_and_swap", compare_and_swap)
     monkeypatch.setattr(kernel, "pass_time", lambda moments: looks.append(moments) or moments + 1)
     monkeypatch.setattr(kernel, "LINGERING", 3)
-    monkeypatch.setattr(kernel, "PATIENCE", 4)
+    monkeypatch.setattr(kernel, "SPIN_LIMIT", 4)
     for stay, patience in ((1, 3 + 4), (0, 0)):
         looks.clear()
         block[kernel.STAY] = stay
-        assert not kernel.serve.py_func(0, 0)
+        assert not kernel.worker_loop.py_func(0, 0)
         assert len(looks) == patience
-        assert block[kernel.place_of(0)] == kernel.IDLE
+        assert block[kernel.slot_offset(0)] == kernel.IDLE
 
 
 def stub(results):
@@ -212,7 +212,7 @@ def test_after_a_helper_was_lost_the_next_calls_are_alone(monkeypatch):
     monkeypatch.setattr(helpers, "_wake", lambda wanted: None)
 
     def run(got, lost=0, wait=False):
-        helpers.block[kernel.LOST] += lost
+        helpers.block[kernel.PREEMPTED] += lost
         entry, told = stub([got])
         helpers.run(entry, (), 3, wait)
         return told[0]

@@ -85,22 +85,22 @@ def test_who_stays_leaves_when_it_is_called_or_sent_away_and_after_a_while(
     """Whatever it was, Python tells it what to do next: a member once took that it was sent away
     for a call, and trained on."""
     sync, looks = kernel.new_sync(2), []
-    sync[kernel.BELL] = 1
+    sync[kernel.NEXT_RUN] = 1
 
     def load(array, i):
         looks.append(i)
         if len(looks) == moment:
-            sync[kernel.BELL] = run
+            sync[kernel.NEXT_RUN] = run
         return array[i]
 
-    monkeypatch.setattr(kernel, "PATIENCE", 5)
-    monkeypatch.setattr(kernel, "place_of", kernel.place_of.py_func)
+    monkeypatch.setattr(kernel, "SPIN_LIMIT", 5)
+    monkeypatch.setattr(kernel, "slot_offset", kernel.slot_offset.py_func)
     monkeypatch.setattr(kernel, "pass_time", lambda spins: spins + 1)
     monkeypatch.setattr(kernel, "atomic_load", load)
     monkeypatch.setattr(kernel, "atomic_store", lambda array, i, value: array.__setitem__(i, value))
     kernel.end_run.py_func(sync, 1, 2, 1)
-    assert sync[kernel.place_of(1)] == 1
-    assert looks == [kernel.BELL] * min(moment, 5)
+    assert sync[kernel.slot_offset(1)] == 1
+    assert looks == [kernel.NEXT_RUN] * min(moment, 5)
     kernel.end_run.py_func(sync, 1, 2, 0)  # of a run after which nobody is to stay
     assert len(looks) == min(moment, 5)
 

@@ -2,24 +2,12 @@
 
 import numpy as np
 
-from ..kernels import output as output_codes
-from ..kernels.activations import ACTIVATIONS, GATED, OF_OUTPUTS
+from ..kernels import abi
 from .validation import check_choice, check_number
 
-HIDDEN = {name: activation.code for name, activation in (ACTIVATIONS | GATED).items()}
-HIDDEN["logistic"] = HIDDEN["sigmoid"]
-OUTPUTS = {name: HIDDEN[name] for name in OF_OUTPUTS}
-OUTPUTS = {"softmax": output_codes.SOFTMAX} | OUTPUTS | {"exp": output_codes.EXP}
-LOSSES = {
-    "cross_entropy": output_codes.CROSS_ENTROPY,
-    "binary_cross_entropy": output_codes.BINARY_CROSS_ENTROPY,
-    "squared_error": output_codes.SQUARED_ERROR,
-    "softmax_cross_entropy": output_codes.SOFTMAX_CROSS_ENTROPY,
-    "huber": output_codes.HUBER,
-    "absolute_error": output_codes.ABSOLUTE_ERROR,
-    "poisson": output_codes.POISSON,
-    "hinge": output_codes.HINGE,
-}
+HIDDEN = abi.ACTIVATIONS | {"logistic": abi.ACTIVATIONS["sigmoid"]}
+OUTPUTS = abi.OUTPUTS
+LOSSES = abi.LOSSES
 CUSTOM = "custom"  # stands for a callable where a name is wanted
 # The loss that belongs to an output, with which delta = a - t.
 CANONICAL = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy", "exp": "poisson"}

@@ -57,21 +57,21 @@ class SpinPool(WorkerGroup):
             return
         if wait:
             self._wake(members - 1)
-            kernel.await_helpers(self._address, members - 1, kernel.WAKING)
+            kernel.wait_for_workers(self._address, members - 1, kernel.WAKE_SPINS)
         elif now - self._missed < FOLLOWING:
             self._wake(members - 1)
         if entry(*args, self._address, members) == members:
             self._missed = -math.inf
         else:
             self._missed = time.perf_counter()
-            if self.block[kernel.LOST] != self._lost:
+            if self.block[kernel.PREEMPTED] != self._lost:
                 self._stay_alone(self._missed)
 
     def _stay_alone(self, now):
         """Call nobody for a while, twice as long as the last time if that has just passed."""
         again = now - self._alone_until < SOON
         self._alone = min(2 * self._alone, ALONE_AT_MOST) if again else ALONE
-        self._lost, self._alone_until = self.block[kernel.LOST], now + self._alone
+        self._lost, self._alone_until = self.block[kernel.PREEMPTED], now + self._alone
         self._note_cpu()
 
     def _note_cpu(self):
@@ -86,23 +86,23 @@ class SpinPool(WorkerGroup):
         ):
             return
         # compiled here and now, where Ctrl-C is heard
-        kernel.serve(0, 0), kernel.await_helpers(0, 0, 0)
+        kernel.worker_loop(0, 0), kernel.wait_for_workers(0, 0, 0)
         with DeferSignals(lambda: None), self._lock:
             with suppress(MemoryError):
                 self.start(helpers)
-            self.block[kernel.STAY], self.block[kernel.HELPERS] = 1, len(self._threads)
+            self.block[kernel.STAY], self.block[kernel.N_WORKERS] = 1, len(self._threads)
             self._note_cpu()
             for number, thread in enumerate(self._threads[:helpers]):
                 if not thread.at_work():
                     thread.give(self._part(number))
-        kernel.await_helpers(self._address, helpers, kernel.PASSING)
+        kernel.wait_for_workers(self._address, helpers, kernel.HANDOFF_SPINS)
 
     def _part(self, number):
         def work():
             lost = True
             while lost and self.block[kernel.STAY]:
                 self._apart(number + 1)
-                lost = kernel.serve(self.block.ctypes.data, number)
+                lost = kernel.worker_loop(self.block.ctypes.data, number)
 
         return work
 

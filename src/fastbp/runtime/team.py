@@ -122,7 +122,7 @@ class Team(WorkerGroup):
 
     def rest(self):
         """Have nobody stay in a kernel any longer."""
-        self.sync[kernel.BELL] = 0
+        self.sync[kernel.NEXT_RUN] = 0
 
     def settle(self):
         """Have nobody keep an array of an earlier task."""
@@ -134,10 +134,10 @@ class Team(WorkerGroup):
         if members > 1:
             members = min(members, available_cpus())
             self._cpus = [-1] * self.members
-        self.sync[: kernel.BELL] = 0
+        self.sync[: kernel.NEXT_RUN] = 0
         # asked for since the last run, between two lines of Python
         self.sync[kernel.STOP] = self.stopping
-        self.sync[kernel.MEMBERS] = members
+        self.sync[kernel.N_THREADS] = members
         return members
 
     def _abandon(self):
