@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import __version__
-from . import bench, demo, machine, predict, train
+from . import demo, machine, predict, train
 from .arguments import Parser, say
 
 DESCRIPTION = "Dense networks trained by back-propagation on CPUs, from tables."
@@ -17,7 +17,6 @@ examples:
   fastbp demo                                              see it at work
   fastbp train iris.csv --target species --hidden 64,32    a model from a table, with its score on held-out rows
   fastbp predict model.safetensors new.csv > answers.csv   what it says of other rows
-  fastbp bench                                             fastbp beside others on this machine
 
 'fastbp COMMAND --help' says more of each. Exit codes: 0 done, 1 it went wrong, 2 the command line makes no sense.
 """
@@ -28,7 +27,7 @@ def parser() -> Parser:
     made = Parser(prog="fastbp", description=DESCRIPTION, epilog=EPILOG)
     made.add_argument("--version", action="version", version=f"fastbp {__version__}")
     commands = made.add_subparsers(metavar="COMMAND", dest="command", required=True)
-    for part in (demo, train, predict, bench, machine):
+    for part in (demo, train, predict, machine):
         part.add_to(commands)
     return made
 
