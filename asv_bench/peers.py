@@ -1,27 +1,25 @@
 """Time fastbp beside NumPy, scikit-learn, PyTorch, JAX and ONNX Runtime on this machine.
 
-    python asv_bench/peers.py                                the networks of README's table
-    python asv_bench/peers.py --cases 20-64-3:32             a network of yours: widths, then the batch size
+    python asv_bench/peers.py                              the networks of README's table
+    python asv_bench/peers.py --cases 20-64-3:32           a network of yours, widths:batch
     python asv_bench/peers.py --optimizer adam --cases tiny,large --rounds 9
-    python asv_bench/peers.py --dtype float64 --picture docs/peers.png
-    python asv_bench/peers.py --predict --cases row,large    outputs of a network instead of training
+    python asv_bench/peers.py --dtype float64 --picture peers.png
+    python asv_bench/peers.py --predict --cases row,large  outputs instead of training
 
 `pip install '.[peers]'` installs every library; those that are missing are left out.
 
-What is timed
--------------
-Training: one epoch over normally distributed samples, sigmoid hidden layers, softmax with
-cross-entropy, plain SGD, float32, the same batches in the same order and the same initial weights for
-each library. With `--predict`: the outputs of all samples, one batch a call. Each library is used as
-fast as its users can: fused optimizers in PyTorch, a jitted scan over the epoch in JAX.
+What is timed: one epoch of training over normally distributed samples, sigmoid hidden layers,
+softmax with cross-entropy, plain SGD, float32, the same batches in the same order and the same
+initial weights for each library. With `--predict`: the outputs of all samples, one batch a call.
+Each library is used as fast as its users can: fused optimizers in PyTorch, one jitted scan over the
+epoch in JAX.
 
-How it is timed
----------------
-Each library runs in a process of its own, once with one thread (and restricted to one CPU, where the
-system permits) and once with as many as there are CPUs. Every round visits all processes, so that a
-disturbance of the machine affects all of them; short tasks are repeated for `MIN_SECONDS`. Two visits
-first, not counted, compile and warm up. Printed are microseconds a sample, the median of the rounds at
-the better number of threads, which follows in brackets. On a busy machine the figures mean little.
+How it is timed: each library runs in a process of its own, once with one thread (and restricted to
+one CPU, where the system permits) and once with as many as there are CPUs. Every round visits all
+processes, so that a disturbance of the machine affects all of them; short tasks are repeated for
+`MIN_SECONDS`. Two visits first, not counted, compile and warm up. Printed are microseconds a
+sample, the median of the rounds at the better number of threads, which follows in brackets. On a
+busy machine the figures mean little.
 """
 
 import argparse
@@ -29,6 +27,7 @@ import importlib.util
 import multiprocessing
 import os
 import platform
+import re
 import statistics
 import tempfile
 import time
@@ -154,7 +153,8 @@ def with_numpy(case, n_threads):
             *a, out = forward(X[batch])
             delta = (out - targets[batch]) / number(len(out))
             for i in range(len(W) - 1, -1, -1):
-                dW, db = a[i].T @ delta, delta.sum(axis=0)
+                dW = a[i].T @ delta
+                db = delta.sum(axis=0)
                 if i:
                     delta = (delta @ W[i].T) * slope(a[i])
                 update(W[i], dW, *moments[i])
@@ -394,18 +394,14 @@ def draw(results, peers, path):
     figure.savefig(path, dpi=120)
 
 
-def chosen(names, cases):
-    """The cases of these names; a name such as 20-64-3:32 is a network of its own."""
-    for name in names:
-        if name in cases:
-            yield name, cases[name]
-            continue
-        widths, _, batch = name.partition(":")
-        try:
-            yield name, Case(tuple(int(width) for width in widths.split("-")), int(batch))
-        except ValueError:
-            wanted = f"{', '.join(cases)}, or widths:batch such as 20-64-3:32"
-            raise SystemExit(f"--cases: must be of {wanted}, got {name!r}") from None
+def parse_case(text, cases):
+    """The case of this name, or a network from its widths and batch size: 20-64-3:32."""
+    if text in cases:
+        return cases[text]
+    if match := re.fullmatch(r"([1-9]\d*(?:-[1-9]\d*)+):([1-9]\d*)", text):
+        return Case(tuple(map(int, match[1].split("-"))), int(match[2]))
+    wanted = f"{', '.join(cases)}, or widths:batch such as 20-64-3:32"
+    raise SystemExit(f"--cases: must be of {wanted}, got {text!r}")
 
 
 def main():
@@ -428,6 +424,7 @@ def main():
     args = parser.parse_args()
     cases = PREDICT_CASES if args.predict else TRAIN_CASES
     names = args.cases.split(",") if args.cases else [name for name in cases if name != "higgs"]
+    chosen = {name: parse_case(name, cases) for name in names}
     peers = args.peers.split(",") if args.peers else list(PEERS)
     if not set(peers) <= set(PEERS) or "fastbp" not in peers:
         parser.error(f"--peers: must be fastbp and others of {', '.join(PEERS)}, got {args.peers}")
@@ -438,7 +435,7 @@ def main():
     print(f"| case | layers | batch | {' | '.join(peers)} | GFLOP/s | fastest other / fastbp |")
     print("|---" * (len(peers) + 5) + "|", flush=True)
     results = {}
-    for name, case in chosen(names, cases):
+    for name, case in chosen.items():
         case = replace(
             case,
             optimizer=args.optimizer,

@@ -2,10 +2,10 @@
 
     python tests/lint.py [PATH ...]
 
-A packed assignment ``a, b = x, y`` is allowed where its values belong together: they are a rotation of
-the targets (``a, b = b, a``), or calls and operations of one shape
-(``low, high = floor(x), floor(y)``). Words are looked for in comments, docstrings and Markdown: code is
-never a person, and a reader must be able to search for the terms that the field uses.
+A packed assignment ``a, b = x, y`` is allowed where its values belong together: they use the
+targets (``a, b = b, a + b``), or they are calls and operations of one shape
+(``low, high = floor(x), floor(y)``). Words are searched in comments, docstrings and Markdown: code
+is never a person, and a reader must be able to search for the terms that the field uses.
 """
 
 import ast
@@ -16,22 +16,22 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
+PLACES = ("src", "kernels", "asv_bench", "tests", "examples", "docs", *ROOT.glob("*.md"))
 WORDS = re.compile(
     r"\b(nobody|somebody|anybody|whom|whose|is told|are told|asks? for|asked for|brought near|lent|"
     r"meanwhile|by turns|side by side|as it is|sees? to it|has it that|is to be had)\b",
     re.IGNORECASE,
 )
-PERSONS = re.compile(
-    r"\b(who|knows?|knew)\b", re.IGNORECASE
-)  # in Python files, where code is meant
+PERSONS = re.compile(r"\b(who|knows?|knew)\b", re.IGNORECASE)  # in Python files, of code
 
 
-def shape(node: ast.expr) -> str:
+def shape(node: ast.AST) -> str:
     """An expression without its names, attributes and constants."""
-    text = ast.dump(node)
-    text = re.sub(r"(Name|Attribute)\(.*?ctx=\w+\(\)\)", "_", text)
-    return re.sub(r"Constant\(value=.*?\)", "_", text)
+    if isinstance(node, ast.Name | ast.Attribute | ast.Constant):
+        return "_"
+    children = ", ".join(shape(child) for child in ast.iter_child_nodes(node))
+    return f"{type(node).__name__}({children})"
 
 
 def is_related(targets: list[ast.expr], values: list[ast.expr]) -> bool:
@@ -55,43 +55,33 @@ def packed_assignments(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 def prose(text: str) -> Iterator[tuple[int, str]]:
     """The comments and docstrings of a Python file, by lines."""
+    starts = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)  # of a statement
     previous = tokenize.NEWLINE
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        docstring = token.type == tokenize.STRING and previous in (
-            tokenize.NEWLINE,
-            tokenize.INDENT,
-            tokenize.DEDENT,
-        )
+        docstring = token.type == tokenize.STRING and previous in starts
         if token.type == tokenize.COMMENT or docstring:
-            for i, line in enumerate(token.string.split("\n")):
-                yield token.start[0] + i, line
+            yield from enumerate(token.string.split("\n"), token.start[0])
         if token.type not in (tokenize.COMMENT, tokenize.NL):
             previous = token.type
 
 
 def complaints(path: Path) -> Iterator[tuple[int, str]]:
     text = path.read_text(encoding="utf-8")
-    if path.suffix != ".py":
-        lines = enumerate(text.split("\n"), 1)
-        yield from (
-            (number, f"word: {m[0]}") for number, line in lines for m in WORDS.finditer(line)
-        )
-        return
-    yield from packed_assignments(ast.parse(text))
-    for number, line in prose(text):
-        for pattern in (WORDS, PERSONS):
-            yield from ((number, f"word: {m[0]}") for m in pattern.finditer(line))
+    python = path.suffix == ".py"
+    if python:
+        yield from packed_assignments(ast.parse(text))
+    for number, line in prose(text) if python else enumerate(text.split("\n"), 1):
+        for pattern in (WORDS, PERSONS) if python else (WORDS,):
+            yield from ((number, f"word: {match[0]}") for match in pattern.finditer(line))
 
 
 def main(arguments: list[str]) -> int:
-    places = [Path(argument) for argument in arguments] or [
-        ROOT / name for name in ("src", "kernels", "asv_bench", "tests", "examples", "docs")
-    ] + list(ROOT.glob("*.md"))
+    places = [Path(place).resolve() for place in arguments] or [ROOT / place for place in PLACES]
     files = [
         file
         for place in places
         for file in ([place] if place.is_file() else sorted(place.rglob("*")))
-        if file.suffix in (".py", ".md") and file != Path(__file__)
+        if file.suffix in (".py", ".md") and file != Path(__file__).resolve()
     ]
     found = [(file, *each) for file in files for each in complaints(file)]
     for file, line, what in found:

@@ -1,10 +1,8 @@
-"""One epoch with each hidden activation: those whose slope is the output's, and those that keep
-slopes of their own."""
+"""One epoch with each hidden activation."""
 
-import fastbp
 from fastbp.base.names import HIDDEN
 
-from .cases import CASES, data
+from .cases import Training
 
 
 class HiddenActivation:
@@ -13,16 +11,7 @@ class HiddenActivation:
     timeout = 300
 
     def setup(self, case, hidden):
-        widths, batch, _ = CASES[case]
-        self.X, self.y = data(case, "float32")
-        self.net = fastbp.MLP(widths, hidden)
-        self.options = {
-            "epochs": 1,
-            "batch_size": batch,
-            "optimizer": fastbp.SGD(1e-3),
-            "shuffle": False,
-        }
-        self.time_fit(case, hidden)
+        self.training = Training(case, net={"hidden": hidden})
 
     def time_fit(self, case, hidden):
-        self.net.fit(self.X, self.y, **self.options)
+        self.training.epoch()

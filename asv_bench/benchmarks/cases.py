@@ -1,7 +1,9 @@
-"""The networks that are timed, their data, and the processor's peak to compare with."""
+"""The networks that are timed, their data, and the FMA peak of one core for comparison."""
 
+import sys
 import time
-from itertools import pairwise
+from dataclasses import replace
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -10,62 +12,45 @@ import fastbp
 from fastbp.kernels.plan import panel_of
 from fastbp.kernels.tile import ROWS, VECTORS, tile_columns
 
-# name: (widths, batch, samples an epoch)
+sys.path.insert(0, str(Path(__file__).parents[1]))  # asv makes only this package importable
+import peers
+
 CASES = {
-    "tiny": ((64, 20, 20, 10), 25, 10_000),
-    "small": ((64, 128, 64, 10), 32, 9_984),
-    "medium": ((784, 256, 128, 10), 128, 4_096),
-    "large": ((784, 1024, 1024, 10), 256, 1_024),
-}
-OPTIMIZERS = {"sgd": fastbp.SGD(0.01), "momentum": fastbp.SGD(0.01, 0.9), "adam": fastbp.Adam()}
-# What a fit may do besides: settings of the net and of the fit.
-EXTRAS = {
-    "plain": ({}, {}),
-    "l2": ({}, {"l2": 1e-4}),
-    "l1": ({}, {"l1": 1e-4}),
-    "clip_value": ({}, {"clip_value": 1.0}),
-    "clip_norm": ({}, {"clip_norm": 1.0}),
-    "dropout": ({"dropout": 0.5}, {}),
+    name: replace(peers.TRAIN_CASES[name], samples=peers.TRAIN_CASES[name].samples // 2)
+    for name in ("tiny", "small", "medium", "large")
 }
 
 
 def data(case, dtype):
     """Inputs and labels of an epoch."""
-    widths, _, n = CASES[case]
-    rng = np.random.default_rng(0)
-    return rng.normal(size=(n, widths[0])).astype(dtype), rng.integers(0, widths[-1], n)
-
-
-def flops(case):
-    """Floating-point operations of an epoch of training."""
-    widths, _, n = CASES[case]
-    products = [a * b for a, b in pairwise(widths)]
-    return 2 * n * (3 * sum(products) - products[0])
+    return replace(CASES[case], dtype=dtype).data()
 
 
 class Training:
-    """A net that has been trained once, so that nothing is compiled any more, and one epoch of it."""
+    """Epochs of a net that has been trained for one batch, so that its kernels are compiled.
 
-    def __init__(self, case, dtype="float32", optimizer="sgd", n_threads=None, extra="plain"):
-        self.X, self.y = data(case, dtype)
-        widths, batch, _ = CASES[case]
-        of_net, of_fit = EXTRAS[extra]
-        self.net = fastbp.MLP(widths, dtype=dtype, **of_net)
-        options = {
+    `net` holds options of the net, `fit` those of its fits; `y` replaces the labels.
+    """
+
+    def __init__(self, case, dtype="float32", net=(), y=None, **fit):
+        batch = CASES[case].batch
+        self.X, labels = data(case, dtype)
+        self.y = labels if y is None else y
+        self.net = fastbp.MLP(CASES[case].widths, dtype=dtype, **dict(net))
+        self.options = {
+            "epochs": 1,
             "batch_size": batch,
-            "optimizer": OPTIMIZERS[optimizer],
+            "optimizer": fastbp.SGD(0.01),
             "shuffle": False,
-            "n_threads": n_threads,
-        }
-        self.options = options | of_fit
-        self.net.fit(self.X[:batch], self.y[:batch], epochs=1, **self.options)
+        } | fit
+        self.net.fit(self.X[:batch], self.y[:batch], **self.options)
 
-    def epoch(self):
-        self.net.fit(self.X, self.y, epochs=1, **self.options)
+    def epoch(self, **options):
+        self.net.fit(self.X, self.y, **self.options | options)
 
 
 def seconds(function, repeats=7):
-    """The median time of a call."""
+    """The median seconds of a call."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -81,8 +66,8 @@ def _multiply_adds(c, a, b, step, rows, vectors, k, repeats):
 
 
 def peak_gflops(dtype="float32", k=256, repeats=4000):
-    """What one core makes of the register tile on data that never leave its first-level cache: its
-    FMA peak, nearly."""
+    """GFLOP/s of one core in the register tile, its operands in the first-level cache: close to the
+    FMA peak."""
     panel = panel_of(dtype)
     a, b = (np.ones(k * panel, dtype) for _ in range(2))
     c = np.zeros(ROWS * panel, dtype)

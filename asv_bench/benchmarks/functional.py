@@ -1,17 +1,17 @@
-"""`fastbp.functional`: each function, and a whole step in a caller's own loop, beside the NumPy
-lines that they replace."""
+"""`fastbp.functional`: each function, and a whole training step in a hand-written loop, beside the
+NumPy lines that they replace."""
 
 import time
-from itertools import pairwise
+from dataclasses import replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from fastbp import functional as fn
 
-from .cases import CASES, seconds
+from .cases import CASES, peers, seconds
 
-LR = np.float32(0.01)
+LR = 0.01
 
 
 def _sigmoid(z, out):
@@ -45,7 +45,7 @@ def _tanh_slope(a, out):
     return np.subtract(1, out, out=out)
 
 
-# The fastest NumPy lines for each: nothing is allocated that need not be.
+# The fastest NumPy lines: in place wherever possible.
 NUMPY = {
     "sigmoid": _sigmoid,
     "tanh": lambda z, out: np.tanh(z, out=out),
@@ -74,7 +74,7 @@ def _plain_log_softmax(z):
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
-# The lines as tutorials have them, a new array for every result.
+# The lines of tutorials: a new array for every result.
 PLAIN = {
     "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
     "tanh": np.tanh,
@@ -89,15 +89,15 @@ PLAIN = {
 }
 
 
-def _in_a_row(call, duration):
-    """Seconds of a call, one of as many in a row as take so long: threads that calls share wake
-    during the first ones."""
-    return seconds(call, 1 + int(duration / seconds(call, 1)))
+def _repeated(call, duration_seconds):
+    """Median seconds of a call among as many successive ones as fit into the duration: the threads
+    that calls share wake up during the first ones."""
+    return seconds(call, 1 + int(duration_seconds / seconds(call, 1)))
 
 
-def _times_as_fast(theirs, ours):
-    """Median of rounds, by turns."""
-    return float(np.median([_in_a_row(theirs, 0.005) / _in_a_row(ours, 0.005) for _ in range(15)]))
+def _speedup(theirs, ours):
+    """Median ratio of their time to ours over alternating rounds."""
+    return float(np.median([_repeated(theirs, 0.005) / _repeated(ours, 0.005) for _ in range(15)]))
 
 
 class Elementwise:
@@ -108,44 +108,44 @@ class Elementwise:
 
     def setup(self, function, dtype):
         self.z = np.random.default_rng(0).normal(size=(200, 512)).astype(dtype)
-        self.out, self.f, self.lines = np.empty_like(self.z), getattr(fn, function), NUMPY[function]
+        self.out = np.empty_like(self.z)
+        self.f = getattr(fn, function)
         self.f(self.z, self.out)
 
     def time_function(self, function, dtype):
         self.f(self.z, self.out)
 
     def track_speedup_vs_numpy(self, function, dtype):
-        return _times_as_fast(
-            lambda: self.lines(self.z, self.out), lambda: self.f(self.z, self.out)
-        )
+        return _speedup(lambda: NUMPY[function](self.z, self.out), lambda: self.f(self.z, self.out))
 
     def track_speedup_vs_plain_numpy(self, function, dtype):
-        return _times_as_fast(lambda: PLAIN[function](self.z), lambda: self.f(self.z))
+        return _speedup(lambda: PLAIN[function](self.z), lambda: self.f(self.z))
 
 
 class _Loop:
-    """A net's arrays, its batch, and one step by NumPy and by `fastbp.functional`, sigmoid hidden
-    layers and a softmax."""
+    """The arrays of a net and its batch, and one training step by NumPy and by `fastbp.functional`:
+    sigmoid hidden layers, softmax, plain SGD."""
 
     def __init__(self, case, dtype="float32"):
-        widths, n, _ = CASES[case]
-        rng = np.random.default_rng(0)
-        self.W = [rng.normal(0, i**-0.5, (i, o)).astype(dtype) for i, o in pairwise(widths)]
-        self.b = [np.zeros(o, dtype) for o in widths[1:]]
-        self.x, self.y = (
-            rng.normal(size=(n, widths[0])).astype(dtype),
-            rng.integers(0, widths[-1], n),
-        )
+        case = replace(CASES[case], dtype=dtype)
+        n = case.batch
+        X, y = case.data()
+        self.x = X[:n]
+        self.y = y[:n]
         self.rows = np.arange(n)
-        # What each step writes, made once, as a loop that is to be fast has it.
-        self.a = [self.x, *(np.empty((n, o), dtype) for o in widths[1:])]
-        self.delta = [None, *(np.empty((n, o), dtype) for o in widths[1:])]
-        self.slope = [None, *(np.empty((n, o), dtype) for o in widths[1:])]
-        self.dW, self.db = [np.empty_like(W) for W in self.W], [np.empty_like(b) for b in self.b]
-        self.lr = np.dtype(dtype).type(LR)
+        self.W = case.weights()
+        self.b = [np.zeros(W.shape[1], dtype) for W in self.W]
+        # Results of each step, allocated once, as a fast loop does.
+        self.a = [self.x, *(np.empty((n, W.shape[1]), dtype) for W in self.W)]
+        self.delta = [np.empty_like(a) for a in self.a]
+        self.slope = [np.empty_like(a) for a in self.a]
+        self.dW = [np.empty_like(W) for W in self.W]
+        self.db = [np.empty_like(b) for b in self.b]
+        self.lr = self.x.dtype.type(LR)
 
     def numpy(self):
-        last, a = len(self.W) - 1, self.a
+        a = self.a
+        last = len(self.W) - 1
         for i, (W, b) in enumerate(zip(self.W, self.b, strict=True)):
             z = np.matmul(a[i], W, out=a[i + 1])
             z += b
@@ -159,50 +159,41 @@ class _Loop:
             np.matmul(a[i].T, delta, out=self.dW[i])
             delta.sum(axis=0, out=self.db[i])
             if i > 0:
-                below = np.matmul(delta, self.W[i].T, out=self.delta[i])
-                below *= _sigmoid_slope(a[i], self.slope[i])
-                delta = below
+                delta = np.matmul(delta, self.W[i].T, out=self.delta[i])
+                delta *= _sigmoid_slope(a[i], self.slope[i])
             self.dW[i] *= self.lr
             self.W[i] -= self.dW[i]
             self.db[i] *= self.lr
             self.b[i] -= self.db[i]
         return loss
 
-    def functional(self):
-        last, a = len(self.W) - 1, self.a
-        for i in range(last):
-            fn.dense_forward(a[i], self.W[i], self.b[i], "sigmoid", out=a[i + 1])
-        z = fn.dense_forward(a[last], self.W[last], self.b[last], out=a[last + 1])
-        loss, delta = fn.output_delta(z, self.y, out=z)
+    def functional(self, in_place=True):
+        """`in_place`: into the arrays allocated once; otherwise each result is a new array."""
+        dW = self.dW if in_place else [None] * len(self.W)
+        db = self.db if in_place else [None] * len(self.W)
+        last = len(self.W) - 1
+        a = [self.x]
+        for i, (W, b) in enumerate(zip(self.W, self.b, strict=True)):
+            activation = "identity" if i == last else "sigmoid"
+            out = self.a[i + 1] if in_place else None
+            a.append(fn.dense_forward(a[i], W, b, activation, out=out))
+        loss, delta = fn.output_delta(a[-1], self.y, out=a[-1] if in_place else None)
         for i in range(last, -1, -1):
-            out, below = (
-                (self.dW[i], self.db[i], self.delta[i] if i else None),
-                "sigmoid" if i else None,
-            )
-            delta = fn.dense_backward(delta, a[i], self.W[i], below, out=out)[2]
-        fn.sgd_step(self.W + self.b, self.dW + self.db, float(self.lr))
-        return loss
-
-    def functional_new(self):
-        """The same with a new array for every result."""
-        last, a, dW, db = len(self.W) - 1, [self.x], [None] * len(self.W), [None] * len(self.W)
-        for i in range(last):
-            a.append(fn.dense_forward(a[i], self.W[i], self.b[i], "sigmoid"))
-        loss, delta = fn.output_delta(fn.dense_forward(a[last], self.W[last], self.b[last]), self.y)
-        for i in range(last, -1, -1):
+            out = (dW[i], db[i], self.delta[i] if i else None) if in_place else None
             dW[i], db[i], delta = fn.dense_backward(
-                delta, a[i], self.W[i], "sigmoid" if i else None
+                delta, a[i], self.W[i], "sigmoid" if i else None, out=out
             )
         fn.sgd_step(self.W + self.b, dW + db, float(self.lr))
         return loss
 
 
 class Step:
-    """Forward, backward and update of one batch in a caller's own loop."""
+    """Forward, backward and update of one batch in a hand-written loop."""
 
     params = (list(CASES), ["float32", "float64"])
     param_names = ("case", "dtype")
     timeout = 300
+    rounds = 7
 
     def setup(self, case, dtype):
         self.loop = _Loop(case, dtype)
@@ -212,26 +203,25 @@ class Step:
         self.loop.functional()
 
     def time_step_new_arrays(self, case, dtype):
-        self.loop.functional_new()
+        self.loop.functional(in_place=False)
 
-    def _paused(self, step):
-        """Seconds of a step, one of some in a row, after OpenBLAS's threads have stopped spinning
-        for more work."""
-        time.sleep(0.1)
-        return _in_a_row(step, 0.02)
+    def _after_pause(self, step):
+        """Seconds of a step once the threads of OpenBLAS have stopped spinning."""
+        time.sleep(peers.PAUSE_SECONDS)
+        return _repeated(step, 0.02)
 
     def track_speedup_vs_numpy(self, case, dtype):
-        """Against NumPy's fastest lines at the number of BLAS threads that suits them best."""
-        best = []
+        """Over NumPy's fastest lines with its better number of BLAS threads, one or all."""
+        medians = []
         for threads in (1, None):
             with threadpool_limits(threads):
                 self.loop.numpy()
-                pairs = [
-                    (self._paused(self.loop.numpy), self._paused(self.loop.functional))
-                    for _ in range(7)
+                ratios = [
+                    self._after_pause(self.loop.numpy) / self._after_pause(self.loop.functional)
+                    for _ in range(self.rounds)
                 ]
-                best.append(float(np.median([theirs / ours for theirs, ours in pairs])))
-        return min(best)
+            medians.append(float(np.median(ratios)))
+        return min(medians)
 
 
 class Rule:
@@ -248,7 +238,7 @@ class Rule:
         param, grad, m, v = self.arrays
         if rule == "adam":
             fn.adam_step(param, grad, m, v, 1)
+        elif rule == "momentum":
+            fn.sgd_step(param, grad, 0.1, velocity=m, momentum=0.9)
         else:
-            fn.sgd_step(
-                param, grad, 0.1, **({"velocity": m, "momentum": 0.9} if rule == "momentum" else {})
-            )
+            fn.sgd_step(param, grad, 0.1)

@@ -1,11 +1,8 @@
-"""One epoch with each loss, with smoothed targets, weighted classes, and a loss that is a Python
-function."""
+"""One epoch with each loss, with smoothed targets, weighted classes, and a Python function."""
 
 import numpy as np
 
-import fastbp
-
-from .cases import CASES, data
+from .cases import Training, data
 
 
 def half_squares(a, y):
@@ -13,18 +10,18 @@ def half_squares(a, y):
     return 0.5 * float(np.sum(error * error)) / len(a), error / len(a)
 
 
-# name: (output, loss, other options of the net, options of fit)
+# name: options of the net, and of `fit`
 LOSSES = {
-    "cross_entropy": ("softmax", "cross_entropy", {}, {}),
-    "label_smoothing": ("softmax", "cross_entropy", {"label_smoothing": 0.1}, {}),
-    "class_weight": ("softmax", "cross_entropy", {}, {"class_weight": "balanced"}),
-    "binary_cross_entropy": ("sigmoid", "binary_cross_entropy", {}, {}),
-    "squared_error": ("identity", "squared_error", {}, {}),
-    "huber": ("identity", "huber", {}, {}),
-    "absolute_error": ("identity", "absolute_error", {}, {}),
-    "hinge": ("identity", "hinge", {}, {}),
-    "poisson": ("exp", "poisson", {}, {}),
-    "custom": ("identity", half_squares, {}, {}),
+    "cross_entropy": ({}, {}),
+    "label_smoothing": ({"label_smoothing": 0.1}, {}),
+    "class_weight": ({}, {"class_weight": "balanced"}),
+    "binary_cross_entropy": ({"output": "sigmoid"}, {}),
+    "squared_error": ({"output": "identity"}, {}),
+    "huber": ({"output": "identity", "loss": "huber"}, {}),
+    "absolute_error": ({"output": "identity", "loss": "absolute_error"}, {}),
+    "hinge": ({"output": "identity", "loss": "hinge"}, {}),
+    "poisson": ({"output": "exp"}, {}),
+    "custom": ({"output": "identity", "loss": half_squares}, {}),
 }
 
 
@@ -34,19 +31,9 @@ class Loss:
     timeout = 300
 
     def setup(self, case, loss):
-        widths, batch, _ = CASES[case]
-        output, name, net_options, fit_options = LOSSES[loss]
-        self.X, self.y = data(case, "float32")
-        if loss == "custom":
-            self.y = np.eye(widths[-1], dtype="f4")[self.y]
-        self.net = fastbp.MLP(widths, output=output, loss=name, **net_options)
-        self.options = {
-            "epochs": 1,
-            "batch_size": batch,
-            "optimizer": fastbp.SGD(1e-3),
-            "shuffle": False,
-        } | fit_options
-        self.time_fit(case, loss)
+        net, fit = LOSSES[loss]
+        y = np.eye(10, dtype="f4")[data(case, "float32")[1]] if loss == "custom" else None
+        self.training = Training(case, net=net, y=y, **fit)
 
     def time_fit(self, case, loss):
-        self.net.fit(self.X, self.y, **self.options)
+        self.training.epoch()

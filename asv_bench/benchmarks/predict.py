@@ -10,7 +10,7 @@ class Predict:
     param_names = ("case", "dtype", "rows")
 
     def setup(self, case, dtype, rows):
-        self.net = fastbp.MLP(CASES[case][0], dtype=dtype)
+        self.net = fastbp.MLP(CASES[case].widths, dtype=dtype)
         self.X = data(case, dtype)[0][:rows]
         self.net.predict(self.X)
 

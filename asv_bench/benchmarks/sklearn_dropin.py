@@ -1,7 +1,7 @@
-"""fastbp.sklearn beside scikit-learn itself: whole fits and predictions, same dtype, same process,
-each with its own threads.
+"""fastbp.sklearn beside scikit-learn: whole fits and predictions, same dtype, same process, each
+library with its own choice of threads.
 
-`python -m benchmarks.sklearn_dropin` in asv_bench/ prints the table.
+`python -m benchmarks.sklearn_dropin` in asv_bench/ prints the table of docs/sklearn.md.
 """
 
 import math
@@ -11,80 +11,75 @@ import warnings
 import numpy as np
 import sklearn.neural_network
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 
 import fastbp.sklearn
 
-from .cases import CASES
+from . import cases
 
 DTYPES = ["float32", "float64"]
-# name: widths; "digits" is the data set, the others random numbers. The rest is scikit-learn's
-# default: adam, relu, batch 200.
-NETS = {"digits": (64, 100, 10), "medium": CASES["medium"][0], "large": CASES["large"][0]}
+# "digits" is the data set, the others are random numbers. The rest is scikit-learn's default: adam,
+# relu, batches of 200.
+WIDTHS = {
+    "digits": (64, 100, 10),
+    "medium": cases.CASES["medium"].widths,
+    "large": cases.CASES["large"].widths,
+}
 EPOCHS = {"digits": 200, "medium": 5, "large": 5}
-ROUNDS = 5
-# seconds, in which OpenBLAS's threads, which keep a core busy for a while after a product, go to
-# sleep
-PAUSE = 0.1
-# seconds in one go: a shorter call is made once before, as a core that has slept is slow, then
-# repeatedly
-LEAST = 0.05
+MIN_SECONDS = 0.05  # of one measurement, after an uncounted call if one call is shorter
 
 
 def data(net, dtype):
-    """X, y to be fitted."""
-    if net == "digits":
-        X, y = load_digits(return_X_y=True)
-        return (X / 16).astype(dtype), y
-    n, widths = CASES[net][2], NETS[net]
-    rng = np.random.default_rng(0)
-    return rng.normal(size=(n, widths[0])).astype(dtype), rng.integers(0, widths[-1], n)
+    """X and y to fit."""
+    if net != "digits":
+        return cases.data(net, dtype)
+    X, y = load_digits(return_X_y=True)
+    return (X / 16).astype(dtype), y
 
 
-def estimator(module, net):
-    hidden, epochs = NETS[net][1:-1], EPOCHS[net]
-    return module.MLPClassifier(hidden, max_iter=epochs, n_iter_no_change=epochs, random_state=0)
+def estimators(net, epochs):
+    """scikit-learn's and ours."""
+    for module in (sklearn.neural_network, fastbp.sklearn):
+        yield module.MLPClassifier(
+            WIDTHS[net][1:-1], max_iter=epochs, n_iter_no_change=epochs, random_state=0
+        )
 
 
-def _seconds(call, model, times):
+def seconds(call, model, runs):
+    """Mean seconds of a call."""
     start = time.perf_counter()
-    for _ in range(times):
+    for _ in range(runs):
         call(model)
-    return (time.perf_counter() - start) / times
+    return (time.perf_counter() - start) / runs
 
 
-class Compared:
-    """Seconds of a call by both, in alternating rounds."""
+class Comparison:
+    """Seconds of a call with both libraries, in alternating rounds."""
 
     timeout = 600
+    rounds = 5
 
-    def setup(self, *_):
-        self.rounds = ROUNDS
-
-    def seconds(self, call, ours, theirs):
-        """(theirs, ours): the medians over the rounds."""
+    def medians(self, call, models):
+        """Median seconds for each model over the rounds; the first round is not counted."""
         times = []
-        for _ in range(self.rounds + 1):  # the first one warms up
-            for model in (theirs, ours):
-                time.sleep(PAUSE)
-                once = _seconds(call, model, 1)
-                times.append(
-                    once if once >= LEAST else _seconds(call, model, math.ceil(LEAST / once))
-                )
-        return tuple(np.median(np.reshape(times[2:], (-1, 2)), axis=0))
+        for _ in range(self.rounds + 1):
+            for model in models:
+                time.sleep(cases.peers.PAUSE_SECONDS)
+                once = seconds(call, model, 1)
+                long = once >= MIN_SECONDS
+                times.append(once if long else seconds(call, model, math.ceil(MIN_SECONDS / once)))
+        return np.median(np.reshape(times[2:], (-1, 2)), axis=0)
 
 
-class Fit(Compared):
-    params = (list(NETS), DTYPES)
+class Fit(Comparison):
+    params = (list(WIDTHS), DTYPES)
     param_names = ("net", "dtype")
 
     def both(self, net, dtype):
         X, y = data(net, dtype)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that so few epochs do not converge
-            return self.seconds(
-                lambda e: e.fit(X, y),
-                *(estimator(m, net) for m in (fastbp.sklearn, sklearn.neural_network)),
-            )
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return self.medians(lambda e: e.fit(X, y), list(estimators(net, EPOCHS[net])))
 
     def track_fit_speedup(self, net, dtype):
         theirs, ours = self.both(net, dtype)
@@ -93,22 +88,17 @@ class Fit(Compared):
     track_fit_speedup.unit = "times"
 
 
-class Predict(Compared):
-    params = (list(NETS), DTYPES, [1, 10_000])
+class Predict(Comparison):
+    params = (list(WIDTHS), DTYPES, [1, 10_000])
     param_names = ("net", "dtype", "rows")
 
     def both(self, net, dtype, rows):
         X, y = data(net, dtype)
-        some = np.ascontiguousarray(np.resize(X, (rows, X.shape[1])))
-        models = [
-            estimator(m, net).set_params(max_iter=1)
-            for m in (fastbp.sklearn, sklearn.neural_network)
-        ]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for model in models:
-                model.fit(X[:200], y[:200])
-        return self.seconds(lambda e: e.predict(some), *models)
+            warnings.simplefilter("ignore")  # of convergence, and of a batch larger than the data
+            models = [model.fit(X[:200], y[:200]) for model in estimators(net, 1)]
+        X = np.ascontiguousarray(np.resize(X, (rows, X.shape[1])))
+        return self.medians(lambda e: e.predict(X), models)
 
     def track_predict_speedup(self, net, dtype, rows):
         theirs, ours = self.both(net, dtype, rows)
@@ -117,28 +107,23 @@ class Predict(Compared):
     track_predict_speedup.unit = "times"
 
 
-def table():
-    """Both benchmarks with all their parameters as a table of text."""
-    yield "| what | net | dtype | scikit-learn | fastbp | times as fast |\n|---|---|---|---|---|---|"
-    for kind in (Fit, Predict):
-        benchmark = kind()
-        benchmark.setup()
-        benchmark.rounds = 9
-        for net in NETS:
-            for dtype in DTYPES:
-                for rows in [1, 10_000] if kind is Predict else [None]:
-                    theirs, ours = benchmark.both(net, dtype, *([] if rows is None else [rows]))
-                    what = (
-                        f"fit, {EPOCHS[net]} epochs"
-                        if rows is None
-                        else f"predict, {rows:,} row{'s' * (rows > 1)}"
-                    )
-                    unit, digits = (1e6, "µs") if rows == 1 else (1e3, "ms")
-                    times = " | ".join(f"{t * unit:.3g} {digits}" for t in (theirs, ours))
-                    widths = "-".join(map(str, NETS[net]))
-                    yield f"| {what} | {widths} | {dtype} | {times} | {theirs / ours:.2f} |"
+def main():
+    """Print both benchmarks with all their parameters as a table."""
+    Comparison.rounds = 9
+    print(
+        "| what | net | dtype | scikit-learn | fastbp | times as fast |\n|---|---|---|---|---|---|"
+    )
+    for net, widths in WIDTHS.items():
+        for dtype in DTYPES:
+            times = {f"fit, {EPOCHS[net]} epochs": Fit().both(net, dtype)}
+            times["predict, 1 row"] = Predict().both(net, dtype, 1)
+            times["predict, 10,000 rows"] = Predict().both(net, dtype, 10_000)
+            for what, (theirs, ours) in times.items():
+                unit, factor = ("µs", 1e6) if what.endswith("1 row") else ("ms", 1e3)
+                cells = [what, "-".join(map(str, widths)), dtype]
+                cells += [f"{theirs * factor:.3g} {unit}", f"{ours * factor:.3g} {unit}"]
+                print(f"| {' | '.join(cells)} | {theirs / ours:.2f} |", flush=True)
 
 
 if __name__ == "__main__":
-    for line in table():
-        print(line, flush=True)
+    main()

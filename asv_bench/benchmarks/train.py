@@ -1,56 +1,55 @@
 """Training: time, rate, memory, accuracy, and the speed beside NumPy and scikit-learn in the same
 process."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 
 import fastbp
 
-from .cases import CASES, EXTRAS, OPTIMIZERS, Training, data, flops, peak_gflops, seconds
+from .cases import CASES, Training, data, peak_gflops, peers, seconds
 
-# From this tree's file: the version of fastbp that is timed may be one that has no such module.
-PEERS = Path(__file__).parents[2] / "src" / "fastbp" / "cli" / "peers.py"
-peers = importlib.util.module_from_spec(
-    spec := importlib.util.spec_from_file_location("fastbp_peers", PEERS)
-)
-sys.modules[spec.name] = peers
-spec.loader.exec_module(peers)
+OPTIMIZERS = {"sgd": fastbp.SGD(0.01), "momentum": fastbp.SGD(0.01, 0.9), "adam": fastbp.Adam()}
+# Options of the net, and of `fit`.
+EXTRAS = {
+    "plain": ({}, {}),
+    "l2": ({}, {"l2": 1e-4}),
+    "l1": ({}, {"l1": 1e-4}),
+    "clip_value": ({}, {"clip_value": 1.0}),
+    "clip_norm": ({}, {"clip_norm": 1.0}),
+    "dropout": ({"dropout": 0.5}, {}),
+}
 
 
 class Fit:
-    """One epoch; the net is warmed up before, over and over as asv sets up anew for each sample."""
+    """One epoch. asv calls `setup` before each sample, so the net is warm."""
 
     params = (list(CASES), ["float32", "float64"], list(OPTIMIZERS), [1, 2])
     param_names = ("case", "dtype", "optimizer", "n_threads")
     timeout = 300
 
     def setup(self, case, dtype, optimizer, n_threads):
-        self.training = Training(case, dtype, optimizer, n_threads)
+        self.training = Training(case, dtype, optimizer=OPTIMIZERS[optimizer], n_threads=n_threads)
 
     def time_fit(self, case, dtype, optimizer, n_threads):
         self.training.epoch()
 
 
 class Extra:
-    """An epoch on one thread with a penalty, clipping or dropout, beside one without."""
+    """An epoch on one thread with a penalty, clipping or dropout; `plain` is the reference."""
 
     params = (["small", "large"], list(EXTRAS))
     param_names = ("case", "extra")
     timeout = 300
 
     def setup(self, case, extra):
-        self.training = Training(case, n_threads=1, extra=extra)
+        net, fit = EXTRAS[extra]
+        self.training = Training(case, net=net, n_threads=1, **fit)
 
     def time_extra(self, case, extra):
         self.training.epoch()
 
 
 class Rate:
-    """Training with the default number of threads against the arithmetic it needs and the
-    processor's peak."""
+    """Floating-point operations a second of an epoch, absolute and relative to the FMA peak."""
 
     params = (list(CASES), ["float32", "float64"])
     param_names = ("case", "dtype")
@@ -59,41 +58,44 @@ class Rate:
     def setup(self, case, dtype):
         self.training = Training(case, dtype)
 
+    def _gflops(self, case, **options):
+        epoch_seconds = seconds(lambda: self.training.epoch(**options))
+        return CASES[case].flops(predict=False) / epoch_seconds / 1e9
+
     def track_gflops(self, case, dtype):
-        return flops(case) / seconds(self.training.epoch) / 1e9
+        """With the default number of threads."""
+        return self._gflops(case)
 
     track_gflops.unit = "GFLOP/s"
 
     def track_fraction_of_peak(self, case, dtype):
-        """Of one core's peak, on one thread, both measured here and now."""
-        self.training.options["n_threads"] = 1
-        return flops(case) / seconds(self.training.epoch) / 1e9 / peak_gflops(dtype)
+        """On one thread, relative to one core's peak, both measured in this process."""
+        return self._gflops(case, n_threads=1) / peak_gflops(dtype)
 
     track_fraction_of_peak.unit = "of the peak"
 
 
 class Speedup:
-    """Time of an epoch by a peer over fastbp's, alternating in one process."""
+    """Time of an epoch by a peer over that of fastbp, alternating in one process."""
 
     params = (list(CASES),)
     param_names = ("case",)
     timeout = 300
 
     def setup(self, case):
-        widths, batch, n = CASES[case]
-        self.ours, self.case = Training(case), peers.Case(widths, batch, n)
+        self.ours = Training(case)
 
-    def _speedup(self, peer):
-        epoch = peer(self.case, None)
-        epoch()
-        pairs = [(seconds(epoch, 1), seconds(self.ours.epoch, 1)) for _ in range(5)]
-        return float(np.median([theirs / ours for theirs, ours in pairs]))
+    def _speedup(self, peer, case):
+        theirs, _ = peer(CASES[case], None)
+        theirs()
+        pairs = [(seconds(theirs, 1), seconds(self.ours.epoch, 1)) for _ in range(5)]
+        return float(np.median([peer_s / our_s for peer_s, our_s in pairs]))
 
     def track_speedup_vs_numpy(self, case):
-        return self._speedup(peers.numpy)
+        return self._speedup(peers.with_numpy, case)
 
     def track_speedup_vs_sklearn(self, case):
-        return self._speedup(peers.sklearn)
+        return self._speedup(peers.with_sklearn, case)
 
 
 class Memory:
@@ -107,7 +109,9 @@ class Memory:
 class Gradient:
     def setup(self):
         X, y = data("medium", "float64")
-        self.net, self.X, self.y = fastbp.MLP(CASES["medium"][0]), X[:256], y[:256]
+        self.X = X[:256]
+        self.y = y[:256]
+        self.net = fastbp.MLP(CASES["medium"].widths)
 
     def track_gradient_error(self):
         """Of float32 against float64, relative to the largest element of an array."""

@@ -1,5 +1,5 @@
-"""Every benchmark runs: each method of each asv class once, with every parameter, and peers.py on a
-handful of samples."""
+"""Every benchmark runs: each method of each asv class once with every parameter, and each script on
+a few samples."""
 
 import importlib
 import itertools
@@ -7,6 +7,7 @@ import pkgutil
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,45 +15,38 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "asv_bench"
 PREFIXES = ("time_", "track_", "peakmem_")
 
+sys.path.insert(0, str(FOLDER))
+MODULES = [
+    importlib.import_module(f"benchmarks.{module.name}")
+    for module in pkgutil.iter_modules([str(FOLDER / "benchmarks")])
+]
+sys.path.remove(str(FOLDER))
+METHODS = [
+    (cls, method)
+    for module in MODULES
+    for cls in vars(module).values()
+    if isinstance(cls, type) and cls.__module__ == module.__name__
+    for method in dir(cls)
+    if method.startswith(PREFIXES) and getattr(cls, method)
+]
+
 
 @pytest.fixture(scope="module", autouse=True)
 def few_samples():
-    """The benchmarks' own modules, with epochs of one batch and one round."""
-    sys.path.insert(0, str(FOLDER))
-    cases = importlib.import_module("benchmarks.cases").CASES
-    for name, (widths, batch, _) in list(cases.items()):
-        cases[name] = widths, batch, batch
+    """Epochs of one batch, one round, no pauses."""
+    cases = importlib.import_module("benchmarks.cases")
+    cases.CASES.update({name: replace(c, samples=c.batch) for name, c in cases.CASES.items()})
+    cases.peers.PAUSE_SECONDS = 0.0
+    importlib.import_module("benchmarks.functional").Step.rounds = 1
     dropin = importlib.import_module("benchmarks.sklearn_dropin")
-    dropin.ROUNDS, dropin.LEAST = 1, 0.0
+    dropin.Comparison.rounds = 1
+    dropin.MIN_SECONDS = 0.0
     dropin.EPOCHS.update(dict.fromkeys(dropin.EPOCHS, 2))
-    yield
-    sys.path.remove(str(FOLDER))
 
 
-def benchmarks():
-    """(module, class, method) of every benchmark in a class."""
-    sys.path.insert(0, str(FOLDER))
-    for module in pkgutil.iter_modules([str(FOLDER / "benchmarks")]):
-        for cls in vars(importlib.import_module(f"benchmarks.{module.name}")).values():
-            if isinstance(cls, type) and cls.__module__ == f"benchmarks.{module.name}":
-                yield from (
-                    (cls, method)
-                    for method in dir(cls)
-                    if method.startswith(PREFIXES) and getattr(cls, method)
-                )
-    sys.path.remove(str(FOLDER))
-
-
-def parameters(cls):
-    """Every combination, as asv makes them."""
-    return list(itertools.product(*getattr(cls, "params", ())))
-
-
-@pytest.mark.parametrize(
-    ("cls", "method"), list(benchmarks()), ids=lambda x: getattr(x, "__name__", x)
-)
+@pytest.mark.parametrize(("cls", "method"), METHODS, ids=lambda x: getattr(x, "__name__", x))
 def test_runs(cls, method):
-    for values in parameters(cls):
+    for values in itertools.product(*getattr(cls, "params", ())):
         benchmark = cls()
         if hasattr(benchmark, "setup"):
             benchmark.setup(*values)
@@ -66,39 +60,36 @@ def test_start(name):
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=300)
 
 
+def run_script(name, *arguments):
+    command = [sys.executable, str(FOLDER / name), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+
+
 def test_peers():
-    """Those of them that are installed here."""
-    command = [
-        sys.executable,
-        str(FOLDER / "peers.py"),
-        "--cases",
-        "tiny",
-        "--samples",
-        "100",
-        "--rounds",
-        "1",
-    ]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
-    assert "| tiny | 64-20-20-10 | 25 |" in done.stdout
+    """Training with the libraries that are installed here, of a network from the command line."""
+    done = run_script("peers.py", "--cases", "20-7-3:32", "--samples", "100", "--rounds", "1")
+    assert done.returncode == 0, done.stderr
+    assert "| 20-7-3:32 | 20-7-3 | 32 |" in done.stdout
 
 
-def test_peers_predict():
-    command = [
-        sys.executable,
-        str(FOLDER / "peers.py"),
-        "--predict",
-        "--cases",
-        "row",
-        "--samples",
-        "20",
-        "--rounds",
-        "1",
-    ]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+def test_peers_predict(tmp_path):
+    picture = tmp_path / "peers.png"
+    options = ("--samples", "20", "--rounds", "1", "--picture", str(picture))
+    done = run_script("peers.py", "--predict", "--cases", "row", *options)
+    assert done.returncode == 0, done.stderr
     assert "| row | 64-20-20-10 | 1 |" in done.stdout
+    assert picture.stat().st_size > 0
+
+
+@pytest.mark.parametrize("case", ["nothing", "20:32", "20-x:32", "20-0-3:32", "20-7-3"])
+def test_peers_unknown_case(case):
+    done = run_script("peers.py", "--cases", case)
+    assert done.returncode == 1
+    assert "--cases: must be of tiny, " in done.stderr
+    assert f"got {case!r}" in done.stderr
 
 
 def test_cliffs():
-    command = [sys.executable, str(FOLDER / "cliffs.py"), "--largest", "3", "--rounds", "1"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+    done = run_script("cliffs.py", "--largest", "3", "--rounds", "1")
+    assert done.returncode == 0, done.stderr
     assert done.stdout.count("steepest rise") == 5
