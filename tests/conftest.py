@@ -1,5 +1,4 @@
-"""What all tests share: the folder on the path, for the naive twin; the command line in this
-process."""
+"""Fixtures of all tests, and the path of `helpers` and `oracles`."""
 
 import sys
 from pathlib import Path
@@ -11,8 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 @pytest.fixture
 def many_cpus(monkeypatch):
-    """Teams and helpers as many as a test asks for, on whatever machine; otherwise there are no
-    more than there are CPUs."""
+    """As many threads as a test requests; without this fixture, at most one a CPU."""
     from fastbp.runtime import spin_pool, team
 
     for module in (spin_pool, team):
@@ -24,9 +22,9 @@ def many_cpus(monkeypatch):
 
 @pytest.fixture
 def fastbp_says(capsys):
-    """Runs a command line; its exit code, standard output and standard error."""
+    """A function that runs a command line and returns exit code, standard output and error."""
 
-    from fastbp.cli.main import main  # here, so that tests of other things need not wait for it
+    from fastbp.cli.main import main  # here: only some tests need it
 
     def run(*argv):
         try:

@@ -95,7 +95,7 @@ def data(n, n_in, kind, n_out, seed=0):
 
 
 def add_net(digest, net, X, y, folder):
-    """All that a trained net holds: its file, and what it says of samples."""
+    """The state of a trained net, as its file, and its results for samples."""
     path = os.path.join(folder, "net.fbp")
     net.save(path)
     with open(path, "rb") as file:
@@ -174,13 +174,13 @@ def large_batches(digest, folder):
     add_net(digest, net, X, y, folder)
 
 
-def own_loss(a, y):
+def custom_loss(a, y):
     error = a[:, 0] - y
     return float(np.mean(error**2)), (2 * error / len(y))[:, None]
 
 
 def courses(digest, folder):
-    """Streams, own losses, single steps, callbacks, checkpoints and their resumption, conversions."""
+    """Streams, custom losses, single steps, callbacks, checkpoints and resumption, conversions."""
     X, y = data(90, 8, 3, 3)
     net = fastbp.MLP([8, 11, 3], dropout=0.1)
     net.fit(
@@ -193,7 +193,7 @@ def courses(digest, folder):
     for i in range(5):
         digest.add(net.partial_fit(X[i::5], y[i::5], optimizer=fastbp.Adam(0.01), clip_norm=0.1))
     add_net(digest, net, X, y, folder)
-    net = fastbp.MLP([8, 11, 1], output="identity", loss=own_loss)
+    net = fastbp.MLP([8, 11, 1], output="identity", loss=custom_loss)
     net.fit(X, X[:, 0], epochs=4, batch_size=20, optimizer=fastbp.SGD(0.05, 0.5))
     digest.add(list(net.weights), net.history_.batch_loss, net.loss(X, X[:, 0]))
     path = os.path.join(folder, "checkpoint.fbp")
@@ -283,11 +283,10 @@ def functions(digest):
     rng = np.random.default_rng(0)
     for dtype in (np.float32, np.float64):
         for n, n_in, n_out in ((1, 3, 4), (33, 20, 17), (700, 130, 70)):
-            x, W = (
-                rng.standard_normal((n, n_in)).astype(dtype),
-                rng.standard_normal((n_in, n_out)).astype(dtype),
-            )
-            b, labels = rng.standard_normal(n_out).astype(dtype), rng.integers(0, n_out, n)
+            x = rng.standard_normal((n, n_in)).astype(dtype)
+            W = rng.standard_normal((n_in, n_out)).astype(dtype)
+            b = rng.standard_normal(n_out).astype(dtype)
+            labels = rng.integers(0, n_out, n)
             for activation in (
                 "identity",
                 "sigmoid",
@@ -307,13 +306,13 @@ def functions(digest):
                 digest.add(getattr(functional, name)(z))
             for name in ("sigmoid_slope", "tanh_slope", "relu_slope", "leaky_relu_slope"):
                 digest.add(getattr(functional, name)(functional.sigmoid(z)))
-            v, m, s = np.zeros_like(W), np.zeros_like(W), np.zeros_like(W)
+            velocity, m, v = (np.zeros_like(W) for _ in range(3))
             dW = rng.standard_normal(W.shape).astype(dtype)
             for t in range(1, 4):
                 functional.sgd_step(W, dW, 0.1)
-                functional.sgd_step(W, dW, 0.1, velocity=v, momentum=0.9)
-                functional.adam_step(W, dW, m, s, t, 0.01)
-            digest.add(W, v, m, s)
+                functional.sgd_step(W, dW, 0.1, velocity=velocity, momentum=0.9)
+                functional.adam_step(W, dW, m, v, t, 0.01)
+            digest.add(W, velocity, m, v)
 
 
 def main():

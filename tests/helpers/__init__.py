@@ -1,1 +1,1 @@
-"""What several test files share. Nothing here is a test."""
+"""Code that several test files share: no tests."""

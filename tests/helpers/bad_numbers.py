@@ -1,4 +1,4 @@
-"""Values that are no numbers a setting could have."""
+"""Values that a numeric setting refuses, and the class of the error."""
 
 import numpy as np
 

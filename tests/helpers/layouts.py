@@ -1,23 +1,22 @@
-"""Memory layouts of one and the same array."""
+"""Memory layouts of one array."""
 
 import numpy as np
 
 
 def packed(array):
-    """A view of a field of packed records: no element is aligned, rows are a whole number of
-    elements and a byte apart."""
+    """A view of a field of packed records: no element is aligned, and the distance of rows is no
+    multiple of the element size."""
     records = np.zeros(len(array), [("pad", "u1"), ("field", array.dtype, array.shape[1:])])
     records["field"] = array
     return records["field"]
 
 
 def surrounded(array, *steps):
-    """Every steps[i]-th element along axis i of a larger array."""
-    larger = np.full(
-        [n * abs(s) + 3 for n, s in zip(array.shape, steps, strict=True)], 99, array.dtype
-    )
-    inside = [slice(1, 1 + n * abs(s), abs(s)) for n, s in zip(array.shape, steps, strict=True)]
-    view = larger[tuple(inside)][tuple(slice(None, None, 1 if s > 0 else -1) for s in steps)]
+    """A view of every steps[i]-th element along axis i of a larger array."""
+    axes = list(zip(array.shape, steps, strict=True))
+    larger = np.full([n * abs(s) + 3 for n, s in axes], 99, array.dtype)
+    inside = tuple(slice(1, 1 + n * abs(s), abs(s)) for n, s in axes)
+    view = larger[inside][tuple(slice(None, None, 1 if s > 0 else -1) for s in steps)]
     view[...] = array
     return view
 

@@ -1,7 +1,6 @@
-"""The parity table: scikit-learn's MLP and ours, fitted alike, and the largest differences. Run me,
-or see test_parity.py.
+"""scikit-learn's MLP estimators and ours, fitted alike, and the largest differences between them.
 
-python tests/helpers/parity.py
+`python tests/helpers/parity.py` prints the table of docs/sklearn.md.
 """
 
 import functools
@@ -20,8 +19,7 @@ from sklearn.preprocessing import scale
 
 import fastbp.sklearn
 
-# name: (data, settings beside random_state, course); the course is how the net is trained, see
-# `fitted`.
+# name: (data, settings besides random_state, mode); the mode is the way of training, see `fitted`
 CASES = {
     "adam": ("digits", {}, "fit"),
     "adam, identity": ("digits", {"activation": "identity"}, "fit"),
@@ -181,27 +179,27 @@ def data(name):
 
 
 def fitted(module, name, dtype):
-    """The case's estimator of this module, fitted."""
-    source, settings, course = CASES[name]
+    """The case's estimator of a module, fitted."""
+    source, settings, mode = CASES[name]
     X, y = data(source)
     X = X.astype(dtype)
     classifies = source in ("digits", "cancer", "multilabel")
     kind = module.MLPClassifier if classifies else module.MLPRegressor
     net = kind(random_state=1, **({"max_iter": 12, "hidden_layer_sizes": (40,)} | settings))
     options = {}
-    if "weighted" in course:
+    if "weighted" in mode:
         options["sample_weight"] = np.random.default_rng(0).uniform(0.2, 3, len(X))
-    if course == "sparse":
+    if mode == "sparse":
         X = scipy.sparse.csr_array(X)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if "partial" in course:
+        if "partial" in mode:
             if classifies:
                 options["classes"] = np.unique(y) if y.ndim == 1 else np.arange(y.shape[1])
             for _ in range(6):
                 net.partial_fit(X, y, **options)
         else:
-            for _ in range(1 + (course == "twice")):
+            for _ in range(1 + (mode == "twice")):
                 net.fit(X, y, **options)
     return net
 
@@ -211,10 +209,10 @@ def loss_curve(net):
 
 
 def differences(name, dtype="float64"):
-    """The largest difference of the loss curves, relative to each loss, and of the parameters, to
-    the largest of their array.
+    """The largest difference of the loss curves, relative to each loss, and of the parameters,
+    relative to the largest of their array; then both estimators.
 
-    Also of a net's course: (epochs, no_improvement count) of both must be the same.
+    Counts of epochs and the like must be equal.
     """
     theirs, ours = (fitted(module, name, dtype) for module in (neural_network, fastbp.sklearn))
     for attribute in (

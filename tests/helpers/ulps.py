@@ -1,14 +1,10 @@
-"""Errors in units of the last place."""
+"""Errors in units in the last place (ulp)."""
 
 import mpmath
 import numpy as np
 
 
 def ulps(got, exact, dtype):
-    """The error in units of the last place of the exact value."""
-    return abs(
-        float(
-            (mpmath.mpf(float(got)) - exact)
-            / mpmath.mpf(float(np.spacing(abs(dtype(float(exact))))))
-        )
-    )
+    """The error in ulp of the exact value, an mpmath number."""
+    ulp = float(np.spacing(abs(dtype(float(exact)))))
+    return abs(float((mpmath.mpf(float(got)) - exact) / mpmath.mpf(ulp)))

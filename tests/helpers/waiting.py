@@ -1,10 +1,10 @@
-"""Waiting for what other threads do, without a duration that a busy machine could exceed."""
+"""Wait for other threads, without a duration that a busy machine could exceed."""
 
 import time
 
 
 def soon(condition):
-    """What the condition gives when it has become true, or at last."""
+    """Poll the condition until it is true, for at most 60 seconds, and return its last value."""
     end = time.monotonic() + 60
     while not (done := condition()) and time.monotonic() < end:
         time.sleep(0)

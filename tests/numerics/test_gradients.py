@@ -1,5 +1,9 @@
 """The gradient is the gradient of exactly the loss reported: central differences, the scalar graph,
-and PyTorch's autograd."""
+and PyTorch's autograd.
+
+Of the product hidden activation x output and loss x widths x l2 x sample weights, every pair of
+values is tried, and random networks besides.
+"""
 
 import itertools
 
@@ -9,40 +13,94 @@ from helpers.problems import HIDDEN, PAIRS, problem
 
 import fastbp
 
-WIDTHS = [[4, 3], [4, 5, 3], [4, 5, 6, 3]]
+WIDTHS = [[4, 5, 3], [4, 5, 6, 3]]
+PENALTIES = [0.0, 0.2]
+WEIGHTED = [False, True]
+AXES = [HIDDEN, PAIRS, WIDTHS, PENALTIES, WEIGHTED]
 
 
-def options(l2, weighted, n=6):
-    chosen = {"l2": l2}
-    if weighted:
-        chosen["sample_weight"] = np.random.default_rng(5).uniform(0, 3, n)
-    return chosen
-
-
-@pytest.mark.parametrize("widths", WIDTHS, ids=["0 hidden", "1 hidden", "2 hidden"])
-@pytest.mark.parametrize(("output", "loss"), PAIRS)
-@pytest.mark.parametrize("hidden", HIDDEN)
-def test_central_differences(hidden, output, loss, widths):
-    # Weights small enough that nothing saturates: a derivative near 0 is lost in the rounding of
-    # the difference.
-    net, X, targets = problem(
-        widths, 6, "float64", output, loss=loss, hidden=hidden, seed=3, scale=0.4
+def pairwise_case(i, j):
+    """Hidden activation i with pair j; the other axes run through their values with i + j."""
+    return (
+        HIDDEN[i],
+        PAIRS[j],
+        WIDTHS[(i + j) % 2],
+        PENALTIES[(i + j) // 2 % 2],
+        WEIGHTED[(i + j) // 4 % 2],
     )
-    for l2, weighted in ((0.0, False), (0.2, True)):
-        # The losses' rounding leaves 1e-16 / 1e-5 in a difference: 1e-6 of the derivatives looked
-        # at where the largest is 1e-2.
-        check = fastbp.check_gradients(net, X, targets, per_array=6, **options(l2, weighted))
-        assert check.max_error < 1e-5, (l2, weighted, str(check))
+
+
+def drawn_cases(n):
+    """Networks of up to three hidden layers, each layer with an activation of its own."""
+    rng = np.random.default_rng(0)
+    for _ in range(n):
+        widths = rng.integers(1, 8, rng.integers(2, 6)).tolist()
+        yield (
+            rng.choice(HIDDEN, len(widths) - 2).tolist(),
+            PAIRS[rng.integers(len(PAIRS))],
+            widths,
+            PENALTIES[rng.integers(2)],
+            WEIGHTED[rng.integers(2)],
+        )
+
+
+PAIRWISE = [pairwise_case(i, j) for i in range(len(HIDDEN)) for j in range(len(PAIRS))]
+NO_HIDDEN_LAYER = [
+    ("identity", pair, [4, 3], l2, weighted)
+    for pair, (l2, weighted) in zip(PAIRS, itertools.cycle(itertools.product(PENALTIES, WEIGHTED)))
+]
+CASES = [*PAIRWISE, *NO_HIDDEN_LAYER, *drawn_cases(60)]
+
+
+def case_id(case):
+    hidden, (output, loss), widths, l2, weighted = case
+    hidden = hidden if isinstance(hidden, str) else ",".join(hidden)
+    return f"{'-'.join(map(str, widths))} {hidden} {output} {loss} l2={l2} weighted={weighted}"
+
+
+each_case = pytest.mark.parametrize(
+    ("hidden", "pair", "widths", "l2", "weighted"), CASES, ids=map(case_id, CASES)
+)
+
+
+def case_problem(hidden, pair, widths, l2, weighted, n):
+    """The case's net, inputs, targets and options of the loss.
+
+    Small weights keep activations from saturating: a derivative near 0 is lost in the rounding of
+    a difference.
+    """
+    output, loss = pair
+    net, X, targets = problem(
+        widths, n, "float64", output, loss=loss, hidden=hidden, seed=3, scale=0.4
+    )
+    options = {"l2": l2}
+    if weighted:
+        options["sample_weight"] = np.random.default_rng(5).uniform(0, 3, n)
+    return net, X, targets, options
+
+
+def test_cases_cover_every_pair_of_values():
+    for a, b in itertools.combinations(range(len(AXES)), 2):
+        covered = [(case[a], case[b]) for case in PAIRWISE]
+        assert all(pair in covered for pair in itertools.product(AXES[a], AXES[b])), (a, b)
+
+
+@each_case
+def test_central_differences(hidden, pair, widths, l2, weighted):
+    net, X, targets, options = case_problem(hidden, pair, widths, l2, weighted, 6)
+    # Rounding of the losses leaves 1e-16 / 1e-5 in a difference: 1e-6 of the derivatives compared
+    # where the largest is 1e-2.
+    check = fastbp.check_gradients(net, X, targets, per_array=6, **options)
+    assert check.max_error < 1e-5, str(check)
 
 
 def test_central_differences_of_the_l1_penalty():
     net, X, targets = problem([4, 5, 3], 6, "float64", "softmax", hidden="tanh", seed=3)
     assert fastbp.check_gradients(net, X, targets, l1=0.3, l2=0.1).max_error < 1e-7
-    _, with_it, _ = net.loss_and_gradients(X, targets, l1=0.3)
-    for dW, plain, W in zip(
-        with_it, net.loss_and_gradients(X, targets)[1], net.weights, strict=True
-    ):
-        np.testing.assert_allclose(dW - plain, 0.3 * np.sign(W), rtol=1e-13)
+    _, penalised, _ = net.loss_and_gradients(X, targets, l1=0.3)
+    _, plain, _ = net.loss_and_gradients(X, targets)
+    for dW, without, W in zip(penalised, plain, net.weights, strict=True):
+        np.testing.assert_allclose(dW - without, 0.3 * np.sign(W), rtol=1e-13)
 
 
 def test_central_differences_find_a_wrong_gradient(monkeypatch):
@@ -58,13 +116,13 @@ def test_central_differences_find_a_wrong_gradient(monkeypatch):
     assert fastbp.check_gradients(net, X, targets).max_error > 1e-4
 
 
-@pytest.mark.parametrize(("output", "loss"), PAIRS)
-@pytest.mark.parametrize("hidden", HIDDEN)
-def test_scalar_graph(hidden, output, loss):
-    net, X, targets = problem([4, 5, 6, 3], 1, "float64", output, loss=loss, hidden=hidden, seed=4)
-    graph_loss, *graph_gradients = fastbp.graph.from_net(net, X[0], targets[0], l2=0.1).gradients()
-    loss_, *gradients = net.loss_and_gradients(X, targets, l2=0.1)
-    assert loss_ == pytest.approx(graph_loss, rel=1e-12)
+@each_case
+def test_scalar_graph(hidden, pair, widths, l2, weighted):
+    """Of one sample, to which a weight makes no difference."""
+    net, X, targets, options = case_problem(hidden, pair, widths, l2, weighted, 1)
+    graph_loss, *graph_gradients = fastbp.graph.from_net(net, X[0], targets[0], l2=l2).gradients()
+    loss, *gradients = net.loss_and_gradients(X, targets, **options)
+    assert loss == pytest.approx(graph_loss, rel=1e-12)
     for got, wanted in zip(
         itertools.chain(*gradients), itertools.chain(*graph_gradients), strict=True
     ):
@@ -73,24 +131,11 @@ def test_scalar_graph(hidden, output, loss):
 
 def torch_loss(torch, net, weights, biases, X, targets, l2, sample_weight):
     F = torch.nn.functional
-    act = {
-        "identity": lambda z: z,
-        "sigmoid": torch.sigmoid,
-        "tanh": torch.tanh,
-        "relu": F.relu,
-        "elu": F.elu,
-        "leaky_relu": F.leaky_relu,
-        "softplus": F.softplus,
-        "selu": F.selu,
-        "gelu": F.gelu,
-        "silu": F.silu,
-        "mish": F.mish,
-        "softmax": lambda z: torch.softmax(z, 1),
-    }
+    special = {"identity": lambda z: z, "softmax": lambda z: torch.softmax(z, 1)}
     a = X
     for W, b, name in zip(weights, biases, [*net.hidden, net.output], strict=True):
         z = a @ W + b
-        a = act[name](z)
+        a = (special.get(name) or getattr(F, name))(z)
     rows = {
         "cross_entropy": lambda: F.cross_entropy(z, targets, reduction="none"),
         "binary_cross_entropy": lambda: F.binary_cross_entropy_with_logits(
@@ -99,31 +144,26 @@ def torch_loss(torch, net, weights, biases, X, targets, l2, sample_weight):
         "squared_error": lambda: 0.5 * ((a - targets) ** 2).sum(1),
         "softmax_cross_entropy": lambda: F.cross_entropy(a, targets, reduction="none"),
     }[net.loss_name]()
-    return (sample_weight * rows).sum() / sample_weight.sum() + 0.5 * l2 * sum(
-        (W**2).sum() for W in weights
-    )
+    penalty = 0.5 * l2 * sum((W**2).sum() for W in weights)
+    return (sample_weight * rows).sum() / sample_weight.sum() + penalty
 
 
-@pytest.mark.parametrize("widths", WIDTHS, ids=["0 hidden", "1 hidden", "2 hidden"])
-@pytest.mark.parametrize(("output", "loss"), PAIRS)
-@pytest.mark.parametrize("hidden", HIDDEN)
-def test_autograd_of_torch(hidden, output, loss, widths):
+@each_case
+def test_autograd_of_torch(hidden, pair, widths, l2, weighted):
     torch = pytest.importorskip("torch", reason="a second opinion where PyTorch is installed")
-    net, X, targets = problem(widths, 33, "float64", output, loss=loss, hidden=hidden, seed=6)
-    for l2, weighted in itertools.product((0.0, 0.2), (False, True)):
-        chosen = options(l2, weighted, 33)
-        share = torch.tensor(chosen.get("sample_weight", np.ones(33)))
-        weights, biases = (
-            [torch.tensor(p.copy(), requires_grad=True) for p in group]
-            for group in (net.weights, net.biases)
+    net, X, targets, options = case_problem(hidden, pair, widths, l2, weighted, 33)
+    share = torch.tensor(options.get("sample_weight", np.ones(33)))
+    weights, biases = (
+        [torch.tensor(p.copy(), requires_grad=True) for p in group]
+        for group in (net.weights, net.biases)
+    )
+    value = torch_loss(
+        torch, net, weights, biases, torch.tensor(X), torch.tensor(targets), l2, share
+    )
+    value.backward()
+    got, dWs, dbs = net.loss_and_gradients(X, targets, **options)
+    assert got == pytest.approx(value.item(), rel=1e-9)
+    for ours, theirs in zip(dWs + dbs, weights + biases, strict=True):
+        np.testing.assert_allclose(
+            ours, theirs.grad.numpy(), rtol=1e-9, atol=1e-9 * np.abs(ours).max()
         )
-        value = torch_loss(
-            torch, net, weights, biases, torch.tensor(X), torch.tensor(targets), l2, share
-        )
-        value.backward()
-        got, dWs, dbs = net.loss_and_gradients(X, targets, **chosen)
-        assert got == pytest.approx(value.item(), rel=1e-9)
-        for ours, theirs in zip(dWs + dbs, weights + biases, strict=True):
-            np.testing.assert_allclose(
-                ours, theirs.grad.numpy(), rtol=1e-9, atol=1e-9 * np.abs(ours).max()
-            )

@@ -1,8 +1,7 @@
-"""Whatever net, data, layout and settings: the numbers of the naive twin, and the same bits where
+"""Any network, data, layout and settings: the numbers of the naive oracle, and the same bits where
 nothing may change them.
 
-FASTBP_EXAMPLES says how many of each are tried; what is tried is the same in every run with that
-number.
+FASTBP_EXAMPLES is the number of examples of each test; a number draws the same ones in every run.
 """
 
 import copy
@@ -13,7 +12,7 @@ import zlib
 import numpy as np
 import pytest
 from helpers.layouts import LAYOUTS
-from helpers.problems import twin
+from helpers.problems import NaiveTraining, as_lists, twin
 from hypothesis import HealthCheck, assume, given, seed, settings
 from hypothesis import strategies as st
 from oracles import naive
@@ -25,7 +24,7 @@ N_EXAMPLES = int(os.environ.get("FASTBP_EXAMPLES", "100"))
 
 
 def examples(n, *of):
-    """Run a check with so many draws, of a stream of its own: the same for the same `of`."""
+    """Run a check on n examples, from a stream that `of` seeds."""
 
     def run(check):
         slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
@@ -41,29 +40,30 @@ def examples(n, *of):
     return run
 
 
-# Roundings of one gradient, and of some steps along it, relative to the largest of an array.
+# Rounding errors of a gradient and of several steps, relative to the largest element of an array.
 TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
 DRIFT = {"float32": 2e-3, "float64": 1e-9}
-# So near a kink, where the slope jumps, one rounding may take the other side.
+# Within this distance of a kink, where the slope jumps, a rounding error can choose the side.
 NEAR = {"float32": 1e-4, "float64": 1e-12}
 KINKED = ("relu", "leaky_relu", "selu")
 DTYPES = ["f4", "f8", "f2", ">f4", ">f8", "i1", ">i4", "u2", "?"]
 NAMES = sorted(set(HIDDEN) - {"logistic"})
 
 
-def goes(output, loss, n_out):
-    """Whether that is a net."""
+def is_valid(output, loss, n_out):
+    """Whether a net can have this output and loss."""
     try:
         return bool(loss_name(loss, output, n_out))
     except ValueError:
         return False
 
 
-RATE, DECAY = st.sampled_from([0.01, 0.05]), st.sampled_from([0.3, 0.9])
-# Without large epsilons, Adam and its kin make whole steps of rounding errors.
+RATE = st.sampled_from([0.01, 0.05])
+DECAY = st.sampled_from([0.3, 0.9])
+# With a small epsilon, Adam and similar rules turn rounding errors into whole steps.
 EPSILON = {"epsilon": st.sampled_from([1e-2, 1.0])}
 MOMENTS = {"beta_1": DECAY, "beta_2": st.sampled_from([0.5, 0.99])} | EPSILON
-RULES = {  # the optimizer, its settings, and the twin's name for it
+RULES = {  # optimizer class, its settings, and the oracle's name of the rule
     "sgd": (fastbp.SGD, {}, "sgd"),
     "momentum": (fastbp.SGD, {"momentum": DECAY}, "sgd"),
     "nesterov": (fastbp.SGD, {"momentum": DECAY, "nesterov": st.just(True)}, "nesterov"),
@@ -81,15 +81,15 @@ RULES = {  # the optimizer, its settings, and the twin's name for it
 
 @st.composite
 def problems(draw, dtype, first=None):
-    """A net, its samples in the caller's form and as the twin takes them, and how losses are asked
-    for.
+    """A net, its samples (X, y, weight) as a user gives them and as the oracle takes them, and the
+    penalties of the loss.
 
-    `first` is the activation of the first hidden layer; without it, there may be none.
+    `first` is the activation of the first hidden layer; without it, there may be no hidden layer.
     """
     width = st.one_of(st.integers(1, 9), st.sampled_from([13, 16, 17, 31, 33]))
     widths = draw(st.lists(width, min_size=2 if first is None else 3, max_size=4))
     output, loss = draw(
-        st.sampled_from([(o, x) for o in OUTPUTS for x in LOSSES if goes(o, x, widths[-1])])
+        st.sampled_from([(o, x) for o in OUTPUTS for x in LOSSES if is_valid(o, x, widths[-1])])
     )
     n_drawn = len(widths) - 2 - (first is not None)
     hidden = [first] * (first is not None) + draw(
@@ -123,17 +123,15 @@ def problems(draw, dtype, first=None):
 
 
 def targets_for(draw, rng, net, n):
-    """Targets in one of the forms that the loss takes, and as rows of numbers."""
-    k, loss, classes = (
-        net.widths[-1],
-        net.loss_name,
-        net.loss_name in ("cross_entropy", "softmax_cross_entropy", "hinge"),
-    )
+    """Targets in one of the forms that the loss accepts, and as rows of numbers."""
+    k = net.widths[-1]
+    loss = net.loss_name
+    classes = loss in ("cross_entropy", "softmax_cross_entropy", "hinge")
     labels = rng.integers(0, k, n)
     one_hot = np.eye(k)[labels]
     forms = {"labels": (labels, one_hot), "one-hot": (one_hot, one_hot)}
     if k == 1 and not classes:
-        del forms["labels"]  # of one output these are its targets themselves
+        del forms["labels"]  # for one output, numbers are targets, not labels
     if classes and loss != "hinge":
         rows = rng.dirichlet(np.ones(k), n)
         forms["probabilities"] = rows, rows
@@ -154,19 +152,18 @@ def targets_for(draw, rng, net, n):
     return y, rows
 
 
-def laid(draw, arrays):
-    """The same arrays in layouts of their own."""
+def in_layouts(draw, arrays):
+    """The same arrays, each in a drawn layout."""
     layouts = st.sampled_from(sorted(LAYOUTS))
     return [a if a is None else LAYOUTS[draw(layouts)](a) for a in arrays]
 
 
 def near_a_kink(net, X, targets, l1, near):
-    """Whether a rounding could decide on which side of a kink an activation, an error or a weight
-    lies."""
-    weights, biases = [w.tolist() for w in net.weights], [b.tolist() for b in net.biases]
+    """Whether a rounding error could decide on which side of a kink an activation, an error or a
+    weight lies."""
     kinked = [name in KINKED for name in (*net.hidden, net.output)]
     for x, t in zip(X.tolist(), targets.tolist(), strict=True):
-        zs, activations = naive.forward(x, weights, biases, net.hidden, net.output)
+        zs, activations = naive.forward(x, *as_lists(net), net.hidden, net.output)
         a = activations[-1]
         gaps = [z for one, layer in zip(kinked, zs, strict=True) if one for z in layer]
         if net.loss_name == "absolute_error":
@@ -179,11 +176,11 @@ def near_a_kink(net, X, targets, l1, near):
 
 
 def assert_close(got, wanted, tolerance):
-    got, wanted = np.asarray(got, float), np.asarray(wanted, float)
+    got = np.asarray(got, float)
+    wanted = np.asarray(wanted, float)
     assert got.shape == wanted.shape
-    assert np.abs(got - wanted).max(initial=0) <= tolerance * max(
-        1.0, np.abs(wanted).max(initial=0)
-    )
+    largest = max(1.0, np.abs(wanted).max(initial=0))
+    assert np.abs(got - wanted).max(initial=0) <= tolerance * largest
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -194,12 +191,11 @@ def test_outputs_and_gradients(hidden, dtype):
     def check(data):
         net, given_, (X, targets, weight), options = data.draw(problems(dtype, hidden))
         assume(not near_a_kink(net, X, targets, options["l1"], NEAR[dtype]))
-        tolerance, n_threads = TOLERANCE[dtype], data.draw(st.sampled_from([1, 2, 3]))
-        x, y, w = laid(data.draw, given_)
-        weights, biases = [p.tolist() for p in net.weights], [p.tolist() for p in net.biases]
-        rows = [
-            naive.forward(one, weights, biases, net.hidden, net.output)[1] for one in X.tolist()
-        ]
+        tolerance = TOLERANCE[dtype]
+        n_threads = data.draw(st.sampled_from([1, 2, 3]))
+        x, y, w = in_layouts(data.draw, given_)
+        parameters = as_lists(net)
+        rows = [naive.forward(x, *parameters, net.hidden, net.output)[1] for x in X.tolist()]
         for layer, got in enumerate(net.forward(x)):
             assert got.dtype == net.dtype
             assert_close(got, [row[layer] for row in rows], tolerance)
@@ -225,81 +221,59 @@ def test_training(rule, dtype):
         net, given_, (X, targets, weight), options = data.draw(problems(dtype))
         kind, drawn, name = RULES[rule]
         values = data.draw(st.fixed_dictionaries({"lr": RATE} | drawn))
-        optimizer, scalar = (
-            kind(**values),
-            {"kind": name} | {"beta_2" if k == "rho" else k: v for k, v in values.items()},
-        )
-        clips = {
+        optimizer = kind(**values)
+        scalar = {"kind": name} | {"beta_2" if k == "rho" else k: v for k, v in values.items()}
+        clip = {
             "clip_value": data.draw(st.sampled_from([None, 0.1])),
             "clip_norm": data.draw(st.sampled_from([None, 0.3])),
         }
-        shuffle, n = data.draw(st.booleans()), len(X)
-        batch, epochs = (
-            data.draw(st.one_of(st.none(), st.integers(max(1, n // 4), n + 3))),
-            data.draw(st.integers(1, 2)),
-        )
-        x, y, w = laid(data.draw, given_)
+        n = len(X)
+        shuffle = data.draw(st.booleans())
+        batch = data.draw(st.one_of(st.none(), st.integers(max(1, n // 4), n + 3)))
+        epochs = data.draw(st.integers(1, 2))
+        x, y, w = in_layouts(data.draw, given_)
         fit = {
             "epochs": epochs,
             "batch_size": batch,
             "optimizer": optimizer,
             "shuffle": shuffle,
             **options,
-            **clips,
+            **clip,
         }
 
-        slow, plain, rng = net.astype("float64"), copy.deepcopy(net), copy.deepcopy(net._rng)
-        parts = [rng.permutation(n) if shuffle else np.arange(n) for _ in range(epochs)]
+        plain = copy.deepcopy(net)
+        rng = copy.deepcopy(net._rng)
+        orders = [rng.permutation(n) if shuffle else np.arange(n) for _ in range(epochs)]
         step = min(batch or n, n)
-        parts = [order[first : first + step] for order in parts for first in range(0, n, step)]
+        parts = [order[first : first + step] for order in orders for first in range(0, n, step)]
         assume(weight is None or all(weight[part].any() for part in parts))
-        arrays = (*slow.weights, *slow.biases)
-        twins = [naive.Rule(**scalar) for p in slow.weights for _ in range(p.size)]
-        twins += [
-            naive.Rule(**scalar | {"weight_decay": 0.0}) for p in slow.biases for _ in range(p.size)
-        ]
+        oracle = NaiveTraining(net, scalar, clip, **options)
         losses = []
         for part in parts:
-            assume(not near_a_kink(slow, X[part], targets[part], options["l1"], NEAR[dtype]))
-            share = None if weight is None else weight[part].tolist()
-            loss, dWs, dbs = twin(
-                slow,
-                X[part].astype(float),
-                targets[part].astype(float),
-                sample_weight=share,
-                **options,
-            )
-            gradient = naive.clipped(
-                np.concatenate([g.ravel() for g in dWs + dbs]).tolist(), **clips
-            )
-            moved = np.concatenate([p.ravel() for p in arrays]).tolist()
-            moved = np.array(
-                [one.step(value, d) for one, value, d in zip(twins, moved, gradient, strict=True)]
-            )
-            for p in arrays:
-                p.ravel()[:], moved = moved[: p.size], moved[p.size :]
-            # a fit that runs away, as outputs of exp may
-            assume(all((abs(p) < 30).all() for p in arrays))
-            losses.append(loss)
+            assume(not near_a_kink(oracle.net, X[part], targets[part], options["l1"], NEAR[dtype]))
+            part_weight = None if weight is None else weight[part]
+            losses.append(oracle.step(X[part], targets[part], part_weight))
+            # Not a fit that diverges, as outputs of exp may.
+            assume(all((abs(p) < 30).all() for p in oracle.arrays))
 
         history = net.fit(
             x, y, sample_weight=w, n_threads=data.draw(st.sampled_from([1, 2, 3])), **fit
         )
 
-        kept = None if given_[2] is None else np.ascontiguousarray(weight)
-        same = plain.fit(np.ascontiguousarray(X), given_[1], sample_weight=kept, n_threads=1, **fit)
+        same = plain.fit(
+            np.ascontiguousarray(X), given_[1], sample_weight=weight, n_threads=1, **fit
+        )
         assert same.batch_loss == history.batch_loss
         assert plain._parameters.tobytes() == net._parameters.tobytes()
         assert plain._state.tobytes() == net._state.tobytes()
         assert_close(history.batch_loss, losses, DRIFT[dtype])
-        for got, wanted in zip((*net.weights, *net.biases), arrays, strict=True):
+        for got, wanted in zip((*net.weights, *net.biases), oracle.arrays, strict=True):
             assert_close(got, wanted, DRIFT[dtype])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_units_in_another_order(dtype):
-    """A hidden layer's units, with what leads to them and from them, change places: so do their
-    numbers, to the bit."""
+    """Permuting the units of a hidden layer permutes its activations, to the bit."""
 
     @examples(N_EXAMPLES // 4, dtype)
     def check(data):
@@ -322,7 +296,7 @@ def test_units_in_another_order(dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rows_in_another_order_and_company(dtype):
-    """Each row's outputs have the same bits wherever it stands, and however many others there are."""
+    """The bits of a row's outputs depend neither on its place nor on the other rows."""
 
     @examples(N_EXAMPLES // 4, dtype)
     def check(data):

@@ -1,1 +1,1 @@
-"""Slow, obvious implementations that the kernels are checked against. Nothing here imports fastbp."""
+"""Slow, obvious implementations to check the kernels against. Nothing here imports fastbp."""

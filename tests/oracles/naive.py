@@ -1,10 +1,11 @@
-"""The slow, obvious twin of the kernels: loops over scalars in Python floats, importing nothing
-from fastbp."""
+"""The naive oracle of the kernels: loops over scalars in Python floats, importing nothing from
+fastbp."""
 
 import math
 
 LEAK = 0.01
-SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+SELU_ALPHA = 1.6732632423543772
 
 
 def sigmoid(z):
@@ -12,7 +13,7 @@ def sigmoid(z):
 
 
 def normal(z):
-    """The normal distribution."""
+    """The cumulative distribution function of the standard normal distribution."""
     return math.erfc(-z / math.sqrt(2)) / 2
 
 
@@ -34,7 +35,7 @@ VALUE = {
     "mish": lambda z: z * math.tanh(softplus(z)),
     "exp": math.exp,
 }
-# Derivatives with respect to z, from z: the kernels take them from a.
+# Derivatives with respect to z, computed from z; the kernels mostly compute them from a.
 SLOPE = {
     "identity": lambda z: 1.0,
     "sigmoid": lambda z: sigmoid(z) * sigmoid(-z),
@@ -158,7 +159,8 @@ def loss_and_gradients(
                 for i, v in enumerate(below):
                     dWs[layer][i][j] += v * d
             if layer:
-                W, z = weights[layer], zs[layer - 1]
+                W = weights[layer]
+                z = zs[layer - 1]
                 delta = [
                     SLOPE[hidden[layer - 1]](z[i])
                     * sum(W[i][j] * delta[j] for j in range(len(delta)))
@@ -172,7 +174,7 @@ def one_hot(labels, n):
 
 
 class Rule:
-    """One scalar parameter's update rule, its state kept between calls."""
+    """The update rule of one scalar parameter, with its state."""
 
     def __init__(
         self,
@@ -185,12 +187,18 @@ class Rule:
         centered=False,
         **decays,
     ):
-        self.kind, self.lr, self.momentum = kind, lr, momentum
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
-        self.centered, self.weight_decay = centered, decays.get("weight_decay", 0.0)
+        self.kind = kind
+        self.lr = lr
+        self.momentum = momentum
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.centered = centered
+        self.weight_decay = decays.get("weight_decay", 0.0)
         self.momentum_decay = decays.get("momentum_decay", 0.0)
         self.velocity = self.m = self.v = 0.0
-        self.t, self.product = 0, 1.0
+        self.t = 0
+        self.product = 1.0
 
     def step(self, w, g):
         self.t += 1
@@ -234,7 +242,7 @@ class Rule:
 
 
 def clipped(gradient, clip_value=None, clip_norm=None):
-    """A list of numbers within [-clip_value, clip_value], and of a norm of at most clip_norm."""
+    """The numbers clipped to ±clip_value, then scaled to a norm of at most clip_norm."""
     if clip_value is not None:
         gradient = [min(max(g, -clip_value), clip_value) for g in gradient]
     if clip_norm is not None:
