@@ -1,12 +1,11 @@
-"""Back-propagation one number at a time: a computation graph, drawn, and held against the fast
-kernels.
+"""Back-propagation one number at a time: scalar computation graphs, compared with the kernels.
 
 Run it with ``python examples/computation_graph.py [--out examples/output]``.
 
-First (x + y) * w: each node learns the derivative of the result by itself, and the graph is written
-as an SVG. Then two whole networks, the 2-2-2 of worked_2_2_2.py (drawn as well) and an untrained
-network of the size digits.py trains, are unrolled into scalar nodes; what the graph finds for each
-weight and bias is what the array kernels find.
+First (x + y) * w: each node receives the derivative of the result with respect to itself, and the
+graph is written as an SVG. Then two whole networks, the 2-2-2 of worked_2_2_2.py (drawn as well)
+and an untrained one of the size of digits.py, are unrolled into scalar nodes; their derivatives
+with respect to each weight and bias agree with those of the array kernels.
 """
 
 import argparse
@@ -31,8 +30,8 @@ def expression():
 
 
 def compare(net, x, y):
-    """The graph of one sample's loss, and its largest difference from the kernels' loss and
-    gradients."""
+    """The graph of the loss of one sample, and the largest difference of its loss and gradients
+    from those of the kernels."""
     unrolled = graph.from_net(net, x, y)
     loss, dWs, dbs = unrolled.gradients()
     loss_net, dWs_net, dbs_net = net.loss_and_gradients(x[None], y[None])

@@ -1,21 +1,23 @@
-"""The delta rule, with every quantity by its name: first one neuron, then two layers.
+"""The delta rule with every quantity by its name: one neuron, then two layers.
 
 Run it with ``python examples/delta_rule.py``.
 
 The loss is (y - yhat)^2 / 2, the input x = (1, 2) and the target y = 1. A logistic neuron has delta
-= (a - y) a (1 - a), and its gradient is delta times its inputs. A layer in front of it gets its
-deltas through the weights, delta_1 = (w_2 delta_2) * a_1 (1 - a_1), and its gradient is the outer
-product of inputs and deltas. Each is written out in NumPy and compared with what fastbp returns.
+= (a - y) a (1 - a), and its gradient is delta times its inputs. The deltas of the layer below
+follow through the weights, delta_1 = (w_2 delta_2) * a_1 (1 - a_1), and its gradient is the outer
+product of inputs and deltas. Each is written out in NumPy and compared with the result of fastbp.
 """
 
 import numpy as np
 
 import fastbp
 
-x, y = np.array([1.0, 2.0]), 1.0
+x = np.array([1.0, 2.0])
+y = 1.0
 W = np.array([[0.1, 0.2], [0.3, 0.4]])  # row j holds the weights of unit j
 b = np.array([0.5, 0.5])
-w_out, b_out = np.array([0.5, 0.6]), 0.5  # the second layer's
+w_out = np.array([0.5, 0.6])  # of the second layer
+b_out = 0.5
 
 
 def sigmoid(z):
@@ -27,8 +29,8 @@ def show(names):
         print(f"  {name:<8} {np.array2string(np.asarray(value), precision=8, prefix=' ' * 11)}")
 
 
-def off(net, a, dWs, dbs):
-    """Largest difference between the written-out output and gradients and the library's."""
+def largest_difference(net, a, dWs, dbs):
+    """Of the written-out output and gradients from those of the library."""
     _, dWs_net, dbs_net = net.loss_and_gradients(x[None], np.array([[y]]))
     a_net = net.forward(x[None])[-1][0, 0]
     pairs = zip([a_net, *dWs_net, *dbs_net], [a, *dWs, *dbs], strict=True)
@@ -36,7 +38,7 @@ def off(net, a, dWs, dbs):
 
 
 def one_neuron():
-    """Unit 0 of the layer on its own."""
+    """Unit 0 of the layer alone."""
     z = W[0] @ x + b[0]
     a = sigmoid(z)
     delta = (a - y) * a * (1 - a)
@@ -45,29 +47,33 @@ def one_neuron():
     net = fastbp.MLP([2, 1], output="sigmoid", loss="squared_error", dtype="float64")
     net.weights[0][:, 0] = W[0]
     net.biases[0][...] = b[0]
-    return names, off(net, a, [(delta * x)[:, None]], [np.array([delta])])
+    return names, largest_difference(net, a, [(delta * x)[:, None]], [np.array([delta])])
 
 
 def two_layers():
-    """Both units, and a logistic output on top of them."""
+    """Both units, and a logistic output unit above them."""
     z_1 = W @ x + b
     a_1 = sigmoid(z_1)
     z_2 = w_out @ a_1 + b_out
     a_2 = sigmoid(z_2)
     delta_2 = (a_2 - y) * a_2 * (1 - a_2)
     delta_1 = w_out * delta_2 * a_1 * (1 - a_1)
-    dW_1, dW_2 = np.outer(delta_1, x), delta_2 * a_1
+    dW_1 = np.outer(delta_1, x)
+    dW_2 = delta_2 * a_1
     names = {"z_1": z_1, "a_1": a_1, "z_2": z_2, "a_2": a_2, "loss": (y - a_2) ** 2 / 2}
     names |= {"delta_2": delta_2, "dW_2": dW_2, "delta_1": delta_1, "dW_1": dW_1}
 
     net = fastbp.MLP(
         [2, 2, 1], hidden="sigmoid", output="sigmoid", loss="squared_error", dtype="float64"
     )
-    net.weights[0][...] = W.T  # fastbp keeps a unit's weights in a column
+    net.weights[0][...] = W.T  # a column holds the weights of a unit
     net.weights[1][:, 0] = w_out
     net.biases[0][...] = b
     net.biases[1][...] = b_out
-    return names, off(net, a_2, [dW_1.T, dW_2[:, None]], [delta_1, np.array([delta_2])])
+    difference = largest_difference(
+        net, a_2, [dW_1.T, dW_2[:, None]], [delta_1, np.array([delta_2])]
+    )
+    return names, difference
 
 
 def main():
@@ -76,7 +82,7 @@ def main():
         names, difference = story()
         print(title)
         show(names)
-        print(f"  off fastbp's gradients by {difference:.1e}")
+        print(f"  largest difference from fastbp {difference:.1e}")
         result[title] = names | {"difference": difference}
     return result
 

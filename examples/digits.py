@@ -1,12 +1,12 @@
-"""Handwritten digits: a 64-20-20-10 network learns the 1,797 images that scikit-learn ships.
+"""Handwritten digits: a 64-20-20-10 network learns the 1,797 images of scikit-learn.
 
 Run it with ``python examples/digits.py [--seed 0] [--out examples/output]`` (or ``make demo``).
 
 The images are split 60/20/20 into training, validation and test sets. Two hidden layers of 20
-logistic units feed a softmax; minibatch gradient descent stops once the validation loss has not
-improved for three epochs, and the weights of the best epoch are kept. Before it trains, the script
-checks the gradients against finite differences; afterwards it draws the loss curves and the
-confusion matrix.
+sigmoid units are followed by a softmax; minibatch gradient descent stops once the validation loss
+has not improved for three epochs, and the weights of the best epoch are restored. The script checks
+the gradients against finite differences before training, and draws the loss curves and the
+confusion matrix afterwards.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import fastbp
 
 
 def load(seed):
-    """(X, y) for training, validation and test, standardised by the training set's own figures."""
+    """(X, y) for training, validation and test, standardised by the training set's statistics."""
     X, y = load_digits(return_X_y=True)
     X_train, X_rest, y_train, y_rest = train_test_split(
         X, y, test_size=0.4, stratify=y, random_state=seed
@@ -33,7 +33,8 @@ def load(seed):
     X_val, X_test, y_val, y_test = train_test_split(
         X_rest, y_rest, test_size=0.5, stratify=y_rest, random_state=seed
     )
-    mean, std = X_train.mean(axis=0), X_train.std(axis=0)
+    mean = X_train.mean(axis=0)
+    std = X_train.std(axis=0)
     std[std == 0] = 1  # some pixels in the margin are blank in every image
     scaled = [(part - mean) / std for part in (X_train, X_val, X_test)]
     return list(zip(scaled, (y_train, y_val, y_test), strict=True))
@@ -72,7 +73,7 @@ def draw_losses(history, path):
         title="Digits: loss while training", xlabel="epoch", ylabel="cross-entropy", yscale="log"
     )
     ax.set_xlim(0, history.n_epochs + 1)
-    ax.legend().legend_handles[0].set_linewidth(2)  # as thin as it is drawn it could not be seen
+    ax.legend().legend_handles[0].set_linewidth(2)  # the line of the plot is too thin to see
     ax.grid(alpha=0.3)
     fig.savefig(path, dpi=120)
     plt.close(fig)
@@ -89,7 +90,7 @@ def draw_confusion(y_true, y_pred, path):
             ax.text(column, row, count, ha="center", va="center", color=shade)
     right = np.trace(counts)
     ax.set(
-        title=f"Digits: {right} of {counts.sum()} test images right",
+        title=f"Digits: {right} of {counts.sum()} test images correct",
         xlabel="predicted",
         ylabel="true",
     )
@@ -117,7 +118,7 @@ def main(argv=None):
     check = fastbp.check_gradients(untrained, X[:5], y[:5])
     print(f"\ngradients against central differences, relative errors\n{check}\n")
 
-    print("compiling the kernels, the first time only ...", flush=True)
+    print("compiling the kernels (first run only) ...", flush=True)
     fastbp.warmup(["float32"])
     net, history = train(args.seed, data, progress=True)
     predicted = net.predict(X_test)

@@ -1,11 +1,11 @@
-"""A gallery: every picture that ``fastbp.plot`` draws, and what nets show in a notebook, of the
-digits and of two moons.
+"""A gallery: every display of ``fastbp.plot`` and the notebook output of nets, for the digits and
+two moons.
 
 Run it with ``python examples/gallery.py [--out examples/output]``.
 
-Each picture goes into a file of its own. ``gallery.png`` has six of them in one figure, by ``ax=``;
-``gallery.html`` holds what a notebook shows of a net, of its history, and of one sample worked
-through by hand (also printed, in short).
+Each display is written to its own file. ``gallery.png`` combines six of them in one figure, by
+``ax=``; ``gallery.html`` holds the notebook output of a net, of its history, and of one sample
+worked through by hand (an excerpt of which is printed).
 """
 
 import argparse
@@ -25,7 +25,7 @@ from fastbp import plot
 
 
 def digits():
-    """A net that has learned the 8x8 digits, and its test set."""
+    """A net trained on the 8x8 digits, and its test set."""
     X, y = load_digits(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X / 16, y, test_size=0.25, random_state=0, stratify=y)
     net = fastbp.MLP([64, 24, 10], hidden="tanh")
@@ -43,7 +43,7 @@ def digits():
 
 
 def moons():
-    """A net that has learned to tell two moons apart, and its samples."""
+    """A net trained on two moons, and its samples."""
     X, y = make_moons(200, noise=0.2, random_state=0)
     net = fastbp.MLP([2, 8, 2], hidden="tanh", seed=1)
     net.fit(X, y, epochs=200, optimizer=fastbp.Adam(0.01), l2=1e-3)
@@ -51,7 +51,7 @@ def moons():
 
 
 def deep(hidden, X, y):
-    """Deltas of a deep net before it has learned anything."""
+    """Deltas of a deep net before training."""
     net = fastbp.MLP(
         [64, 20, 20, 20, 20, 20, 10],
         hidden=hidden,
@@ -61,7 +61,7 @@ def deep(hidden, X, y):
 
 
 def pictures():
-    """{name: function (ax) that draws it}."""
+    """The trained net, and {name: function of an axes that draws a display}."""
     net, X, y = digits()
     moon_net, moon_X, moon_y = moons()
     return net, {
@@ -82,19 +82,19 @@ def pictures():
 
 TITLES = {
     "loss": "Digits: the loss while training",
-    "weights": "Digits: what the 24 units of the first layer look for",
+    "weights": "Digits: weights of the 24 units of the first layer",
     "activations": "Digits: activations of the trained net",
     "deltas_sigmoid": "Six layers, sigmoid: gradients vanish",
-    "deltas_relu": "Six layers, relu: they keep their size",
+    "deltas_relu": "Six layers, relu: gradients keep their size",
     "gradient_check": "Back-propagation against central differences",
     "boundary": "Two moons: probability of class 1",
-    "confusion": "Digits: what is taken for what",
+    "confusion": "Digits: confusion matrix",
 }
 TOGETHER = ("loss", "weights", "activations", "deltas_sigmoid", "boundary", "confusion")
 
 
 def two_two_two():
-    """The 2-2-2 net that textbooks work through by hand: one step of it."""
+    """One step of the 2-2-2 net that textbooks work through by hand."""
     net = fastbp.MLP([2, 2, 2], output="sigmoid", loss="squared_error", dtype="float64")
     net.weights = [[0.15, 0.25], [0.20, 0.30]], [[0.40, 0.50], [0.45, 0.55]]
     net.biases = [0.35, 0.35], [0.60, 0.60]
@@ -102,7 +102,7 @@ def two_two_two():
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description="every picture that fastbp.plot draws")
+    parser = argparse.ArgumentParser(description="every display of fastbp.plot")
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent / "output", help="folder for the pictures"
     )
@@ -136,7 +136,7 @@ def main(argv=None):
         encoding="utf-8",
     )
 
-    print("one step of the 2-2-2 net, worked through by hand; of its output layer:")
+    print("one step of the 2-2-2 net, worked through by hand; its output layer:")
     wanted = ("L", "delta1[0]", "dW1[0,0]", "new W1[0,0]")
     print(
         "\n".join(
@@ -149,10 +149,9 @@ def main(argv=None):
         print(f"wrote {path}")
     sizes = [float(np.median(abs(delta))) for delta in drawing["deltas_sigmoid"]().deltas]
     plt.close("all")
-    print(
-        f"median delta of the first layer over that of the last, six sigmoid layers: {sizes[0] / sizes[-1]:.1e}"
-    )
-    return {"pictures": written, "ratio": sizes[0] / sizes[-1], "explanation": explanation}
+    ratio = sizes[0] / sizes[-1]
+    print(f"median delta of the first layer over that of the last, six sigmoid layers: {ratio:.1e}")
+    return {"pictures": written, "ratio": ratio, "explanation": explanation}
 
 
 if __name__ == "__main__":

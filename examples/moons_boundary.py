@@ -1,11 +1,12 @@
-"""The boundary between two moons: three tanh units, full-batch descent, loss by loss.
+"""The decision boundary between two moons: three tanh units, full-batch gradient descent.
 
 Run it with ``python examples/moons_boundary.py [--out examples/output]``.
 
-A well-known tutorial trains this network with the gradient SUMMED over the 200 samples, the rate
-0.01 and the weight penalty 0.01. fastbp takes means over the samples, so the same descent is lr =
-0.01 * 200 and l2 = 0.01 / 200. At that rate descent does not settle: it ends by hopping between two
-points. A fifth of the rate settles. The script prints the losses on the way and draws the boundary.
+A well-known tutorial trains this network with the gradient SUMMED over the 200 samples, a learning
+rate of 0.01 and a weight penalty of 0.01. fastbp uses means over the samples: the same descent has
+lr = 0.01 * 200 and l2 = 0.01 / 200. With this rate the descent does not converge, but ends in an
+oscillation between two points. A fifth of the rate converges. The script prints losses during the
+descent and draws the boundary.
 """
 
 import argparse
@@ -22,11 +23,12 @@ from sklearn.datasets import make_moons
 
 import fastbp
 
-N, PENALTY = 200, 0.01
+N = 200
+PENALTY = 0.01
 
 
 def build():
-    """The network with the tutorial's first weights: standard normals over the root of the fan-in."""
+    """The network with the initial weights of the tutorial: standard normal / sqrt(fan-in)."""
     numbers = np.random.RandomState(0)  # the stream that np.random.seed(0) starts
 
     def init(rng, shape):
@@ -36,9 +38,11 @@ def build():
 
 
 def descend(X, y, rate, iterations):
-    """Train to each iteration asked for in turn (0 is the first update): the net, and {iteration:
-    loss}."""
-    net, l2, done, losses = build(), PENALTY / N, 0, {}
+    """Train to each of these iterations (0 is the first update): the net, and {iteration: loss}."""
+    net = build()
+    l2 = PENALTY / N
+    done = 0
+    losses = {}
     for iteration in iterations:
         updates = iteration + 1 - done
         net.fit(
@@ -60,7 +64,7 @@ def draw(net, X, y, path):
     grid = np.stack(np.meshgrid(x1, x2), axis=-1)
     p = net.predict_proba(grid.reshape(-1, 2))[:, 1].reshape(grid.shape[:2])
     fig, ax = plt.subplots(figsize=(7, 4.4), layout="constrained")
-    # the points stand out on it
+    # pale, so that the points stand out
     pale = LinearSegmentedColormap.from_list("pale", ["#9ec5e8", "white", "#f2a9a2"])
     extent = (x1[0], x1[-1], x2[0], x2[-1])
     shade = ax.imshow(

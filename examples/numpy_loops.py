@@ -1,14 +1,12 @@
-"""Three training loops from the tutorials, before and after `fastbp.functional`, and what each
-saves.
+"""Three training loops of tutorials before and after `fastbp.functional`, timed.
 
 Run it with ``python examples/numpy_loops.py [--seconds 1]``.
 
-The loops are those that many people have in a notebook: two moons by three tanh units and
-whole-batch descent, the 8x8 digits in minibatches by two hidden layers, and the 2-2-2 network that
-textbooks work by hand, one sample at a time. "Before" is NumPy as the tutorials write it; "after"
-has the same loop with its lines replaced by calls, the rest untouched. Both start from the same
-weights, their losses are compared step by step, and both are timed by turns on this machine, the
-quickest turn of each counting.
+The loops are common ones: two moons by three tanh units and full-batch descent, the 8x8 digits in
+minibatches by two hidden layers, and the 2-2-2 network that textbooks work through by hand, one
+sample at a time. "Before" is NumPy as in the tutorials; "after" is the same loop with its lines
+replaced by calls. Both start from the same weights, their losses are compared step by step, and
+both are timed in alternation; the fastest run of each counts.
 """
 
 import argparse
@@ -29,18 +27,20 @@ def softmax(z):
     return e / e.sum(axis=1, keepdims=True)
 
 
-# ---- two moons: 2-3-2, tanh, softmax, the whole batch in each step
+# ---- two moons: 2-3-2, tanh, softmax, full batch
 
 
 def moons():
     X, y = make_moons(200, noise=0.20, random_state=0)
     rng = np.random.RandomState(0)
-    W1, W2 = rng.randn(2, 3) / np.sqrt(2), rng.randn(3, 2) / np.sqrt(3)
+    W1 = rng.randn(2, 3) / np.sqrt(2)
+    W2 = rng.randn(3, 2) / np.sqrt(3)
     return X, y, W1, np.zeros(3), W2, np.zeros(2)
 
 
 def moons_before(X, y, W1, b1, W2, b2, steps, lr=0.4):
-    losses, n = [], len(X)
+    losses = []
+    n = len(X)
     for _ in range(steps):
         a1 = np.tanh(X @ W1 + b1)
         p = softmax(a1 @ W2 + b2)
@@ -48,9 +48,11 @@ def moons_before(X, y, W1, b1, W2, b2, steps, lr=0.4):
         delta2 = p
         delta2[np.arange(n), y] -= 1
         delta2 /= n
-        dW2, db2 = a1.T @ delta2, delta2.sum(axis=0)
+        dW2 = a1.T @ delta2
+        db2 = delta2.sum(axis=0)
         delta1 = (delta2 @ W2.T) * (1 - a1**2)
-        dW1, db1 = X.T @ delta1, delta1.sum(axis=0)
+        dW1 = X.T @ delta1
+        db1 = delta1.sum(axis=0)
         W1 -= lr * dW1
         b1 -= lr * db1
         W2 -= lr * dW2
@@ -78,12 +80,8 @@ def digits():
     rng = np.random.default_rng(0)
     pairs = ((64, 20), (20, 20), (20, 10))
     weights = [rng.normal(0, n_in**-0.5, (n_in, n_out)).astype("float32") for n_in, n_out in pairs]
-    return (
-        (X / 16).astype("float32"),
-        y,
-        weights,
-        [np.zeros(n_out, "float32") for _, n_out in pairs],
-    )
+    biases = [np.zeros(n_out, "float32") for _, n_out in pairs]
+    return (X / 16).astype("float32"), y, weights, biases
 
 
 def digits_before(X, y, weights, biases, steps, lr=0.5):
@@ -101,7 +99,8 @@ def digits_before(X, y, weights, biases, steps, lr=0.5):
         delta /= 25
         for i in (2, 1, 0):
             a, W = activations[i], weights[i]
-            dW, db = a.T @ delta, delta.sum(axis=0)
+            dW = a.T @ delta
+            db = delta.sum(axis=0)
             if i > 0:
                 delta = (delta @ W.T) * a * (1 - a)
             W -= lr * dW
@@ -131,15 +130,11 @@ def digits_after(X, y, weights, biases, steps, lr=0.5):
 
 
 def two_two_two():
-    W1, W2 = np.array([[0.15, 0.25], [0.20, 0.30]]), np.array([[0.40, 0.50], [0.45, 0.55]])
-    return (
-        np.array([[0.05, 0.10]]),
-        np.array([[0.01, 0.99]]),
-        W1,
-        np.full(2, 0.35),
-        W2,
-        np.full(2, 0.60),
-    )
+    x = np.array([[0.05, 0.10]])
+    target = np.array([[0.01, 0.99]])
+    W1 = np.array([[0.15, 0.25], [0.20, 0.30]])
+    W2 = np.array([[0.40, 0.50], [0.45, 0.55]])
+    return x, target, W1, np.full(2, 0.35), W2, np.full(2, 0.60)
 
 
 def two_two_two_before(x, target, W1, b1, W2, b2, steps, lr=0.5):
@@ -169,6 +164,7 @@ def two_two_two_after(x, target, W1, b1, W2, b2, steps, lr=0.5):
     return losses
 
 
+# name: (net, initial values, before, after, largest relative difference of the losses)
 LOOPS = {
     "moons": ("2-3-2, batch 200, float64", moons, moons_before, moons_after, 1e-9),
     "digits": ("64-20-20-10, batch 25, float32", digits, digits_before, digits_after, 1e-3),
@@ -177,17 +173,18 @@ LOOPS = {
 
 
 def microseconds(loop, start, steps):
-    """Of one step, from fresh weights."""
+    """Of one step, from initial weights."""
     arguments = start()
-    began = time.perf_counter()
+    start_seconds = time.perf_counter()
     loop(*arguments, steps)
-    return (time.perf_counter() - began) / steps * 1e6
+    return (time.perf_counter() - start_seconds) / steps * 1e6
 
 
 def compare(start, before, after, seconds):
-    """Largest difference of the losses, relative, and the times of a step: the best of as many
-    turns as the time allows."""
-    old, new = np.array(before(*start(), 500)), np.array(after(*start(), 500))
+    """Largest relative difference of the losses, and the shortest time of a step of both loops over
+    as many runs as fit into the seconds."""
+    old = np.array(before(*start(), 500))
+    new = np.array(after(*start(), 500))
     times = [(microseconds(before, start, 100), microseconds(after, start, 100)) for _ in range(3)]
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
@@ -200,22 +197,20 @@ def main(argv=None):
         description="hand-written NumPy loops before and after fastbp.functional"
     )
     parser.add_argument(
-        "--seconds", type=float, default=1.0, help="how long to time each pair of loops"
+        "--seconds", type=float, default=1.0, help="duration of timing each pair of loops"
     )
     args = parser.parse_args(argv)
 
     result = {}
-    print("| loop | net | NumPy, a step | fastbp.functional | sooner | losses differ by |")
+    print("| loop | net | NumPy, a step | fastbp.functional | speedup | losses differ by |")
     print("|---|---|---|---|---|---|")
     for name, (net, start, before, after, most) in LOOPS.items():
         difference, old, new = compare(start, before, after, args.seconds)
         if not difference < most:
             raise AssertionError(f"{name}: the two loops' losses differ by {difference:.1e}")
         result[name] = {"difference": difference, "before": old, "after": new}
-        print(
-            f"| {name} | {net} | {old:.1f} µs | {new:.1f} µs | {old / new:.1f} x | {difference:.0e} |",
-            flush=True,
-        )
+        cells = [name, net, f"{old:.1f} µs", f"{new:.1f} µs", f"{old / new:.1f} x"]
+        print(f"| {' | '.join(cells)} | {difference:.0e} |", flush=True)
     return result
 
 

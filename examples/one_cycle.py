@@ -1,12 +1,11 @@
-"""One cycle: a learning rate found by the range test, a schedule that rises and falls, callbacks,
-and a stream at the end.
+"""One-cycle training: learning-rate range test, one-cycle schedule, callbacks, and a stream.
 
 Run it with ``python examples/one_cycle.py [--out examples/output]``.
 
-A 64-100-10 network learns the digits in twelve epochs with momentum. ``fastbp.lr_find`` says how
-large a rate it bears, the one-cycle schedule goes up to that and down to nearly nothing, and a
-constant rate is there to compare. A CSV file, a timer and a callback of one's own look on. Then
-digits that come one batch at a time are learned as a stream.
+A 64-100-10 network learns the digits in twelve epochs with momentum. ``fastbp.lr_find`` suggests
+the largest learning rate, the one-cycle schedule rises to it and falls to nearly zero, and a
+constant rate serves as comparison. A CSV logger, a timer and a custom callback record the training.
+Finally a network is trained from a stream of batches.
 """
 
 import argparse
@@ -25,14 +24,17 @@ import fastbp
 from fastbp.callbacks import Callback, CSVLogger, EarlyStopping, Timer
 from fastbp.schedules import OneCycle
 
-EPOCHS, BATCH = 12, 32
+EPOCHS = 12
+BATCH = 32
 
 
 class Accuracy(Callback):
     """The accuracy on the test set after each epoch."""
 
     def __init__(self, X, y):
-        self.X, self.y, self.values = X, y, []
+        self.X = X
+        self.y = y
+        self.values = []
 
     def on_epoch_end(self, net, history):
         self.values.append(float(np.mean(net.predict(self.X) == self.y)))
@@ -40,7 +42,8 @@ class Accuracy(Callback):
 
 def train(data, lr, callbacks=()):
     X, X_test, y, y_test = data
-    net, accuracy = fastbp.MLP([64, 100, 10], "relu", seed=0), Accuracy(X_test, y_test)
+    net = fastbp.MLP([64, 100, 10], "relu", seed=0)
+    accuracy = Accuracy(X_test, y_test)
     settings = {"epochs": EPOCHS, "batch_size": BATCH, "optimizer": fastbp.SGD(lr, momentum=0.9)}
     history = net.fit(
         X, y, X_val=X_test, y_val=y_test, callbacks=[accuracy, *callbacks], **settings
@@ -49,7 +52,7 @@ def train(data, lr, callbacks=()):
 
 
 def stream(X, y, batches):
-    """As from a file or a socket that is read only once."""
+    """Batches in random order, like those of a file or socket that is read once."""
     rng = np.random.default_rng(0)
     for _ in range(batches):
         rows = rng.integers(0, len(X), BATCH)
@@ -92,11 +95,12 @@ def main(argv=None):
         X / 16, y, test_size=0.25, stratify=y, random_state=0
     )
 
-    momentum, net = fastbp.SGD(momentum=0.9), fastbp.MLP([64, 100, 10], "relu", seed=0)
-    found = fastbp.lr_find(net, X, y, momentum, batch_size=BATCH, start=1e-4)
+    net = fastbp.MLP([64, 100, 10], "relu", seed=0)
+    found = fastbp.lr_find(net, X, y, fastbp.SGD(momentum=0.9), batch_size=BATCH, start=1e-4)
     print(f"range test: {len(found.losses)} steps, suggestion {found.suggestion:.3g}")
 
-    timer, steps = Timer(), EPOCHS * -(-len(X) // BATCH)
+    timer = Timer()
+    steps = EPOCHS * -(-len(X) // BATCH)
     table = CSVLogger(args.out / "one_cycle.csv")
     cycle = OneCycle(found.suggestion, steps)
     history, accuracy = train(data, cycle, [table, timer, EarlyStopping(5)])
@@ -104,9 +108,8 @@ def main(argv=None):
     print("epoch  rate at its end  one cycle  constant rate")
     for epoch, rate in enumerate(history.learning_rate[steps // EPOCHS - 1 :: steps // EPOCHS]):
         print(f"{epoch:>5}  {rate:>15.5f}  {accuracy[epoch]:>9.3f}  {constant[epoch]:>13.3f}")
-    print(
-        f"{timer.seconds:.2f} s, {1e6 * np.mean(timer.step_seconds):.0f} microseconds a step, validation included"
-    )
+    step_us = 1e6 * np.mean(timer.step_seconds)
+    print(f"{timer.seconds:.2f} s, {step_us:.0f} microseconds a step, validation included")
 
     streamed = fastbp.MLP([64, 100, 10], "relu", seed=0)
     streamed.fit(

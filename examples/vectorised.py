@@ -1,11 +1,11 @@
-"""Vectorised: one matrix product a layer says the same as a loop over the samples.
+"""Vectorised: one matrix product a layer equals a loop over the samples.
 
 Run it with ``python examples/vectorised.py``.
 
 Many texts write data as features x samples: here X is 2 x 20 and Y is 3 x 20, and sample i is the
-column X[:, i]. fastbp takes samples in rows, so it is handed X.T and Y.T, which NumPy makes without
-a copy. The 2-4-4-3 network runs forward and backward over all 20 samples at once; the loop below
-does the same with column vectors, one sample at a time, and both agree to rounding.
+column X[:, i]. fastbp takes samples in rows: X.T and Y.T, views that NumPy makes without a copy.
+The 2-4-4-3 network runs forward and backward over all 20 samples at once; the loop below does the
+same with column vectors, one sample at a time. Both agree to rounding.
 """
 
 import numpy as np
@@ -23,8 +23,7 @@ def softmax(z):
 
 
 def one_sample(Ws, bs, x, y):
-    """Activations, loss and gradients of a single sample; Ws[l] is (units, inputs), as in the
-    texts."""
+    """Activations, loss and gradients of a single sample; Ws[l] is (units, inputs)."""
     activations = [x]
     for layer, (W, b) in enumerate(zip(Ws, bs, strict=True)):
         z = W @ activations[-1] + b
@@ -51,7 +50,7 @@ def main():
     Y = np.eye(3)[:, rng.integers(0, 3, size=20)]
     net = fastbp.MLP([2, 4, 4, 3], hidden="sigmoid", output="softmax", dtype="float64", seed=0)
     for b in net.biases:
-        b[...] = rng.standard_normal(b.shape)  # at zero, a mistake with the biases would not show
+        b[...] = rng.standard_normal(b.shape)  # zeros would hide an error in the biases
 
     layers = net.forward(X.T)
     loss, dWs, dbs = net.loss_and_gradients(X.T, Y.T)

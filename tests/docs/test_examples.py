@@ -1,4 +1,4 @@
-"""The examples run, every one of them, and print the figures they are known for."""
+"""Every example runs, and computes the published figures of its subject."""
 
 import os
 import subprocess
@@ -31,8 +31,7 @@ def test_runs_as_a_script(script, tmp_path):
     out = tmp_path / "made" / "if missing"
     command = [sys.executable, str(script), *(["--out", str(out)] if draws else [])]
     env = os.environ | {"MPLBACKEND": "Agg"}
-    # Not in the repository: an example must find its data, and leave its pictures, without being
-    # there.
+    # Outside the repository: an example needs no file of its working directory.
     done = subprocess.run(
         command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
     )
@@ -129,7 +128,7 @@ def test_delta_rule():
     result = delta_rule.main()
     assert result["one neuron"]["difference"] < 1e-12
     assert result["two layers"]["difference"] < 1e-12
-    # Worked by hand: z = .1 * 1 + .2 * 2 + .5 = 1, a = 1 / (1 + 1/e), delta = (a - 1) a (1 - a).
+    # By hand: z = .1 * 1 + .2 * 2 + .5 = 1, a = 1 / (1 + 1/e), delta = (a - 1) a (1 - a).
     assert result["one neuron"]["z"] == pytest.approx(1, abs=1e-15)
     assert result["one neuron"]["delta"] == pytest.approx(-0.0528770928, abs=1e-10)
     assert result["one neuron"]["dW"] == pytest.approx([-0.0528770928, -0.1057541856], abs=1e-10)
