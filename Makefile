@@ -1,16 +1,19 @@
-# `make demo` and `make test` are all a newcomer needs: each makes .venv and installs what it needs.
+# `make demo` and `make test` create .venv and install what they need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# The oldest scikit-learn that fastbp.sklearn follows; what `pip install` gets is the newest.
+# The oldest scikit-learn that fastbp.sklearn supports; `pip install` installs the newest.
 SKLEARN ?= 1.9.0
-# Two test processes, a file of tests each at a time; PARALLEL= for one.
+# Two test processes, each with one test file at a time; PARALLEL= for one process.
 PARALLEL ?= -n 2 --dist loadfile
-# Of each of `make fuzz`'s three.
+# Duration of each of the three targets of `make fuzz`.
 FUZZ_SECONDS ?= 300
+# Tests of `make test-fast`: documentation and the packages that compile little.
+FAST ?= tests/docs/test_architecture.py tests/docs/test_guarantees.py tests/docs/test_readme.py tests/cli/test_refusals.py \
+  tests/graph tests/numerics/test_gradients.py tests/plot/test_html.py tests/serialization/test_preprocessing.py
 
-.PHONY: demo test test-sklearn lint bench torture fuzz clean
+.PHONY: demo test test-fast test-sklearn lint bench torture fuzz clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits.py
@@ -19,18 +22,23 @@ test: $(VENV)/test.stamp lint
 	$(BIN)/python -m pytest $(PARALLEL)
 	$(MAKE) test-sklearn
 
-# fastbp.sklearn against another release of scikit-learn, which is put in front of the installed one on the path.
+# In under two minutes: for changes of docstrings and documentation.
+test-fast: $(VENV)/test.stamp lint
+	$(BIN)/python -m pytest $(PARALLEL) $(FAST)
+
+# fastbp.sklearn with another release of scikit-learn, which precedes the installed one on the path.
 test-sklearn: $(VENV)/test.stamp
 	test -d $(VENV)/sklearn-$(SKLEARN) || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --target $(VENV)/sklearn-$(SKLEARN) scikit-learn==$(SKLEARN)
 	PYTHONPATH=$(CURDIR)/$(VENV)/sklearn-$(SKLEARN) $(BIN)/python -c 'import sklearn; assert sklearn.__version__ == "$(SKLEARN)"'
 	PYTHONPATH=$(CURDIR)/$(VENV)/sklearn-$(SKLEARN) $(BIN)/python -m pytest $(PARALLEL) tests/interop/sklearn_dropin \
-	  -W "ignore:Passing a non-Collection iterable"  # by parametrize_with_checks of 1.9.0, under pytest 9
+	  -W "ignore:Passing a non-Collection iterable"  # of parametrize_with_checks in 1.9.0, with pytest 9
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tests/lint.py
 
 $(VENV)/%.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "fastbp needs Python 3.11 or later: make PYTHON=python3.12"; exit 1; }
@@ -38,21 +46,21 @@ $(VENV)/%.stamp: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	touch $@
 
-# HEAD beside its parent, then the report in .asv/html; ASV="--quick --bench Predict" for less than all.
+# HEAD beside its parent, then the report in .asv/html; ASV="--quick --bench Predict" for a selection.
 bench: $(VENV)/bench.stamp
 	cd asv_bench && ../$(BIN)/asv machine --yes
 	-cd asv_bench && ../$(BIN)/asv continuous $(ASV) HEAD^ HEAD
 	cd asv_bench && ../$(BIN)/asv publish
 
-# What `make test` does in a short form: processes killed while they save and fit, files and compiled code changed at random,
-# nets drawn at random, signals at any moment, 100,000 fits in one process.
+# The tests that `make test` runs in a short form, in full: processes killed while they save and fit, files and compiled code
+# changed at random, drawn nets, signals at random moments, 100,000 fits in one process.
 torture: $(VENV)/test.stamp
 	FASTBP_KILLS=300 FASTBP_MUTATIONS=100000 FASTBP_FLIPS=300 FASTBP_EXAMPLES=4000 $(BIN)/python -m pytest tests/robustness/test_killed_saves.py \
 	  tests/robustness/test_damaged_files.py tests/cli/test_tables.py tests/training/test_checkpointer.py tests/serialization/test_checkpoint_format.py \
 	  tests/kernels/test_cache_damage.py tests/numerics/test_properties.py
 	FASTBP_SIGNALS=2000 FASTBP_ROUNDS=34000 $(BIN)/python -m pytest tests/runtime/test_signals.py tests/robustness/test_long_running.py
 
-# Whatever reads a stranger's file, guided by coverage; where atheris can be installed. What it finds is left in .fuzz/.
+# Coverage-guided fuzzing of the readers of untrusted files, where atheris can be installed. Findings are left in .fuzz/.
 fuzz: $(VENV)/fuzz.stamp
 	for target in model checkpoint csv; do $(BIN)/python tests/robustness/fuzz.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
