@@ -2,7 +2,7 @@
 slopes of their own."""
 
 import fastbp
-from fastbp.base.names import HIDDEN
+from fastbp.base.activations import HIDDEN
 
 from .cases import CASES, data
 

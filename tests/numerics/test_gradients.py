@@ -8,6 +8,7 @@ import pytest
 from helpers.problems import HIDDEN, PAIRS, problem
 
 import fastbp
+from fastbp.base.activations import ACTIVATIONS
 
 WIDTHS = [[4, 3], [4, 5, 3], [4, 5, 6, 3]]
 
@@ -71,26 +72,17 @@ def test_scalar_graph(hidden, output, loss):
         np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-12)
 
 
+def torch_activation(torch, name):
+    """PyTorch's module with its own default settings."""
+    return getattr(torch.nn, ACTIVATIONS[name].torch.kind)()
+
+
 def torch_loss(torch, net, weights, biases, X, targets, l2, sample_weight):
     F = torch.nn.functional
-    act = {
-        "identity": lambda z: z,
-        "sigmoid": torch.sigmoid,
-        "tanh": torch.tanh,
-        "relu": F.relu,
-        "elu": F.elu,
-        "leaky_relu": F.leaky_relu,
-        "softplus": F.softplus,
-        "selu": F.selu,
-        "gelu": F.gelu,
-        "silu": F.silu,
-        "mish": F.mish,
-        "softmax": lambda z: torch.softmax(z, 1),
-    }
     a = X
     for W, b, name in zip(weights, biases, [*net.hidden, net.output], strict=True):
         z = a @ W + b
-        a = act[name](z)
+        a = torch.softmax(z, 1) if name == "softmax" else torch_activation(torch, name)(z)
     rows = {
         "cross_entropy": lambda: F.cross_entropy(z, targets, reduction="none"),
         "binary_cross_entropy": lambda: F.binary_cross_entropy_with_logits(
