@@ -16,12 +16,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from . import abi, gated_activations, vector_math
+from .abi import LEAK, SELU_ALPHA, SELU_SCALE
 from .simd import I64, Lanes, Vector, where
-
-LEAK = 0.01
-# Klambauer et al., *Self-Normalizing Neural Networks*, 2017: the fixed point for which mean 0 and
-# variance 1 are kept.
-SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 
 
 class Activation(NamedTuple):

@@ -14,63 +14,12 @@ law.
 
 import math
 
+from .abi import NORMAL_CENTRE, NORMAL_END, NORMAL_TAIL
 from .simd import absolute, fma, where
 from .vector_math import clamp, reduced_expm1, scale
 
-# z exp(z), and z times the normal law's tail beyond |z|, are 0 from here on, subnormal numbers
-# included.
+# z exp(z) is 0 from here on, subnormal numbers included.
 END = {True: 120.0, False: 760.0}
-NORMAL_END = {True: 15.0, False: 39.0}
-CENTRE = 2.5
-# (x + 2.5) exp(x²/2) P(a normal number is beyond x) in t = (x - 2.5) / (x + 2.5), x up to
-# NORMAL_END: Chebyshev's series, as powers of t, computed to 60 digits; 2.5e-9 and 9.4e-19 of the
-# value are left out.
-TAIL = {
-    True: (
-        0.7066566574,
-        -0.4336921257,
-        0.131987233,
-        0.009238615865,
-        -0.01638942711,
-        -0.001619402477,
-        0.002536343591,
-        0.0007353854872,
-        -0.0003276908947,
-        -0.0002164054732,
-        4.54265046e-6,
-        2.159200198e-5,
-    ),
-    False: (
-        0.706656656902876548,
-        -0.433692141846983555,
-        0.131987278502487856,
-        0.00923917461633811143,
-        -0.016390025391317899,
-        -0.00162501000932760457,
-        0.00253815854864859282,
-        0.000759201766427047247,
-        -0.00032422354422907108,
-        -0.000262543502799026936,
-        -0.0000182378271225818679,
-        0.0000564190125055505598,
-        0.0000294728052319939598,
-        -8.56124757214000879e-7,
-        -8.52893036109159319e-6,
-        -4.39087815832312117e-6,
-        -2.81721877190290651e-8,
-        1.29429231611784076e-6,
-        8.31609934828876006e-7,
-        1.47493647087903614e-7,
-        -1.88424225595850103e-7,
-        -2.00282060291631419e-7,
-        -5.99582369026787051e-8,
-        4.45398214479162739e-8,
-        4.12214833318021815e-8,
-        3.27810012641986928e-9,
-        -7.14249038643805759e-9,
-        -2.15457757011533923e-9,
-    ),
-}
 
 
 def _quotient(x, y, inverse):
@@ -85,10 +34,10 @@ def gelu(z):
     below, x = z < 0.0, clamp(absolute(z), 0.0, NORMAL_END[z.single])
     square = x * x
     n, e = reduced_expm1(square * -0.5, fma(x, x, -square) * -0.5)
-    over, series = x + CENTRE, x.like(0.0)
+    over, series = x + NORMAL_CENTRE, x.like(0.0)
     inverse = 1.0 / over
-    t = _quotient(x - CENTRE, over, inverse)
-    for c in reversed(TAIL[z.single]):
+    t = _quotient(x - NORMAL_CENTRE, over, inverse)
+    for c in reversed(NORMAL_TAIL[z.single]):
         series = fma(series, t, c)
     ratio = _quotient(series, over, inverse)
     tail = fma(ratio, e, ratio)  # exp(-x²/2) is 1 + e, times 2**n

@@ -1,6 +1,6 @@
 """One epoch with each hidden activation."""
 
-from fastbp.base.names import HIDDEN
+from fastbp.base.activations import HIDDEN
 
 from .cases import Training
 

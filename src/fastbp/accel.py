@@ -1,4 +1,4 @@
-"""``python -m fastbp.accel script.py args...``: a script or module run as by Python itself, with
+"""``python -m fastbp.accel script.py args...``: run a script or module as Python does, with
 scikit-learn patched."""
 
 import argparse
@@ -15,34 +15,33 @@ from .patching import LOGGER, patch_sklearn
 
 
 def parser() -> argparse.ArgumentParser:
-    """What the command line may be."""
-    made = argparse.ArgumentParser(
+    """The parser of the command line."""
+    result = argparse.ArgumentParser(
         prog="python -m fastbp.accel",
         usage="%(prog)s [-h] [-v] (script.py | -m module) [argument ...]",
-        description="Run a script, or with -m a module, with fastbp's MLPClassifier and MLPRegressor in scikit-learn's place.",
+        description="Run a script, or with -m a module, with fastbp's MLPClassifier and "
+        "MLPRegressor in scikit-learn's place.",
     )
-    made.add_argument(
+    result.add_argument(
         "-v",
         "--verbose",
         action="store_true",
-        help="say of every fit whether it is accelerated, on stderr",
+        help="log on stderr for every fit whether it is accelerated",
     )
-    made.add_argument(
-        "-m",
-        dest="module",
-        action="store_true",
-        help="what follows is the name of a module, as for python -m",
+    result.add_argument(
+        "-m", dest="module", action="store_true", help="run a module by its name, as python -m"
     )
-    made.add_argument(
+    result.add_argument(
         "command", nargs=argparse.REMAINDER, help="script or module, and its own arguments"
     )
-    return made
+    return result
 
 
 def run(command: list[str], module: bool) -> None:
-    """Run `command`, a script or module and its arguments, as ``__main__``; whatever it raises
-    comes out."""
-    name, sys.argv = command[0], command[:]
+    """Run `command`, a script or module and its arguments, as ``__main__``. Its exceptions are not
+    caught."""
+    name = command[0]
+    sys.argv = command[:]
     if module:
         runpy.run_module(name, run_name="__main__", alter_sys=True)
         return
@@ -51,16 +50,14 @@ def run(command: list[str], module: bool) -> None:
         _first_on_path(path)
         runpy.run_path(path, run_name="__main__")
         return
-    # Not by runpy, which would give the script another sys.argv[0] and take its __main__ away
-    # before the exit handlers run.
+    # runpy would change sys.argv[0], and remove the script's __main__ before exit handlers run.
     _first_on_path(os.path.dirname(os.path.realpath(path)))
     with open(path, "rb") as file:
         code = compile(file.read(), path, "exec", dont_inherit=True)
-    started, script = sys.modules["__main__"], types.ModuleType("__main__")
-    script.__file__, script.__loader__ = (
-        path,
-        importlib.machinery.SourceFileLoader("__main__", path),
-    )
+    started = sys.modules["__main__"]
+    script = types.ModuleType("__main__")
+    script.__file__ = path
+    script.__loader__ = importlib.machinery.SourceFileLoader("__main__", path)
     vars(script).update(__builtins__=builtins, __cached__=None)
     if "__annotations__" in vars(started):  # up to Python 3.13
         script.__annotations__ = {}
@@ -69,13 +66,13 @@ def run(command: list[str], module: bool) -> None:
 
 
 def _first_on_path(folder):
-    """Put `folder` where ``python -m`` has put the working directory."""
+    """Replace the working directory, which ``python -m`` puts first on the path, by `folder`."""
     if not sys.flags.safe_path:
         sys.path[0] = folder
 
 
 def main() -> None:
-    """The command line: exit code, output and traceback are the script's own."""
+    """The command line. Exit code, output and traceback are those of the script."""
     usage = parser()
     arguments = usage.parse_args()
     if not arguments.command:
@@ -100,14 +97,14 @@ def main() -> None:
         if trace is None and isinstance(error, OSError):
             usage.exit(
                 2,
-                f"{sys.executable}: can't open file {error.filename!r}: [Errno {error.errno}] {error.strerror}\n",
+                f"{sys.executable}: can't open file {error.filename!r}: "
+                f"[Errno {error.errno}] {error.strerror}\n",
             )
         if trace is None and isinstance(error, ImportError):
             usage.exit(1, f"{sys.executable}: {error}\n")
-        # The interpreter is left to print it and to choose the exit code; it is shown from the
-        # script's first frame on.
-        shown = sys.excepthook
-        sys.excepthook = lambda kind, value, _: shown(kind, value.with_traceback(trace), trace)
+        # The interpreter prints the error, from the script's first frame on, and exits.
+        hook = sys.excepthook
+        sys.excepthook = lambda kind, value, _: hook(kind, value.with_traceback(trace), trace)
         raise
 
 

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from .base.names import dropout_rates
 from .base.schedule_state import ScheduleState
-from .base.validation import check_count, check_number
+from .base.validation import check_count, check_dropout, check_number
 from .engine import custom_loss
 from .engine.initializers import initial_weights
 from .engine.steps import loss_and_gradient
@@ -128,7 +127,7 @@ class MLP(Fitting):
         dropout: float | Sequence[float] = 0.0,
     ) -> None:
         super().__init__(widths, hidden, output, loss, dtype, label_smoothing)
-        self.dropout = dropout_rates(dropout, len(self.hidden))
+        self.dropout = check_dropout(dropout, len(self.hidden))
         if any(self.dropout) and self.loss_function is not None:
             raise ValueError(
                 "dropout cannot be used with a callable as loss, which is called on the outputs of the whole net"

@@ -9,9 +9,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .base.activations import HIDDEN, OUTPUTS
 from .base.html import net_html
-from .base.names import CUSTOM, HIDDEN, LOSSES, OUTPUTS, hidden_names, loss_name, smoothing
-from .base.validation import check_choice, check_count
+from .base.losses import CUSTOM, LOSSES
+from .base.validation import check_choice, check_count, check_hidden, check_loss, check_smoothing
 from .engine.network import CompiledNetwork
 from .engine.parameters import Parameters
 from .kernels.cpu_features import CACHE_LINE
@@ -53,9 +54,9 @@ class Structure:
         self.widths = tuple(check_count(f"widths[{i}]", w) for i, w in enumerate(widths))
         if len(self.widths) < 2:
             raise ValueError(f"widths must be at least [n_in, n_out], got {list(self.widths)}")
-        self.hidden = hidden_names(hidden, len(self.widths) - 2)
+        self.hidden = check_hidden(hidden, len(self.widths) - 2)
         self.output = check_choice("output", output, OUTPUTS)
-        self.loss_name = loss_name(loss, output, self.widths[-1])
+        self.loss_name = check_loss(loss, output, self.widths[-1])
         self.loss_function = loss if self.loss_name == CUSTOM else None
         self.label_smoothing = label_smoothing
         self.dtype = float_dtype(dtype)
@@ -77,8 +78,8 @@ class Structure:
             at += n_out
         self._weights, self._biases = Parameters("weights", weights), Parameters("biases", biases)
         codes = [HIDDEN[name] for name in self.hidden] + [0]
-        loss = GIVEN if self.loss_function else LOSSES[self.loss_name]
-        smoothed = smoothing(self.label_smoothing, self.loss_name, self.widths[-1])
+        loss = GIVEN if self.loss_function else LOSSES[self.loss_name].code
+        smoothed = check_smoothing(self.label_smoothing, self.loss_name, self.widths[-1])
         self._network = CompiledNetwork(
             self.widths, codes, OUTPUTS[self.output], loss, self.dtype, smoothed
         )

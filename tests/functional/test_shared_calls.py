@@ -38,9 +38,9 @@ LAYERS = [
 @pytest.fixture
 def everything(monkeypatch):
     """However small a call is, it would have help, of two threads at most, and wakes them."""
-    monkeypatch.setattr(elementwise, "_EXPONENTIAL", 1)
-    monkeypatch.setattr(elementwise, "_PLAIN", 1)
-    monkeypatch.setattr(dense, "_STANDING_BY", 0.25)
+    monkeypatch.setattr(elementwise, "_EXP_BYTES", 1)
+    monkeypatch.setattr(elementwise, "_PLAIN_BYTES", 1)
+    monkeypatch.setattr(dense, "_SPINNING_MACS", 0.25)
     monkeypatch.setattr(spin_pool, "available_cpus", lambda: 3)
     monkeypatch.setattr(spin_pool, "FOLLOWING", 60)
     monkeypatch.setattr(spin_pool, "ALONE", 0)
@@ -140,7 +140,9 @@ def test_cpus_that_are_taken_away(everything, monkeypatch):
     assert helped_calls() == before
     sizes: list = []
     monkeypatch.setattr(
-        dense, "room", lambda size, dtype, room=dense.room: sizes.append(size) or room(size, dtype)
+        dense,
+        "workspace",
+        lambda size, dtype, made=dense.workspace: sizes.append(size) or made(size, dtype),
     )
     fn.dense_forward(z, z.T, z[:, 0], n_threads=1)
     fn.dense_forward(z, z.T, z[:, 0], n_threads=1000)
@@ -288,8 +290,8 @@ from fastbp.runtime import spin_pool
 from fastbp.functional import dense, elementwise
 from fastbp.kernels import spin_pool as kernel
 spin_pool.available_cpus = lambda: 2
-elementwise._EXPONENTIAL = elementwise._PLAIN = 1
-dense._STANDING_BY, spin_pool.FOLLOWING, spin_pool.ALONE = 0.25, 60, 0
+elementwise._EXP_BYTES = elementwise._PLAIN_BYTES = 1
+dense._SPINNING_MACS, spin_pool.FOLLOWING, spin_pool.ALONE = 0.25, 60, 0
 wanted = [mixed(seed) for seed in range(120)]
 
 def helped():

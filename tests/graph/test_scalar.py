@@ -6,7 +6,9 @@ import operator
 
 import numpy as np
 import pytest
+from oracles import naive
 
+import fastbp
 from fastbp.graph import (
     ACTIVATIONS,
     Value,
@@ -18,21 +20,6 @@ from fastbp.graph import (
     topological_order,
     total,
 )
-
-# Activations in their textbook form.
-NUMPY = {
-    "identity": lambda z: z,
-    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
-    "tanh": np.tanh,
-    "relu": lambda z: np.maximum(z, 0),
-    "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
-    "elu": lambda z: np.where(z > 0, z, np.exp(z) - 1),
-    "softplus": lambda z: np.log(1 + np.exp(z)),
-    "selu": lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * (np.exp(z) - 1)),
-    "gelu": lambda z: z * (1 + math.erf(z / math.sqrt(2))) / 2,
-    "silu": lambda z: z / (1 + np.exp(-z)),
-    "mish": lambda z: z * np.tanh(np.log1p(np.exp(z))),
-}
 
 
 def sum_times():
@@ -94,7 +81,19 @@ def test_operation_against_central_differences(name):
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_values(name):
     for z in (-30.0, -0.8, 0.0, 0.8, 30.0):
-        assert ACTIVATIONS[name](z).value == pytest.approx(NUMPY[name](z), rel=1e-12, abs=1e-15)
+        assert ACTIVATIONS[name](z).value == pytest.approx(
+            naive.VALUE[name](z), rel=1e-12, abs=1e-15
+        )
+
+
+def test_activations_are_functions_of_the_package():
+    for name, function in ACTIVATIONS.items():
+        assert getattr(fastbp.graph, name) is function
+        assert function.__name__ == name
+        assert function.__doc__
+    assert {*ACTIVATIONS, "Value"} <= set(dir(fastbp.graph))
+    with pytest.raises(AttributeError, match=r"'fastbp\.graph' has no attribute 'swish'"):
+        fastbp.graph.swish  # noqa: B018
 
 
 def test_function_values():

@@ -4,18 +4,16 @@ import numpy as np
 from oracles import naive
 
 import fastbp
+from fastbp.base import activations
+from fastbp.base.activations import ACTIVATIONS
 
-HIDDEN = [name for name in naive.VALUE if name != "exp"]
-PAIRS = [
-    ("softmax", "cross_entropy"),
-    ("sigmoid", "binary_cross_entropy"),
-    *(
-        (output, loss)
-        for output in ("softmax", "sigmoid", "identity", "tanh", "relu", "softplus")
-        for loss in ("squared_error", "softmax_cross_entropy")
-    ),
-]
-# Relative to the largest element of an array: a few roundings for each term of the sums.
+# Every activation of hidden layers, without aliases, and of outputs except exp, which overflows.
+HIDDEN = [name for name in ACTIVATIONS if name in activations.HIDDEN]
+OUTPUTS = [name for name in ACTIVATIONS if name in activations.OUTPUTS and name != "exp"]
+PAIRS = [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy")]
+PAIRS += [(o, loss) for o in OUTPUTS for loss in ("squared_error", "softmax_cross_entropy")]
+
+# Relative to the largest derivative of an array: a few roundings a term of the sums.
 TOLERANCE = {"float32": 3e-5, "float64": 1e-13}
 
 

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 import fastbp
+from fastbp.base import activations
+from fastbp.base.activations import ACTIVATIONS
 
-# the lightest to compute outputs with; before keras is imported
+# The backend that takes least time to load; set before keras is imported.
 os.environ.setdefault("KERAS_BACKEND", "numpy")
 keras = pytest.importorskip("keras", reason="it converts Keras's models")
 layers = keras.layers
 
-# Of Keras's own arrays, under NumPy 2, when it hands its weights out.
+# Keras's arrays raise it under NumPy 2 in get_weights.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
@@ -21,31 +23,13 @@ RNG = np.random.default_rng(11)
 X = RNG.normal(size=(60, 5)) * 2
 LABELS = RNG.integers(0, 3, 60)
 DTYPES = ["float32", "float64"]
-# For both: Keras 3 computes in float64 with TensorFlow alone, and there its gelu and leaky_relu
-# have constants of float32.
+# For both dtypes: Keras 3 computes in float64 with TensorFlow alone, and there its gelu and
+# leaky_relu have float32 constants.
 TOLERANCE = 1e-6
-HIDDEN = [
-    "linear",
-    "sigmoid",
-    "tanh",
-    "relu",
-    "elu",
-    "selu",
-    "softplus",
-    "gelu",
-    "silu",
-    "swish",
-    "mish",
-]
-ENDS = {
-    "softmax": "softmax",
-    "sigmoid": "sigmoid",
-    "linear": "identity",
-    "tanh": "tanh",
-    "relu": "relu",
-}
-ENDS |= {"softplus": "softplus", "exponential": "exp"}
-OURS = {"linear": "identity", "swish": "silu"}
+# Functions of keras.activations -> fastbp's names.
+OURS = {function: row.name for row in ACTIVATIONS.values() for function in row.keras}
+HIDDEN = [function for function, name in OURS.items() if name in activations.HIDDEN]
+ENDS = {function: name for function, name in OURS.items() if name in activations.OUTPUTS}
 
 
 def chain(*parts, dtype="float32", shape=(5,)):
@@ -86,7 +70,7 @@ def test_hidden_activations(name, dtype):
         net = fastbp.from_keras(model)
         assert (net.widths, net.hidden, net.output, net.loss_name) == (
             (5, 7, 3),
-            (OURS.get(name, name),),
+            (OURS[name],),
             "identity",
             "squared_error",
         )

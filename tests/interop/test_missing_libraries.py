@@ -1,5 +1,5 @@
-"""What holds without PyTorch and Keras: fastbp does not import them, says what is missing, and
-knows all activations."""
+"""Without PyTorch and Keras: fastbp does not import them, names what is missing, and has their names
+of every activation."""
 
 import subprocess
 import sys
@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import fastbp
-from fastbp.base.names import HIDDEN, OUTPUTS
-from fastbp.importers import keras, torch
+from fastbp.base.activations import ACTIVATIONS, HIDDEN, OUTPUTS
+from fastbp.base.losses import LOSSES
+from fastbp.kernels import abi
+from fastbp.kernels.activations import GATED
 
 CODE = """
 import sys
@@ -57,8 +59,11 @@ def test_another_type_is_refused(convert, given):
         convert(given)
 
 
-def test_every_activation_has_its_place():
-    """But for those that the other library has no name for: "exp" in PyTorch."""
-    names = (set(HIDDEN) | set(OUTPUTS)) - {"logistic"}
-    assert set(torch.ACTIVATIONS) == names - {"exp"}
-    assert {*keras.FUNCTIONS.values(), *(name for name, _ in keras.LAYERS.values())} == names
+def test_every_kernel_has_a_row_and_every_row_its_counterparts():
+    """All but exp have a module in PyTorch; all have a function or a layer in Keras."""
+    assert set(ACTIVATIONS) == abi.ACTIVATIONS.keys() | abi.OUTPUTS.keys()
+    assert {name for name, row in ACTIVATIONS.items() if not row.slope_from_output} == set(GATED)
+    assert (set(HIDDEN) | set(OUTPUTS)) - set(ACTIVATIONS) == {"logistic"}
+    assert [name for name, row in ACTIVATIONS.items() if row.torch is None] == ["exp"]
+    assert all(row.keras or row.keras_layers for row in ACTIVATIONS.values())
+    assert set(LOSSES) == set(abi.LOSSES)

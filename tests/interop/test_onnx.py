@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastbp
-from fastbp.base.names import HIDDEN, OUTPUTS
+from fastbp.base.activations import HIDDEN, OUTPUTS
 from fastbp.export import onnx as onnx_export
 
 onnx = pytest.importorskip("onnx", reason="it writes the models")

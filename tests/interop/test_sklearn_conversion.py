@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastbp
-from fastbp.base.names import OUTPUTS
+from fastbp.base.activations import OUTPUTS
 
 made_here = pytest.importorskip(
     "sklearn.neural_network._multilayer_perceptron", reason="it converts scikit-learn's estimators"

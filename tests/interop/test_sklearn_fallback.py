@@ -157,7 +157,7 @@ def test_a_subclass_that_changes_no_arithmetic_is_accelerated(caplog):
         model = fit(Plain(**SETTINGS))
     assert caplog.messages == ["Plain.fit: accelerated"]
     assert (model.intercepts_[0] > 0.1).all()  # it started from 1
-    assert "_handed_over" not in pickle.dumps(ours.MLPClassifier()).decode("latin1")
+    assert "_fallback_reason" not in pickle.dumps(ours.MLPClassifier()).decode("latin1")
 
 
 EXTRAS = [

@@ -65,9 +65,9 @@ from fastbp.kernels.memory import CHECKED
 from fastbp.kernels.plan import aligned_zeros
 from fastbp.kernels.spin_pool import SHARED_CALLS
 assert CHECKED
-dense.room = output.room = aligned_zeros  # none that an earlier call has made larger
+dense.workspace = output.workspace = aligned_zeros  # none that an earlier call has made larger
 spin_pool.available_cpus = lambda: 3
-elementwise._EXPONENTIAL = elementwise._PLAIN = spin_pool.FOLLOWING = 1  # so that helpers take part
+elementwise._EXP_BYTES = elementwise._PLAIN_BYTES = spin_pool.FOLLOWING = 1  # so that helpers take part
 rng = np.random.default_rng(0)
 for dtype in ("float32", "float64"):
     for n, n_in, n_out in ((0, 3, 2), (1, 1, 1), (2, 7, 1), (15, 1, 9), (17, 33, 31), (33, 14, 65), (1030, 20, 64)):
@@ -93,7 +93,7 @@ for dtype in ("float32", "float64"):
             fn.adam_step(param, g, m, v, 3)
 assert spin_pool._helpers.block[SHARED_CALLS] > 0
 # and the check is alive here too: a workspace that is too small must be noticed
-dense.room = lambda size, dtype: aligned_zeros(size // 4, dtype)
+dense.workspace = lambda size, dtype: aligned_zeros(size // 4, dtype)
 try:
     fn.dense_forward(x, W, b)
 except IndexError:
@@ -102,7 +102,9 @@ except IndexError:
 GATED = """
 import numpy as np, fastbp
 from fastbp.kernels.memory import CHECKED
-from fastbp.base.names import HIDDEN, LOSSES, OUTPUTS, loss_name
+from fastbp.base.activations import HIDDEN, OUTPUTS
+from fastbp.base.losses import LOSSES
+from fastbp.base.validation import check_loss
 assert CHECKED
 rng = np.random.default_rng(0)
 for dtype in ("float32", "float64"):
@@ -119,7 +121,7 @@ for dtype in ("float32", "float64"):
     for output in OUTPUTS:
         for loss in LOSSES:
             try:
-                loss_name(loss, output, 3)
+                check_loss(loss, output, 3)
             except ValueError:
                 continue
             labels = rng.integers(0, 3, 19)

@@ -8,7 +8,7 @@ import pytest
 from helpers.ulps import ulps
 
 import fastbp
-from fastbp.base.names import HIDDEN, OUTPUTS
+from fastbp.base.activations import HIDDEN, OUTPUTS
 from fastbp.engine.forward import activations
 from fastbp.kernels.activations import ACTIVATIONS, GATED, activate, gated
 from fastbp.kernels.jit import kernel

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastbp
-from fastbp.base.names import HIDDEN
+from fastbp.base.activations import HIDDEN
 
 WIDTHS = [(1, 1), (3, 2, 1), (5, 16, 10), (7, 33, 17, 4), (64, 100, 10), (130, 65, 31, 32, 3)]
 

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from oracles import naive
 
 import fastbp
-from fastbp.base.names import HIDDEN, LOSSES, OUTPUTS, loss_name
+from fastbp.base.activations import HIDDEN, OUTPUTS
+from fastbp.base.losses import LOSSES
+from fastbp.base.validation import check_loss
 
 N_EXAMPLES = int(os.environ.get("FASTBP_EXAMPLES", "100"))
 
@@ -53,7 +55,7 @@ NAMES = sorted(set(HIDDEN) - {"logistic"})
 def is_valid(output, loss, n_out):
     """Whether a net can have this output and loss."""
     try:
-        return bool(loss_name(loss, output, n_out))
+        return bool(check_loss(loss, output, n_out))
     except ValueError:
         return False
 

@@ -1,4 +1,4 @@
-"""Optional dependencies: imported when first used, with one error that says what to install."""
+"""Optional dependencies: imported at their first use, with one error that names what to install."""
 
 import importlib
 import types
@@ -16,7 +16,7 @@ def require(
     purpose : str
         What needs it, for the error.
     install : str
-        What pip installs: a package, or an extra such as "fastbp[onnx]".
+        What pip installs: a package, or a quoted extra such as "'fastbp[onnx]'".
     library : str, optional
         Name of the library in the error; by default the module's top-level package.
 
@@ -27,15 +27,16 @@ def require(
     Raises
     ------
     ImportError
-        If the package is not installed. An import that fails inside of it is raised as it is.
+        If the package is not installed, or its version lacks the module. An import that fails
+        inside of it is raised unchanged.
     """
-    package = module.partition(".")[0]
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != package:
+        if not f"{module}.".startswith(f"{error.name}."):
             raise
-        raise ImportError(f"{purpose} needs {library or package}: pip install {install}") from None
+        library = library or module.partition(".")[0]
+        raise ImportError(f"{purpose} needs {library}: pip install {install}") from None
 
 
 def require_sklearn_perceptron(purpose: str) -> types.ModuleType:

@@ -7,10 +7,13 @@ import operator
 
 import numpy as np
 
+from .activations import ALIASES, HIDDEN
+from .losses import CANONICAL, CUSTOM, LOSSES
+
 FLAGS = (bool, np.bool_)
 LARGEST = {np.dtype(t): float(np.finfo(t).max) for t in ("f4", "f8")}
 # losses of targets that are no probabilities
-REGRESSIONS = ("squared_error", "huber", "absolute_error", "poisson")
+REGRESSIONS = tuple(name for name, row in LOSSES.items() if row.is_regression)
 SMALL = 1 << 12
 CHECK_BYTES = 1 << 22  # looked at together: an array on disk is never in memory whole
 
@@ -226,3 +229,69 @@ def _check_sums(name, y):
             raise ValueError(
                 f"{name} must hold rows that sum to 1, got a sum of {sums[wrong[0]]:g} in row {first + wrong[0]}"
             )
+
+
+def check_hidden(hidden, n_hidden, argument="hidden"):
+    """One activation name for each hidden layer, aliases resolved."""
+    if isinstance(hidden, str):
+        names = [check_choice(argument, hidden, HIDDEN)] * n_hidden
+    else:
+        try:
+            names = list(hidden)
+        except TypeError:
+            raise TypeError(
+                f"{argument} must be a name or a sequence of names, got {hidden!r}"
+            ) from None
+        if len(names) != n_hidden:
+            raise ValueError(
+                f"{argument} must be one name, or one for each of the {n_hidden} hidden layers, "
+                f"got {len(names)}"
+            )
+    checked = [check_choice(argument, name, HIDDEN) for name in names]
+    return tuple(ALIASES.get(name, name) for name in checked)
+
+
+def check_dropout(dropout, n_hidden):
+    """One rate in [0, 1) for each hidden layer."""
+    if not np.iterable(dropout) or isinstance(dropout, str | bytes):
+        return (check_number("dropout", dropout, least=0, below=1),) * n_hidden
+    rates = tuple(dropout)
+    if len(rates) != n_hidden:
+        raise ValueError(
+            f"dropout must be one rate, or one for each of the {n_hidden} hidden layers, "
+            f"got {len(rates)}"
+        )
+    return tuple(
+        check_number(f"dropout[{i}]", rate, least=0, below=1) for i, rate in enumerate(rates)
+    )
+
+
+def check_loss(loss, output, n_out):
+    """The name of a loss that goes with the output; of None, the output's own."""
+    if loss is None:
+        return CANONICAL.get(output, "squared_error")
+    if callable(loss):
+        return CUSTOM
+    row = LOSSES[check_choice("loss", loss, LOSSES)]
+    if output != (row.output or output):
+        raise ValueError(f"loss={loss!r} needs output={row.output!r}, got output={output!r}")
+    if output in row.refused_outputs:
+        raise ValueError(
+            f"loss={loss!r} goes with any output but {output!r}, got output={output!r}"
+        )
+    if row.needs_labels and n_out < 2:
+        raise ValueError(f"loss={loss!r} needs at least 2 outputs, one a class, got {n_out}")
+    return loss
+
+
+def check_smoothing(label_smoothing, loss, n_out):
+    """(keep, spread): targets t of a smoothed loss are taken as keep t + spread."""
+    label_smoothing = check_number("label_smoothing", label_smoothing, least=0)
+    if label_smoothing > 1:
+        raise ValueError(f"label_smoothing must be at most 1, got {label_smoothing}")
+    row = LOSSES.get(loss)
+    if label_smoothing and not (row and row.has_smoothing):
+        smoothed = ", ".join(repr(name) for name, row in LOSSES.items() if row.has_smoothing)
+        raise ValueError(f"label_smoothing needs one of the losses {smoothed}, got loss={loss!r}")
+    classes = (row and row.smoothing_classes) or n_out
+    return 1 - label_smoothing, label_smoothing / classes

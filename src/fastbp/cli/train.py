@@ -2,8 +2,8 @@
 
 import sys
 
+from ..base.activations import HIDDEN
 from ..base.files import replace_file
-from ..base.names import HIDDEN
 from .arguments import character, check_writable, model_path, number, whole, widths
 from .fitting import FEW, RULES, train
 from .report import report

@@ -1,5 +1,4 @@
 """A network becomes a model of another library: ONNX, PyTorch, scikit-learn.
 
-Networks are taken as they come: nothing here imports `fastbp.mlp`. The way back is
-`fastbp.importers`.
+Networks are duck-typed: nothing here imports `fastbp.mlp`. The way back is `fastbp.importers`.
 """

@@ -1,8 +1,8 @@
-"""The caller's arrays as the compiled calls take them, and room to work in.
+"""The caller's arrays in the form that kernels take, and workspace.
 
 A kernel is compiled for writeable C-contiguous float32 and float64 arrays only. Each function first
-asks `plain` whether it has just that, in well under a microsecond, because a call on a small layer
-takes no more than a few; everything else is brought into that form here.
+tests with `is_kernel_ready` whether it has such arrays, in well under a microsecond, as a call on a
+small layer takes only a few. All other arrays are converted here.
 """
 
 import threading
@@ -13,12 +13,13 @@ import numpy as np
 from ..base.validation import check_real_array
 from ..kernels.plan import aligned_zeros
 
-F4, F8 = np.dtype(np.float32), np.dtype(np.float64)
+F4 = np.dtype(np.float32)
+F8 = np.dtype(np.float64)
 ndarray = np.ndarray
 
 
-def plain(array: object) -> TypeGuard[np.ndarray]:
-    """Whether a kernel can take the array as it is."""
+def is_kernel_ready(array: object) -> TypeGuard[np.ndarray]:
+    """Whether a kernel can take the array without conversion."""
     return (
         type(array) is ndarray
         and ((dtype := array.dtype) is F4 or dtype is F8)
@@ -26,18 +27,13 @@ def plain(array: object) -> TypeGuard[np.ndarray]:
     )
 
 
-def apart(a, b):
-    """Whether nothing written into the one array can change the other; quick for arrays that own
-    their memory."""
+def no_overlap(a, b):
+    """Whether writing into one array cannot change the other; fast for arrays that own their
+    memory."""
     return a is not b and ((a.base is None and b.base is None) or not np.may_share_memory(a, b))
 
 
-def fits(out, array):
-    """Whether a kernel that reads `array` element by element, itself plain, can write into `out`."""
-    return out is array or direct(out, array.shape, array.dtype, (array,))
-
-
-def direct(out, shape, dtype, inputs):
+def writable_target(out, shape, dtype, inputs):
     """Whether a kernel can write a result of that shape and dtype into `out` while it reads
     `inputs`."""
     if (
@@ -48,35 +44,34 @@ def direct(out, shape, dtype, inputs):
     ):
         return False
     for array in inputs:  # noqa: SIM110, all() of a generator takes three times as long
-        if not apart(out, array):
+        if not no_overlap(out, array):
             return False
     return True
 
 
+def writable_elementwise(out, array):
+    """Whether a kernel that reads `array`, itself kernel-ready, element by element can write into
+    `out`."""
+    return out is array or writable_target(out, array.shape, array.dtype, (array,))
+
+
 def common_dtype(*arrays):
-    """float32 where that holds every floating-point array and there is one, else float64."""
+    """float32 if it holds every floating-point array and there is one, else float64."""
     dtype = np.result_type(*(array.dtype for array in arrays))
     return F4 if dtype.kind == "f" and dtype.itemsize <= F4.itemsize else F8
 
 
-def ready(array, dtype) -> np.ndarray:
-    """`array`, or where no kernel can take it a copy. `dtype` is F4 or F8 itself."""
-    return array if plain(array) and array.dtype is dtype else np.array(array, dtype, order="C")
-
-
-def all_ready(**arrays) -> list[np.ndarray]:
-    """The named arrays, each given with the number of its dimensions, in a form and a dtype that a
-    kernel can take."""
-    checked = [check_real_array(name, array, (ndim,)) for name, (array, ndim) in arrays.items()]
-    dtype = common_dtype(*checked)
-    return [ready(array, dtype) for array in checked]
+def as_kernel_array(array, dtype) -> np.ndarray:
+    """`array`, or a copy if no kernel can take it. `dtype` is the object F4 or F8."""
+    if is_kernel_ready(array) and array.dtype is dtype:
+        return array
+    return np.array(array, dtype, order="C")
 
 
 def layer_arrays(x, W, third, name, ndim) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x, W and the array called `name`, of that many dimensions, in a form and a dtype that a
-    kernel can take."""
-    # Written out in one expression: where all is well it takes a third of the time of three calls
-    # of `plain`.
+    """x, W and the array called `name`, of `ndim` dimensions, in a form and a common dtype that
+    kernels take."""
+    # One expression instead of three calls of is_kernel_ready, which take three times as long.
     if (
         type(x) is type(W) is type(third) is ndarray
         and (dtype := x.dtype) is W.dtype is third.dtype
@@ -88,12 +83,35 @@ def layer_arrays(x, W, third, name, ndim) -> tuple[np.ndarray, np.ndarray, np.nd
         and third.flags.carray
     ):
         return x, W, third
-    first, second, last = all_ready(x=(x, 2), W=(W, 2), **{name: (third, ndim)})
-    return first, second, last
+    x = check_real_array("x", x, (2,))
+    W = check_real_array("W", W, (2,))
+    third = check_real_array(name, third, (ndim,))
+    dtype = common_dtype(x, W, third)
+    return as_kernel_array(x, dtype), as_kernel_array(W, dtype), as_kernel_array(third, dtype)
 
 
-def check_out(name, out, shape, dtype):
-    """Refuse an `out` that the result does not fit."""
+def output_buffer(name, out, shape, dtype, *inputs):
+    """The array for a kernel to write into: `out`, or a new one to be copied into it by `copy_back`.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for errors.
+    out : ndarray or None
+    shape : tuple of int
+    dtype : F4 or F8
+    *inputs : ndarray
+        The arrays that the kernel still reads after it has begun to write.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the result does not fit into `out`.
+    """
+    if out is None:
+        return np.empty(shape, dtype)
+    if writable_target(out, shape, dtype, inputs):
+        return out
     if not isinstance(out, ndarray):
         raise TypeError(f"{name} must be an array of shape {shape} and dtype {dtype}, got {out!r}")
     if out.shape != shape or out.dtype != dtype:
@@ -102,47 +120,34 @@ def check_out(name, out, shape, dtype):
         )
     if not out.flags.writeable:
         raise ValueError(f"{name} must be writeable, got a read-only array")
-
-
-def target(name, out, shape, dtype, *inputs):
-    """The array for a kernel to write into: `out` itself, or one whose values are then to be copied
-    into it.
-
-    `inputs` are the arrays that the kernel still reads when it has begun to write.
-    """
-    if out is None:
-        return np.empty(shape, dtype)
-    if direct(out, shape, dtype, inputs):
-        return out
-    check_out(name, out, shape, dtype)
     return np.empty(shape, dtype)
 
 
-def delivered(result, out):
-    """What the caller gets: `out` with the result in it, where there is one."""
+def copy_back(result, out):
+    """The array to return: `out` with the result in it, or the result if there is no `out`."""
     if out is None or out is result:
         return result
     out[...] = result
     return out
 
 
-class _Rooms(threading.local):
-    """A thread's own buffers, which grow to what its largest call has needed. Nothing in them
-    outlives a call."""
+class _Workspaces(threading.local):
+    """A thread's buffers, one for each dtype; they grow to the size of its largest call."""
 
     def __init__(self):
-        self.single, self.double = aligned_zeros(0, F4), aligned_zeros(0, F8)
+        self.single = aligned_zeros(0, F4)
+        self.double = aligned_zeros(0, F8)
 
 
-_rooms = _Rooms()
+_workspaces = _Workspaces()
 
 
-def room(size, dtype):
-    """A buffer of at least `size` elements, this thread's until its next call."""
+def workspace(size, dtype):
+    """A buffer of at least `size` elements, the calling thread's until its next call."""
     if dtype is F4:
-        if _rooms.single.size < size:
-            _rooms.single = aligned_zeros(size, F4)
-        return _rooms.single
-    if _rooms.double.size < size:
-        _rooms.double = aligned_zeros(size, F8)
-    return _rooms.double
+        if _workspaces.single.size < size:
+            _workspaces.single = aligned_zeros(size, F4)
+        return _workspaces.single
+    if _workspaces.double.size < size:
+        _workspaces.double = aligned_zeros(size, F8)
+    return _workspaces.double

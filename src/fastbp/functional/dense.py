@@ -5,19 +5,25 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..base.names import HIDDEN
+from ..base.activations import ACTIVATIONS, ALIASES, HIDDEN
 from ..base.validation import check_choice, check_count
 from ..kernels import functional as kernels
-from ..kernels.activations import FIRST_GATED
 from ..runtime.spin_pool import at_most, run_shared
 from ..runtime.team import MAX_THREADS
-from .arrays import apart, delivered, layer_arrays, room, target
+from .arrays import copy_back, layer_arrays, no_overlap, output_buffer, workspace
 
-# Multiply-adds that are worth a thread that stands by, and those of a call for which threads are
-# worth waking. Two threads break even at half of the first where all stays in their caches; but in
-# a step W was just changed, by one of them: with calls of 262,000 shared, 64-128-64-10 in batches
-# of 32 in float64 took 113 to 138 us, not 109.
-_STANDING_BY, _ASLEEP = 500_000, 12_000_000
+# Multiply-adds of a call that pay for one spinning thread, and those that pay for waking sleeping
+# ones. Two threads break even at half of the first if all data stay in their caches. In a training
+# step, however, one of them has just changed W: with calls of 262,000 shared, 64-128-64-10 in
+# batches of 32 in float64 took 113 to 138 us instead of 109.
+_SPINNING_MACS = 500_000
+_WAKING_MACS = 12_000_000
+# Activations with a slope that follows from their output: the kernels' codes.
+_CODES_BELOW = {
+    name: code
+    for name, code in HIDDEN.items()
+    if ACTIVATIONS[ALIASES.get(name, name)].slope_from_output
+}
 
 
 def _code(activation):
@@ -28,40 +34,41 @@ def _code(activation):
 
 
 def _code_below(activation):
-    code = _code(activation)
-    if code >= FIRST_GATED:
+    try:
+        return _CODES_BELOW[activation]
+    except (KeyError, TypeError):
+        check_choice("activation", activation, HIDDEN)
         raise ValueError(
-            f"activation must be one whose slope follows from its output x, got {activation!r}: "
-            "say 'identity' for dL/dx, and multiply it with the slope at z"
-        )
-    return code
+            "activation must be one with a slope that follows from its output x, got "
+            f"{activation!r}: use 'identity' for dL/dx, and multiply it with the slope at z"
+        ) from None
 
 
 def _run(entry, size, sizes, dtype, n_threads, *arrays):
-    """The entry point by as many threads as pay, or as the caller wants; `size` tells the room that
-    it needs."""
-    work = sizes[0] * sizes[1] * sizes[2]
-    members = (
-        work // _STANDING_BY
-        if n_threads is None
-        else check_count("n_threads", n_threads, most=MAX_THREADS)
-    )
-    members = at_most(members) if members > 1 else 1
-    args = *arrays[:-1], room(size(*sizes, members), dtype), arrays[-1]
-    if members == 1:
+    """Run an entry point with as many threads as pay, or as the caller wants; `size` gives the
+    workspace that it needs."""
+    macs = sizes[0] * sizes[1] * sizes[2]
+    if n_threads is None:
+        wanted = macs // _SPINNING_MACS
+    else:
+        wanted = check_count("n_threads", n_threads, most=MAX_THREADS)
+    n = at_most(wanted) if wanted > 1 else 1
+    args = *arrays[:-1], workspace(size(*sizes, n), dtype), arrays[-1]
+    if n == 1:
         entry(*args, 0, 1)
     else:
-        run_shared(entry, args, members, wait=n_threads is not None or work >= _ASLEEP)
+        run_shared(entry, args, n, wait=n_threads is not None or macs >= _WAKING_MACS)
 
 
-def _sizes_fit(**shapes):
+def _check_shapes(**shapes):
     """Refuse arrays of a layer that do not go together."""
     x, W = shapes["x"], shapes["W"]
     if 0 in W:
         raise ValueError(f"W must have at least one row and one column, got shape {W}")
     if x[1] != W[0]:
         raise ValueError(
-            f"x must have one column for each of the {W[0]} rows of W, got shape {x} for W of shape {W}"
+            f"x must have one column for each of the {W[0]} rows of W, got shape {x} for W of "
+            f"shape {W}"
         )
     if shapes.get("b", W[1:]) != W[1:]:
         raise ValueError(
@@ -69,7 +76,8 @@ def _sizes_fit(**shapes):
         )
     if shapes.get("delta", (x[0], W[1])) != (x[0], W[1]):
         raise ValueError(
-            f"delta must be of shape {(x[0], W[1])}, the rows of x by the columns of W, got {shapes['delta']}"
+            f"delta must be of shape {(x[0], W[1])}, the rows of x by the columns of W, "
+            f"got {shapes['delta']}"
         )
 
 
@@ -90,13 +98,13 @@ def dense_forward(
     W : array_like (n_in, n_out)
     b : array_like (n_out,)
     activation : str, default "identity"
-        One of ``identity, sigmoid`` (or ``logistic``)``, tanh, relu, leaky_relu, elu, softplus,
-        selu, gelu, silu, mish``.
+        One of those that the hidden layers of `fastbp.MLP` can have.
     out : ndarray (n, n_out), optional
-        Where the result goes; of the result's dtype.
+        Array for the result, of the result's dtype.
     n_threads : int, optional
-        At most; no more than there are CPUs. By default as many as pay: one for a small product,
-        and for others those that stand by since the call before; a large one wakes some.
+        Maximum, no more than there are CPUs. By default as many as pay: one for a small product;
+        for larger ones also the threads that still spin since the last call; a large one wakes
+        threads.
 
     Returns
     -------
@@ -107,18 +115,18 @@ def dense_forward(
     ------
     TypeError, ValueError
         If an argument is not an array of real numbers, the shapes do not go together, `out` does
-        not fit, or the activation is not known. Nothing has been written then.
+        not fit, or the activation is unknown. Nothing is written then.
     """
     code = _code(activation)
     x, W, b = layer_arrays(x, W, b, "b", 1)
     n, n_in = x.shape
     k, n_out = W.shape
     if k != n_in or n_out != b.size or not k or not n_out:
-        _sizes_fit(x=x.shape, W=W.shape, b=b.shape)
-    a = target("out", out, (n, n_out), x.dtype, x, W, b)
-    if n_threads is None and n * n_in * n_out < 2 * _STANDING_BY:
+        _check_shapes(x=x.shape, W=W.shape, b=b.shape)
+    a = output_buffer("out", out, (n, n_out), x.dtype, x, W, b)
+    if n_threads is None and n * n_in * n_out < 2 * _SPINNING_MACS:
         kernels.dense_forward(
-            a, x, W, b, room(kernels.forward_size(n, n_in, n_out, 1), x.dtype), code, 0, 1
+            a, x, W, b, workspace(kernels.forward_size(n, n_in, n_out, 1), x.dtype), code, 0, 1
         )
     else:
         _run(
@@ -133,7 +141,7 @@ def dense_forward(
             b,
             code,
         )
-    return delivered(a, out)
+    return copy_back(a, out)
 
 
 def dense_backward(
@@ -145,7 +153,7 @@ def dense_backward(
     out: tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None] | None = None,
     n_threads: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Back through a layer: from its delta to its gradient and the delta of the layer below.
+    """Backward through a layer: from its delta to its gradient and the delta of the layer below.
 
     dW = x.T @ delta; db = delta.sum(axis=0); delta_below = (delta @ W.T) * f'(x), where f'(x) is
     the slope of the activation below, from its output x (Bishop, *Pattern Recognition and Machine
@@ -160,42 +168,41 @@ def dense_backward(
     W : array_like (n_in, n_out)
     activation : str, optional
         Of the layer below, by the names of `dense_forward`. None, the default, is for the first
-        layer: nothing lies below, and no delta is computed. For dL/dx itself say ``"identity"``, as
-        also below ``gelu, silu, mish``, whose slope does not follow from x.
+        layer, which has no layer below: no delta is computed. Use ``"identity"`` for dL/dx itself,
+        and also below ``gelu``, ``silu`` and ``mish``: their slope does not follow from x.
     out : tuple of (dW, db, delta_below), optional
-        Arrays where the results go, of their shapes and dtype; None for each that is to be a new
-        one.
+        Arrays for the results, of their shapes and dtype; None for a new array.
     n_threads : int, optional
-        At most; no more than there are CPUs. By default as many as pay: one for a small product,
-        and for others those that stand by since the call before; a large one wakes some.
+        As for `dense_forward`.
 
     Returns
     -------
     dW : ndarray (n_in, n_out)
     db : ndarray (n_out,)
-    delta_below : ndarray (n, n_in), or None where nothing lies below
+    delta_below : ndarray (n, n_in), or None if `activation` is None
         float32 where all three arrays are, otherwise float64.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is not an array of real numbers, the shapes do not go together, an array of
-        `out` does not fit, or the activation is not known. Nothing has been written then.
+        `out` does not fit, or the activation is unknown. Nothing is written then.
     """
     code = -1 if activation is None else _code_below(activation)
     x, W, delta = layer_arrays(x, W, delta, "delta", 2)
     n, n_in = x.shape
     k, n_out = W.shape
     if k != n_in or delta.shape != (n, n_out) or not k or not n_out:
-        _sizes_fit(x=x.shape, W=W.shape, delta=delta.shape)
+        _check_shapes(x=x.shape, W=W.shape, delta=delta.shape)
     dtype = x.dtype
     if out is None:
-        out = None, None, None
-        dW, db = np.empty((n_in, n_out), dtype), np.empty(n_out, dtype)
+        out = (None, None, None)
+        dW = np.empty((n_in, n_out), dtype)
+        db = np.empty(n_out, dtype)
         below = dW if code < 0 else np.empty((n, n_in), dtype)
     else:
         dW, db, below = _targets(out, code >= 0, n, delta, x, W)
-    if n_threads is None and n * n_in * n_out < 2 * _STANDING_BY:
+    if n_threads is None and n * n_in * n_out < 2 * _SPINNING_MACS:
         kernels.dense_backward(
             dW,
             db,
@@ -203,16 +210,15 @@ def dense_backward(
             delta,
             x,
             W,
-            room(kernels.backward_size(n, n_in, n_out, 1), dtype),
+            workspace(kernels.backward_size(n, n_in, n_out, 1), dtype),
             code,
             0,
             1,
         )
     elif n:
-        size = kernels.backward_size
         _run(
             kernels.dense_backward,
-            size,
+            kernels.backward_size,
             (n, n_in, n_out),
             dtype,
             n_threads,
@@ -225,16 +231,17 @@ def dense_backward(
             code,
         )
     if not n:
-        dW[...], db[...] = 0, 0
+        dW[...] = 0
+        db[...] = 0
     return (
-        delivered(dW, out[0]),
-        delivered(db, out[1]),
-        None if code < 0 else delivered(below, out[2]),
+        copy_back(dW, out[0]),
+        copy_back(db, out[1]),
+        None if code < 0 else copy_back(below, out[2]),
     )
 
 
 def _targets(out, wanted, n, delta, x, W):
-    """Where dW, db and, if it is wanted, delta_below go."""
+    """The arrays for dW, db and, if it is wanted, delta_below."""
     if not isinstance(out, tuple) or len(out) != 3:
         raise TypeError(
             f"out must be a tuple of three: arrays for dW, db and delta_below, or None, got {out!r}"
@@ -243,10 +250,10 @@ def _targets(out, wanted, n, delta, x, W):
         raise ValueError(
             "out[2] must be None where activation is None: there is no delta of a layer below"
         )
-    dW = target("out[0]", out[0], W.shape, x.dtype, delta, x, W)
-    db = target("out[1]", out[1], W.shape[1:], x.dtype, delta, x, W)
-    below = target("out[2]", out[2], x.shape, x.dtype, delta, x, W) if wanted else dW
+    dW = output_buffer("out[0]", out[0], W.shape, x.dtype, delta, x, W)
+    db = output_buffer("out[1]", out[1], W.shape[1:], x.dtype, delta, x, W)
+    below = output_buffer("out[2]", out[2], x.shape, x.dtype, delta, x, W) if wanted else dW
     for a, b in combinations(out, 2):
-        if a is not None and b is not None and not apart(a, b) and np.shares_memory(a, b):
+        if a is not None and b is not None and not no_overlap(a, b) and np.shares_memory(a, b):
             raise ValueError("out must be arrays that share no memory with each other")
     return dW, db, below

@@ -3,23 +3,28 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..base.names import HIDDEN
+from ..base.activations import HIDDEN
 from ..base.validation import check_real_array
 from ..kernels import elementwise as kernels
 from ..runtime.spin_pool import at_most, run_shared
-from .arrays import common_dtype, delivered, fits, plain, ready, target
-
-_ANY = tuple(range(65))
-# Bytes of an array that are worth a thread that stands by: of the functions that take exponentials,
-# and of the others. With twice as many two threads break even with one, at 2 to 4 us.
-_EXPONENTIAL, _PLAIN = 16 << 10, 48 << 10
-_SIGMOID, _TANH, _RELU, _LEAKY_RELU = (
-    HIDDEN[name] for name in ("sigmoid", "tanh", "relu", "leaky_relu")
+from .arrays import (
+    as_kernel_array,
+    common_dtype,
+    copy_back,
+    is_kernel_ready,
+    output_buffer,
+    writable_elementwise,
 )
+
+_ANY_NDIM = tuple(range(65))
+# Bytes of an array that pay for one spinning thread: for functions that take exponentials, and for
+# the others. Two threads break even with one at twice as many, at 2 to 4 us.
+_EXP_BYTES = 16 << 10
+_PLAIN_BYTES = 48 << 10
 
 
 def _run(kernel, out, z, code, size):
-    """The kernel by as many threads as pay, each for at least `size` bytes."""
+    """Run the kernel with as many threads as pay, each for at least `size` bytes."""
     if z.nbytes < 2 * size:
         kernel(out, z, code, 0, 1)
     else:
@@ -27,30 +32,30 @@ def _run(kernel, out, z, code, size):
 
 
 def _each(kernel, name, z, code, out, size):
-    """The kernel over the elements of an array of any shape."""
-    if plain(z) and z.ndim == 2 and (out is None or fits(out, z)):
+    """Apply the kernel to each element of an array of any shape."""
+    if is_kernel_ready(z) and z.ndim == 2 and (out is None or writable_elementwise(out, z)):
         out = np.empty(z.shape, z.dtype) if out is None else out
         _run(kernel, out, z, code, size)
         return out
-    z = check_real_array(name, z, _ANY)
+    z = check_real_array(name, z, _ANY_NDIM)
     if out is None and z.ndim > 1 and z.flags.f_contiguous and not z.flags.c_contiguous:
         return _each(kernel, name, z.T, code, None, size).T
     dtype = common_dtype(z)
-    z = ready(z, dtype)
-    # In place is right as it is; overlapping in part is not.
-    result = target("out", out, z.shape, dtype, *() if out is z else (z,))
+    z = as_kernel_array(z, dtype)
+    # The kernel may write in place, but not into memory that overlaps z in part.
+    result = output_buffer("out", out, z.shape, dtype, *() if out is z else (z,))
     _run(kernel, result.reshape(1, -1), z.reshape(1, -1), code, size)
-    return delivered(result, out) if z.ndim or out is not None else result[()]
+    return copy_back(result, out) if z.ndim or out is not None else result[()]
 
 
 def sigmoid(z: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
-    """1 / (1 + exp(-z)), which overflows for no z.
+    """1 / (1 + exp(-z)), without overflow for any z.
 
     Parameters
     ----------
     z : array_like of any shape
     out : ndarray, optional
-        Where the result goes; of the result's shape and dtype. It may be `z` itself.
+        Array for the result, of the result's shape and dtype. It may be `z` itself.
 
     Returns
     -------
@@ -62,22 +67,22 @@ def sigmoid(z: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     TypeError, ValueError
         If `z` is not an array of real numbers, or `out` does not fit.
     """
-    return _each(kernels.apply, "z", z, _SIGMOID, out, _EXPONENTIAL)
+    return _each(kernels.apply, "z", z, HIDDEN["sigmoid"], out, _EXP_BYTES)
 
 
 def tanh(z: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """The hyperbolic tangent. Parameters, result and errors as for `sigmoid`."""
-    return _each(kernels.apply, "z", z, _TANH, out, _EXPONENTIAL)
+    return _each(kernels.apply, "z", z, HIDDEN["tanh"], out, _EXP_BYTES)
 
 
 def relu(z: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """max(z, 0). Parameters, result and errors as for `sigmoid`."""
-    return _each(kernels.apply, "z", z, _RELU, out, _PLAIN)
+    return _each(kernels.apply, "z", z, HIDDEN["relu"], out, _PLAIN_BYTES)
 
 
 def leaky_relu(z: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """z where it is positive, else 0.01 z. Parameters, result and errors as for `sigmoid`."""
-    return _each(kernels.apply, "z", z, _LEAKY_RELU, out, _PLAIN)
+    return _each(kernels.apply, "z", z, HIDDEN["leaky_relu"], out, _PLAIN_BYTES)
 
 
 def sigmoid_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -87,7 +92,7 @@ def sigmoid_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     ----------
     a : array_like of any shape
     out : ndarray, optional
-        Where the result goes; of the result's shape and dtype. It may be `a` itself.
+        Array for the result, of the result's shape and dtype. It may be `a` itself.
 
     Returns
     -------
@@ -99,13 +104,13 @@ def sigmoid_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     TypeError, ValueError
         If `a` is not an array of real numbers, or `out` does not fit.
     """
-    return _each(kernels.apply_slope, "a", a, _SIGMOID, out, _PLAIN)
+    return _each(kernels.apply_slope, "a", a, HIDDEN["sigmoid"], out, _PLAIN_BYTES)
 
 
 def tanh_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """The derivative of tanh at z, from a = tanh(z): 1 - a**2. Parameters, result and errors as for
     `sigmoid_slope`."""
-    return _each(kernels.apply_slope, "a", a, _TANH, out, _PLAIN)
+    return _each(kernels.apply_slope, "a", a, HIDDEN["tanh"], out, _PLAIN_BYTES)
 
 
 def relu_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -114,7 +119,7 @@ def relu_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
 
     Parameters, result and errors as for `sigmoid_slope`.
     """
-    return _each(kernels.apply_slope, "a", a, _RELU, out, _PLAIN)
+    return _each(kernels.apply_slope, "a", a, HIDDEN["relu"], out, _PLAIN_BYTES)
 
 
 def leaky_relu_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -123,34 +128,35 @@ def leaky_relu_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
 
     Parameters, result and errors as for `sigmoid_slope`.
     """
-    return _each(kernels.apply_slope, "a", a, _LEAKY_RELU, out, _PLAIN)
+    return _each(kernels.apply_slope, "a", a, HIDDEN["leaky_relu"], out, _PLAIN_BYTES)
 
 
 def _rows(z, logarithm, out):
-    if plain(z) and z.ndim == 2 and (out is None or fits(out, z)):
+    """The softmax of each row, or its logarithm."""
+    if is_kernel_ready(z) and z.ndim == 2 and (out is None or writable_elementwise(out, z)):
         out = np.empty(z.shape, z.dtype) if out is None else out
-        _run(kernels.softmax, out, z, logarithm, _EXPONENTIAL)
+        _run(kernels.softmax, out, z, logarithm, _EXP_BYTES)
         return out
-    z = check_real_array("z", z, _ANY[1:])
+    z = check_real_array("z", z, _ANY_NDIM[1:])
     dtype = common_dtype(z)
-    z = ready(z, dtype)
-    result = target("out", out, z.shape, dtype, *() if out is z else (z,))
+    z = as_kernel_array(z, dtype)
+    result = output_buffer("out", out, z.shape, dtype, *() if out is z else (z,))
     if z.size:
         k = z.shape[-1]
-        _run(kernels.softmax, result.reshape(-1, k), z.reshape(-1, k), logarithm, _EXPONENTIAL)
-    return delivered(result, out)
+        _run(kernels.softmax, result.reshape(-1, k), z.reshape(-1, k), logarithm, _EXP_BYTES)
+    return copy_back(result, out)
 
 
 def softmax(z: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """exp(z) over its sum along the last axis, so that each row adds up to 1.
 
-    Computed of z less the row's maximum, so that nothing overflows.
+    Computed from z minus the row's maximum, so that nothing overflows.
 
     Parameters
     ----------
     z : array_like (..., k)
     out : ndarray (..., k), optional
-        Where the result goes; of the result's dtype. It may be `z` itself.
+        Array for the result, of the result's dtype. It may be `z` itself.
 
     Returns
     -------

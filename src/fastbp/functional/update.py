@@ -1,6 +1,5 @@
-"""Update rules, in place."""
+"""Update rules on the caller's arrays, in place."""
 
-import math
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -10,37 +9,33 @@ from numpy.typing import ArrayLike
 from ..base.validation import check_count, check_flag, check_number, check_real_array
 from ..kernels import elementwise as kernels
 from ..kernels.update import adam_rate
-from .arrays import F4, F8, ready
+from .arrays import F4, F8, as_kernel_array
 
 Arrays = np.ndarray | Sequence[np.ndarray]
 
 
-def _rate(lr):
-    return lr if type(lr) is float and math.isfinite(lr) else check_number("lr", lr)
-
-
 def _step(kernel, names, arrays, numbers):
     """Call the kernel on a parameter, its state and its gradient, or on each of several; all are
-    checked before the first."""
+    checked before the first call."""
     if isinstance(arrays[0], np.ndarray):
-        if _as_they_are(arrays):
+        if _is_kernel_ready(arrays):
             kernel(*arrays, *numbers)
         else:
-            _in_copies(kernel, _checked(names, arrays), numbers)
+            _step_in_copies(kernel, _checked(names, arrays), numbers)
         return
     rows = [
-        (row, True) if _as_they_are(row) else (_checked(names, row), False)
+        (row, True) if _is_kernel_ready(row) else (_checked(names, row), False)
         for row in _rows(names, arrays)
     ]
-    for row, usable in rows:
-        if usable:
+    for row, ready in rows:
+        if ready:
             kernel(*row, *numbers)
         else:
-            _in_copies(kernel, row, numbers)
+            _step_in_copies(kernel, row, numbers)
 
 
 def _rows(names, arrays):
-    """From several of each kind to one of each kind at a time."""
+    """From sequences of each kind of array to rows with one array of each kind."""
     for name, several in zip(names, arrays, strict=True):
         if not isinstance(several, Sequence):
             raise TypeError(
@@ -53,12 +48,13 @@ def _rows(names, arrays):
     return zip(*arrays, strict=True)
 
 
-def _as_they_are(row):
-    """Whether a kernel can take these arrays, and no two of those that it changes are one."""
+def _is_kernel_ready(row):
+    """Whether a kernel can take these arrays, and those that it changes are distinct."""
     param = row[0]
     if type(param) is not np.ndarray or not 0 < param.ndim < 3:
         return False
-    dtype, shape = param.dtype, param.shape
+    dtype = param.dtype
+    shape = param.shape
     for array in row:
         if (
             type(array) is not np.ndarray
@@ -75,8 +71,9 @@ def _as_they_are(row):
 
 
 def _checked(names, row):
-    """The arrays, if those to be changed can be and the last, the gradient, fits them."""
-    param, changed = row[0], list(zip(names, row[:-1], strict=False))
+    """The arrays, if all but the last can be changed and the last, the gradient, fits them."""
+    param = row[0]
+    changed = list(zip(names, row[:-1], strict=False))
     for name, array in changed:
         if (
             not isinstance(array, np.ndarray)
@@ -85,7 +82,8 @@ def _checked(names, row):
         ):
             kind = f"dtype {array.dtype}" if type(array) is np.ndarray else repr(array)
             raise TypeError(
-                f"{name} must be an array of float32 or float64, which is changed in place, got {kind}"
+                f"{name} must be an array of float32 or float64, which is changed in place, "
+                f"got {kind}"
             )
         if array.shape != param.shape or array.dtype != param.dtype:
             wanted = f"shape {param.shape} and dtype {param.dtype} like param"
@@ -101,14 +99,14 @@ def _checked(names, row):
     return *(array.view(np.ndarray) for array in row[:-1]), grad
 
 
-def _in_copies(kernel, row, numbers):
-    """The kernel on arrays that it cannot take, or that may lie in one another's memory."""
+def _step_in_copies(kernel, row, numbers):
+    """Call the kernel on copies of arrays that it cannot take, or that may overlap."""
     dtype = F4 if row[0].dtype == F4 else F8
-    ready_ones = [ready(array, dtype) for array in row]
-    if any(np.may_share_memory(ready_ones[-1], array) for array in ready_ones[:-1]):
-        ready_ones[-1] = ready_ones[-1].copy()
-    kernel(*(array.reshape(-1) for array in ready_ones), *numbers)
-    for array, changed in zip(row[:-1], ready_ones, strict=False):
+    copies = [as_kernel_array(array, dtype) for array in row]
+    if any(np.may_share_memory(copies[-1], array) for array in copies[:-1]):
+        copies[-1] = copies[-1].copy()
+    kernel(*(array.reshape(-1) for array in copies), *numbers)
+    for array, changed in zip(row[:-1], copies, strict=False):
         if changed is not array:
             array[...] = changed
 
@@ -131,12 +129,12 @@ def sgd_step(
     Parameters
     ----------
     param : ndarray, or sequence of ndarray
-        float32 or float64 of any shape, changed; a sequence for all arrays of a net in one call.
+        float32 or float64 of any shape, changed in place; a sequence for all arrays of a net.
     grad : array_like, or sequence of array_like
-        Of the parameter's shape; computed with in its dtype.
+        Of the parameter's shape; converted to its dtype.
     lr : float
     velocity : ndarray or sequence of ndarray, optional
-        Of the parameter's shape and dtype, zeros at first, changed.
+        Of the parameter's shape and dtype, initially zeros, changed in place.
     momentum : float, default 0
         In [0, 1); needs a velocity.
     nesterov : bool, default False
@@ -144,27 +142,21 @@ def sgd_step(
     Raises
     ------
     TypeError, ValueError
-        If an argument does not fit. Nothing has been changed then.
+        If an argument does not fit. Nothing is changed then.
     """
-    lr = _rate(lr)
+    lr = check_number("lr", lr)
     if velocity is None:
         if momentum != 0 or nesterov:
             raise ValueError(
-                "momentum and nesterov need a velocity, an array of zeros like param that is kept between steps"
+                "momentum and nesterov need a velocity, an array of zeros like param that is kept "
+                "between steps"
             )
         _step(kernels.descend, ("param", "grad"), (param, grad), (lr,))
-    else:
-        numbers = (
-            lr,
-            check_number("momentum", momentum, least=0, below=1),
-            check_flag("nesterov", nesterov),
-        )
-        _step(
-            kernels.descend_with_momentum,
-            ("param", "velocity", "grad"),
-            (param, velocity, grad),
-            numbers,
-        )
+        return
+    momentum = check_number("momentum", momentum, least=0, below=1)
+    numbers = (lr, momentum, check_flag("nesterov", nesterov))
+    names = ("param", "velocity", "grad")
+    _step(kernels.descend_with_momentum, names, (param, velocity, grad), numbers)
 
 
 def adam_step(
@@ -189,12 +181,12 @@ def adam_step(
     Parameters
     ----------
     param : ndarray, or sequence of ndarray
-        float32 or float64 of any shape, changed; a sequence for all arrays of a net in one call.
+        float32 or float64 of any shape, changed in place; a sequence for all arrays of a net.
     grad : array_like, or sequence of array_like
-        Of the parameter's shape; computed with in its dtype.
+        Of the parameter's shape; converted to its dtype.
     m, v : ndarray, or sequence of ndarray
         The running means of the gradient and of its square: of the parameter's shape and dtype,
-        zeros at first, changed.
+        initially zeros, changed in place.
     t : int
         The number of this step, from 1 on.
     lr : float, default 1e-3
@@ -206,17 +198,12 @@ def adam_step(
     Raises
     ------
     TypeError, ValueError
-        If an argument does not fit. Nothing has been changed then.
+        If an argument does not fit. Nothing is changed then.
     """
-    lr, t = _rate(lr), check_count("t", t)
-    beta_1, beta_2 = (
-        check_number("beta_1", beta_1, least=0, below=1),
-        check_number("beta_2", beta_2, least=0, below=1),
-    )
-    numbers = (
-        adam_rate.py_func(lr, beta_1, beta_2, t),
-        beta_1,
-        beta_2,
-        check_number("epsilon", epsilon, above=0),
-    )
+    lr = check_number("lr", lr)
+    t = check_count("t", t)
+    beta_1 = check_number("beta_1", beta_1, least=0, below=1)
+    beta_2 = check_number("beta_2", beta_2, least=0, below=1)
+    epsilon = check_number("epsilon", epsilon, above=0)
+    numbers = (adam_rate.py_func(lr, beta_1, beta_2, t), beta_1, beta_2, epsilon)
     _step(kernels.adam, ("param", "m", "v", "grad"), (param, m, v, grad), numbers)

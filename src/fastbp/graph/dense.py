@@ -5,22 +5,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from operator import mul
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .activations import ACTIVATIONS
-from .losses import DEFAULT_LOSS, LOSSES, OUTPUT_OF_LOSS, sample_loss
-from .scalar import Value, exp, softmax, total
+from ..base.activations import ALIASES, OUTPUTS
+from ..base.losses import LOSSES
+from ..base.validation import (
+    check_choice,
+    check_count,
+    check_hidden,
+    check_loss,
+    check_number,
+    check_real_array,
+    check_smoothing,
+    one_hot_labels,
+)
+from .scalar import FUNCTIONS, Value, elementwise, log, log_sum_exp, softmax, total
 
 Array = NDArray[np.float64]
 
-OUTPUTS = ("softmax", "sigmoid", "identity", "tanh", "relu", "softplus", "exp")
-_FUNCTIONS = {**ACTIVATIONS, "exp": exp}
-SMOOTHED = ("cross_entropy", "binary_cross_entropy", "softmax_cross_entropy")
+# The functions of nodes that the rows of `base.losses` are made of.
+OPS = SimpleNamespace(
+    elementwise=elementwise, log=log, log_sum_exp=log_sum_exp, total=total, **FUNCTIONS
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,8 @@ class NetworkGraph:
         at 0.
     x : list of Value
         The inputs.
+    t : list of Value
+        The targets that the loss is taken of: one-hot of a label, smoothed where that is chosen.
     """
 
     loss: Value
@@ -50,6 +64,7 @@ class NetworkGraph:
     z: list[list[Value]]
     a: list[list[Value]]
     x: list[Value]
+    t: list[Value]
 
     def gradients(self) -> tuple[float, list[Array], list[Array]]:
         """Run the reverse sweep and collect its results.
@@ -119,7 +134,7 @@ def network(
         Activation of the hidden layers, one for all or one for each: a key of ``ACTIVATIONS`` or
         "logistic".
     output : str
-        Activation of the last layer: one of ``OUTPUTS`` or "logistic".
+        Activation of the last layer, as for :class:`fastbp.MLP`, or "logistic".
     loss : str, optional
         By default cross_entropy for softmax, binary_cross_entropy for sigmoid, poisson for exp,
         else squared_error.
@@ -136,25 +151,22 @@ def network(
     Raises
     ------
     TypeError
-        If an argument does not hold real numbers.
+        If an argument does not hold real numbers, or a name is not a string.
     ValueError
         If shapes do not fit, a name is unknown, loss and output do not go together, the label is
-        out of range or ``l2`` is negative or not finite.
+        out of range, or ``l2`` or ``label_smoothing`` is.
     """
     Ws, bs = _parameters(weights, biases)
+    n_out = len(bs[-1])
     inputs = _nodes(_array("x", x, len(Ws[0])), "x")
-    numbers = _targets(y, len(bs[-1]))
-    activations = _activations(hidden, output, len(Ws))
-    loss = _loss_name(loss, activations[-1])
-    if loss == "hinge" and not (np.isin(numbers, (0, 1)).all() and numbers.sum() == 1):
-        raise ValueError(
-            f"y must be a class label or one-hot for the loss 'hinge', got {numbers.tolist()}"
-        )
-    targets = _nodes(_smoothed(numbers, loss, label_smoothing), "t")
-    if not isinstance(l2, Real):
-        raise TypeError(f"l2 must be a real number, got {type(l2).__name__}: {l2!r}")
-    if not 0.0 <= l2 < float("inf"):
-        raise ValueError(f"l2 must be finite and not negative, got {l2}")
+    check_choice("output", output, [*OUTPUTS, *ALIASES])
+    activations = [*check_hidden(hidden, len(Ws) - 1), ALIASES.get(output, output)]
+    if loss is not None:
+        check_choice("loss", loss, LOSSES)  # no callable
+    loss = check_loss(loss, activations[-1], n_out)
+    keep, spread = check_smoothing(label_smoothing, loss, n_out)
+    targets = _nodes(keep * _targets(y, n_out, loss) + spread, "t")
+    l2 = check_number("l2", l2, least=0)
 
     zs: list[list[Value]] = []
     as_: list[list[Value]] = []
@@ -162,17 +174,15 @@ def network(
     for layer, (W, b, activation) in enumerate(zip(Ws, bs, activations, strict=True)):
         columns = zip(*W, strict=True)
         z = [total([*map(mul, column, below), b_j]) for column, b_j in zip(columns, b, strict=True)]
-        below = (
-            softmax(z) if activation == "softmax" else [_FUNCTIONS[activation](z_j) for z_j in z]
-        )
+        below = softmax(z) if activation == "softmax" else [FUNCTIONS[activation](z_j) for z_j in z]
         zs.append(_named(z, f"z{layer}"))
         as_.append(_named(below, f"a{layer}"))
 
-    result = sample_loss(loss, zs[-1], as_[-1], targets)
+    result = LOSSES[loss].node(OPS, zs[-1], as_[-1], targets)
     if l2:
         result = result + 0.5 * l2 * total(w**2 for W in Ws for row in W for w in row)
     result.name = "loss"
-    return NetworkGraph(result, Ws, bs, zs, as_, inputs)
+    return NetworkGraph(result, Ws, bs, zs, as_, inputs, targets)
 
 
 def from_net(net: Any, x: ArrayLike, y: int | ArrayLike, l2: float = 0.0) -> NetworkGraph:
@@ -181,8 +191,8 @@ def from_net(net: Any, x: ArrayLike, y: int | ArrayLike, l2: float = 0.0) -> Net
     Parameters
     ----------
     net : fastbp.MLP
-        Or anything with its ``weights``, ``biases``, ``hidden``, ``output``, ``loss_name`` and, if
-        it has one, ``label_smoothing``. Its loss must have a name: of a callable there is no graph.
+        Or any object with its ``weights``, ``biases``, ``hidden``, ``output``, ``loss_name`` and,
+        optionally, ``label_smoothing``. A callable as loss has no graph.
     x, y, l2
         As for :func:`network`, which also describes the result and the errors.
 
@@ -190,35 +200,17 @@ def from_net(net: Any, x: ArrayLike, y: int | ArrayLike, l2: float = 0.0) -> Net
     -------
     NetworkGraph
     """
-    if getattr(net, "loss_function", None) is not None:
-        raise ValueError(
-            f"net must have a loss with a name, one of {', '.join(LOSSES)}; got {net.loss_function!r}"
-        )
-    options = {"hidden": net.hidden, "output": net.output, "loss": net.loss_name}
     return network(
         net.weights,
         net.biases,
         x,
         y,
+        hidden=net.hidden,
+        output=net.output,
+        loss=net.loss_name,
         l2=l2,
         label_smoothing=getattr(net, "label_smoothing", 0.0),
-        **options,
     )
-
-
-def _smoothed(targets: Array, loss: str, label_smoothing: float) -> Array:
-    if not isinstance(label_smoothing, Real):
-        raise TypeError(
-            f"label_smoothing must be a real number, got {type(label_smoothing).__name__}: {label_smoothing!r}"
-        )
-    if not 0.0 <= label_smoothing <= 1.0:
-        raise ValueError(f"label_smoothing must be in 0..1, got {label_smoothing}")
-    if label_smoothing and loss not in SMOOTHED:
-        raise ValueError(
-            f"label_smoothing needs one of the losses {', '.join(SMOOTHED)}; got loss {loss!r}"
-        )
-    classes = 2 if loss == "binary_cross_entropy" else len(targets)
-    return (1.0 - label_smoothing) * targets + label_smoothing / classes
 
 
 def _grads(nodes: list[Value]) -> list[float]:
@@ -236,22 +228,14 @@ def _nodes(numbers: Array, name: str) -> list[Value]:
 
 
 def _array(name: str, given: ArrayLike, *shape: int | str) -> Array:
-    """Check numbers and shape of an argument; a word in ``shape`` stands for any length above 0."""
-    try:
-        array = np.asarray(given)
-    except ValueError as error:  # rows of unequal length
-        raise ValueError(f"{name} must be an array of real numbers: {error}") from error
-    if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{name} must hold real numbers, got {type(given).__name__} of dtype {array.dtype}"
-        )
-    fits = array.ndim == len(shape) and all(
+    """An argument as float64 of that shape; a word in `shape` stands for any length above 0."""
+    array = check_real_array(name, given, (len(shape),))
+    if not all(
         n > 0 if isinstance(want, str) else n == want
         for n, want in zip(array.shape, shape, strict=True)
-    )
-    if not fits:
-        wanted = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-        raise ValueError(f"{name} must have shape ({wanted}), got {array.shape}")
+    ):
+        wanted = ", ".join(map(str, shape)) + "," * (len(shape) == 1)
+        raise ValueError(f"{name} must be of shape ({wanted}), got {array.shape}")
     return array.astype(np.float64)
 
 
@@ -260,7 +244,8 @@ def _parameters(
 ) -> tuple[list[list[list[Value]]], list[list[Value]]]:
     if len(weights) == 0 or len(weights) != len(biases):
         raise ValueError(
-            f"weights and biases must hold one array for each layer, got {len(weights)} weight and {len(biases)} bias arrays"
+            f"weights and biases must hold one array for each layer, got {len(weights)} weight and "
+            f"{len(biases)} bias arrays"
         )
     Ws: list[list[list[Value]]] = []
     bs: list[list[Value]] = []
@@ -278,39 +263,13 @@ def _parameters(
     return Ws, bs
 
 
-def _targets(y: int | ArrayLike, n_out: int) -> Array:
+def _targets(y: int | ArrayLike, n_out: int, loss: str) -> Array:
     if not isinstance(y, Integral) or isinstance(y, bool):
-        return _array("y", y, n_out)
-    if n_out == 1:  # as a class label 0 would mean target 1: hardly what anyone means
-        raise ValueError(f"y must have shape (1,) for a network of one output, got the label {y}")
-    if not 0 <= y < n_out:
-        raise ValueError(f"y must be a class label in 0..{n_out - 1}, got {y}")
-    return np.eye(n_out)[int(y)]
-
-
-def _activations(hidden: str | Sequence[str], output: str, n_layers: int) -> list[str]:
-    names = [hidden] * (n_layers - 1) if isinstance(hidden, str) else list(hidden)
-    if len(names) != n_layers - 1:
-        raise ValueError(
-            f"hidden must be one name or one for each of {n_layers - 1} hidden layers, got {len(names)}"
-        )
-    return [
-        *(_known("hidden", name, tuple(ACTIVATIONS)) for name in names),
-        _known("output", output, OUTPUTS),
-    ]
-
-
-def _loss_name(loss: str | None, output: str) -> str:
-    if loss is None:
-        return DEFAULT_LOSS.get(output, "squared_error")
-    _known("loss", loss, LOSSES)
-    if OUTPUT_OF_LOSS.get(loss, output) != output:
-        raise ValueError(f"loss {loss!r} needs output {OUTPUT_OF_LOSS[loss]!r}, got {output!r}")
-    return loss
-
-
-def _known(argument: str, name: str, known: tuple[str, ...]) -> str:
-    name = "sigmoid" if isinstance(name, str) and name == "logistic" else name
-    if not isinstance(name, str) or name not in known:
-        raise ValueError(f"{argument} must be one of {', '.join(known)}; got {name!r}")
-    return name
+        targets = _array("y", y, n_out)
+    elif n_out == 1:  # label 0 would mean the target 1: hardly ever intended
+        raise ValueError(f"y must be of shape (1,) for a network of one output, got the label {y}")
+    else:
+        targets = np.eye(n_out)[check_count("y", y, least=0, most=n_out - 1)]
+    if LOSSES[loss].needs_labels:
+        one_hot_labels("y", targets[None])
+    return targets

@@ -8,6 +8,8 @@ from numbers import Real
 
 import numpy as np
 
+from ..base import activations
+
 
 class Value:
     """A number in a computation graph.
@@ -22,7 +24,7 @@ class Value:
     value : float
         The number.
     name : str, optional
-        What to call the node in drawings.
+        Title of the node in drawings.
 
     Attributes
     ----------
@@ -50,7 +52,7 @@ class Value:
     op: str
     parents: tuple[Value, ...]
     partials: tuple[float, ...]
-    # lets a NumPy scalar on the left hand over to the reflected operators below
+    # None makes a NumPy scalar on the left defer to the reflected operators below.
     __array_ufunc__ = None
 
     def __init__(self, value: float, name: str | None = None) -> None:
@@ -58,9 +60,12 @@ class Value:
             raise TypeError(f"value must be a real number, got {type(value).__name__}: {value!r}")
         if not isinstance(name, str | None):
             raise TypeError(f"name must be a str or None, got {type(name).__name__}: {name!r}")
-        self.value, self.grad = float(value), 0.0
-        self.name, self.op = name, ""
-        self.parents, self.partials = (), ()
+        self.value = float(value)
+        self.grad = 0.0
+        self.name = name
+        self.op = ""
+        self.parents = ()
+        self.partials = ()
 
     def __repr__(self) -> str:
         label = "".join(
@@ -69,8 +74,7 @@ class Value:
         return f"Value({self.value!r}, grad={self.grad!r}{label})"
 
     def _repr_svg_(self) -> str | None:
-        """Drawing for notebooks; None, so that they show the text instead, for a graph too large to
-        draw."""
+        """Drawing for notebooks. None for a graph too large to draw, so that they show the text."""
         from .draw import to_svg
 
         try:
@@ -126,18 +130,23 @@ class Value:
         return _as_value(other) / self
 
 
+Function = Callable[[Value | float], Value]
+
+
 def _as_value(operand: Value | float) -> Value:
     return operand if isinstance(operand, Value) else Value(operand)
 
 
 def _node(op: str, value: float, parents: tuple[Value, ...], partials: tuple[float, ...]) -> Value:
     node = Value(value)
-    node.op, node.parents, node.partials = op, parents, partials
+    node.op = op
+    node.parents = parents
+    node.partials = partials
     return node
 
 
 def _ieee(function: Callable[..., float], *operands: float) -> float:
-    """Call a NumPy function that answers inf or NaN where Python's ``math`` would raise."""
+    """Call a NumPy function, which returns inf or NaN where Python's ``math`` would raise."""
     with np.errstate(all="ignore"):
         return float(function(*operands))
 
@@ -203,13 +212,6 @@ def total(values: Iterable[Value | float]) -> Value:
     return _node("total", sum(term.value for term in terms), terms, (1.0,) * len(terms))
 
 
-def exp(x: Value | float) -> Value:
-    """Exponential function; inf where it overflows."""
-    x = _as_value(x)
-    value = _ieee(np.exp, x.value)
-    return _node("exp", value, (x,), (value,))
-
-
 def log(x: Value | float) -> Value:
     """Natural logarithm; -inf at 0, NaN below."""
     x = _as_value(x)
@@ -255,55 +257,26 @@ def softmax(values: Iterable[Value | float]) -> list[Value]:
     return [exp(term - normaliser) for term in terms]
 
 
-def identity(z: Value | float) -> Value:
-    """The number itself, as a node of its own."""
-    z = _as_value(z)
-    return _node("identity", z.value, (z,), (1.0,))
+def elementwise(
+    name: str, value_and_slope: Callable[[float], tuple[float, float]], summary: str = ""
+) -> Function:
+    """A function of one node, from the value and the slope of a number."""
+
+    def function(z: Value | float) -> Value:
+        z = _as_value(z)
+        value, slope = value_and_slope(z.value)
+        return _node(name, value, (z,), (slope,))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = summary
+    return function
 
 
-def sigmoid(z: Value | float) -> Value:
-    """Logistic function ``1 / (1 + exp(-z))``, written in ``exp(-|z|)``, which cannot overflow."""
-    z = _as_value(z)
-    power = math.exp(-abs(z.value))
-    value = (power if z.value < 0.0 else 1.0) / (1.0 + power)
-    return _node("sigmoid", value, (z,), (power / (1.0 + power) ** 2,))
-
-
-def tanh(z: Value | float) -> Value:
-    """Hyperbolic tangent."""
-    z = _as_value(z)
-    value = math.tanh(z.value)
-    return _node("tanh", value, (z,), (1.0 - value * value,))
-
-
-# In the activations with a kink the test is "z <= 0", which is false for NaN: it takes the branch
-# that passes it on.
-
-
-def relu(z: Value | float) -> Value:
-    """Rectifier ``max(0, z)``; its slope at 0 is taken as 0."""
-    z = _as_value(z)
-    value, slope = (0.0, 0.0) if z.value <= 0.0 else (z.value, 1.0)
-    return _node("relu", value, (z,), (slope,))
-
-
-def leaky_relu(z: Value | float) -> Value:
-    """Leaky rectifier: ``z`` above 0, else ``0.01 z``; its slope at 0 is taken as 0.01."""
-    z = _as_value(z)
-    slope = 0.01 if z.value <= 0.0 else 1.0
-    return _node("leaky_relu", slope * z.value, (z,), (slope,))
-
-
-def elu(z: Value | float) -> Value:
-    """Exponential linear unit with alpha 1: ``z`` above 0, else ``exp(z) - 1``."""
-    z = _as_value(z)
-    value, slope = (math.expm1(z.value), math.exp(z.value)) if z.value <= 0.0 else (z.value, 1.0)
-    return _node("elu", value, (z,), (slope,))
-
-
-def softplus(z: Value | float) -> Value:
-    """Softplus ``log(1 + exp(z))``, written as ``max(z, 0) + log1p(exp(-|z|))``, which cannot
-    overflow."""
-    z = _as_value(z)
-    value = max(z.value, 0.0) + math.log1p(math.exp(-abs(z.value)))
-    return _node("softplus", value, (z,), (sigmoid(z).value,))
+# The activations whose outputs do not depend on each other, and those that hidden layers can have.
+FUNCTIONS = {
+    name: elementwise(name, row.value_and_slope, row.summary)
+    for name, row in activations.ACTIVATIONS.items()
+    if row.value_and_slope
+}
+ACTIVATIONS = {name: function for name, function in FUNCTIONS.items() if name in activations.HIDDEN}
+exp = FUNCTIONS["exp"]

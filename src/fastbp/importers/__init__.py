@@ -1,4 +1,4 @@
 """Models of other libraries become networks: PyTorch, Keras, scikit-learn.
 
-Models are converted exactly or refused. The way out is `fastbp.export`.
+What they compute is carried over exactly or refused. The way there is `fastbp.export`.
 """

@@ -1,44 +1,22 @@
 """Nets from Keras's Sequential of Dense layers: that of Keras 3 with any backend, and that of
 tf.keras 2.
 
-Nothing of Keras is imported: whoever has a model has one of the two.
+Keras is not imported here: the caller has imported one of the two to have a model.
 """
 
 from typing import Any
 
+from ..base.activations import ACTIVATIONS
 from ..base.validation import check_choice
+from ..kernels.abi import LEAK
 from ..mlp import MLP, LossFunction
-from .sequential import DTYPES, Chain, check_settings, refusal
+from .sequential import DTYPES, SequentialBuilder, check_settings, unsupported
 
 PACKAGES = ("keras", "tf_keras", "tensorflow")
-# Names of functions in keras.activations -> fastbp's; their own defaults are what the name stands
-# for in a layer.
-FUNCTIONS = {
-    "linear": "identity",
-    "sigmoid": "sigmoid",
-    "tanh": "tanh",
-    "relu": "relu",
-    "elu": "elu",
-    "selu": "selu",
-    "softplus": "softplus",
-    "gelu": "gelu",
-    "silu": "silu",
-    "swish": "silu",
-    "mish": "mish",
-    "softmax": "softmax",
-    "exponential": "exp",
-}
-# Layers that are activations -> fastbp's name, and the settings with which they are the same.
-LAYERS: dict[str, tuple[str, dict[str, tuple]]] = {
-    "Identity": ("identity", {}),
-    "ReLU": ("relu", {"max_value": (None,), "negative_slope": (0,), "threshold": (0,)}),
-    "LeakyReLU": ("leaky_relu", {"negative_slope": (0.01,)}),
-    "ELU": ("elu", {"alpha": (1.0,)}),
-    "Softmax": ("softmax", {"axis": (-1, 1)}),
-}
-# where a setting has another name there
-KERAS_2 = {"LeakyReLU": ("leaky_relu", {"alpha": (0.01,)})}
-# the last only before all others
+# The functions of keras.activations and the classes of keras.layers that are activations.
+FUNCTIONS = {function: row for row in ACTIVATIONS.values() for function in row.keras}
+LAYERS = {layer.kind: row for row in ACTIVATIONS.values() for layer in row.keras_layers}
+# All classes that are converted; Flatten only before all others.
 TAKEN = ("Sequential", "Dense", "Activation", "Dropout", *LAYERS, "Flatten")
 # What a Dense layer may have that acts in training alone.
 TRAINING = (
@@ -58,40 +36,37 @@ def from_keras(
     Parameters
     ----------
     model : keras.Sequential
-        Built, of ``Dense`` (all float32 or all float64), ``Activation, ReLU, LeakyReLU(0.01), ELU,
-        Softmax, Identity`` and ``Dropout``; nested as you like, and behind an ``Input`` and a
-        ``Flatten`` if need be. Activations are sigmoid, tanh, relu, elu, selu, softplus, gelu,
-        silu, mish and linear, and as the end softmax, sigmoid, linear, tanh, relu, softplus or
-        exponential. Keras's leaky_relu has the slope 0.2 by name and 0.3 as a layer: fastbp has
-        0.01 alone. Of a functional model that is a plain chain, give
-        ``keras.Sequential(model.layers)``. Models of tf.keras 2 are taken as well.
+        Built, of ``Dense`` (all float32 or all float64), ``Dropout`` and the activations of `MLP`,
+        as layers or by name; nested to any depth, optionally after an ``Input`` and a ``Flatten``.
+        Keras's leaky_relu has the slope 0.2 by name and 0.3 as a layer: only ``LeakyReLU(0.01)`` is
+        fastbp's. Of a functional model that is a plain chain, give
+        ``keras.Sequential(model.layers)``. Models of tf.keras 2 are converted as well.
     output : str, optional
-        What the net makes of the model's outputs where those are of no activation: "softmax" or
-        "sigmoid" for a model that was trained with ``from_logits=True``. By default "identity": the
-        net's outputs are the model's.
+        The net's output activation where the model ends without one: "softmax" or "sigmoid" for a
+        model that was trained with ``from_logits=True``. By default "identity": the net's outputs
+        are the model's.
     loss : str or callable, optional
-        As `MLP` takes it; the one that the model was compiled with is not looked at.
+        As for `MLP`. The loss that the model was compiled with is ignored.
 
     Returns
     -------
     MLP
-        Of the dtype of the model's weights, which are copied. Its outputs are those of
+        Of the dtype of the model's weights, with copies of them. Its outputs are those of
         ``model.predict``, to rounding: Keras 3 computes a float64 model in float32 except with
         TensorFlow. ``Dropout`` behind a hidden layer's activation becomes the net's.
 
     Raises
     ------
     TypeError
-        If `model` is not of Keras's classes.
+        If `model` is not a Keras object.
     ValueError
-        If it is not built, computes in mixed precision, or holds anything else, named in the
+        If it is not built, computes in mixed precision, or has any other part, named in the
         message; or if `output` or `loss` does not go with it.
 
     Warns
     -----
     UserWarning
-        If `fit` would train the net otherwise than Keras trains the model, though both compute the
-        same: a layer without a bias gets one of zeros; regularizers and constraints, and a dropout
+        If `fit` trains the net differently from Keras, though both compute the same: a layer without a bias gets one of zeros; regularizers and constraints, and a dropout
         elsewhere than behind a hidden layer's activation, are left out; layers with
         ``trainable=False`` are trained.
     """
@@ -106,83 +81,85 @@ def from_keras(
         raise ValueError(
             "model must be built, got one without weights: begin it with an Input, or call it once"
         )
-    chain, parts = Chain(), list(_parts("model", model))
+    builder = SequentialBuilder()
+    parts = list(_parts("model", model))
     if len(model.input_shape) != 2 and not any(_is(layer, "Flatten") for _, layer in parts):
         raise ValueError(
             f"model must take inputs (n_samples, n_in), got {tuple(model.input_shape)} and no Flatten"
         )
     for where, layer in parts:
-        _add(chain, where, layer, parts[0])
-    return chain.net("model", output, loss)
+        _add(builder, where, layer, parts[0])
+    return builder.net("model", output, loss)
 
 
-def _add(chain, where, layer, first):
-    """Put a layer that is no container into the chain, if it computes in the dtype of the first."""
-    # a class of that name from elsewhere is something else
+def _add(builder, where, layer, first):
+    """Add a layer that is no container and computes in the dtype of the first."""
+    # Classes of the same name from other packages are not converted.
     kind = type(layer).__name__ if _of_keras(type(layer)) else ""
-    if kind not in TAKEN or (kind == "Flatten" and chain.started):
-        raise refusal(where, f"from_keras takes {', '.join(TAKEN)} (first of all)")
+    if kind not in TAKEN or (kind == "Flatten" and builder.started):
+        raise unsupported(where, f"from_keras takes {', '.join(TAKEN)} (first of all)")
     dtype = check_choice(f"the dtype of {where}", layer.compute_dtype, DTYPES)
     if dtype != first[1].compute_dtype:
-        raise refusal(where, f"it computes in {dtype}, and {first[0]} in {first[1].compute_dtype}")
+        raise unsupported(
+            where, f"it computes in {dtype}, and {first[0]} in {first[1].compute_dtype}"
+        )
     if kind == "Dense":
         arrays = layer.get_weights()
         if [a.ndim for a in arrays] != [2, 1][: 1 + layer.use_bias]:
-            raise refusal(where, "it has weights beside its kernel and bias")
+            raise unsupported(where, "it has weights beside its kernel and bias")
         left_out = [name for name in TRAINING if getattr(layer, name, None) is not None]
         if left_out:
-            chain.note(where, f"loses its {', '.join(left_out)}")
+            builder.warn_later(where, f"loses its {', '.join(left_out)}")
         if not layer.trainable:
-            chain.note(where, "is frozen, and is trained")
-        chain.dense(where, arrays[0], arrays[1] if layer.use_bias else None)
-        _activate(chain, where, layer.activation, first)
+            builder.warn_later(where, "is frozen, and is trained")
+        builder.dense(where, arrays[0], arrays[1] if layer.use_bias else None)
+        _activate(builder, where, layer.activation, first)
     elif kind == "Activation":
-        _activate(chain, where, layer.activation, first)
+        _activate(builder, where, layer.activation, first)
     elif kind == "Dropout":
         if layer.noise_shape is None:
-            chain.dropout(where, layer.rate)
+            builder.dropout(where, layer.rate)
         else:
-            chain.note(where, "is left out")
+            builder.warn_later(where, "is left out")
     elif kind == "Flatten":
         check_settings(where, layer, "input", {"data_format": ("channels_last",)})
     else:
-        name, settings = LAYERS[kind]
-        if not all(hasattr(layer, key) for key in settings):
-            name, settings = KERAS_2[kind]
-        check_settings(where, layer, name, settings)
-        chain.activation(where, name)
+        row = LAYERS[kind]
+        alternatives = [theirs.settings for theirs in row.keras_layers]
+        fitting = (each for each in alternatives if all(hasattr(layer, key) for key in each))
+        check_settings(where, layer, row.name, next(fitting, alternatives[0]))
+        builder.activation(where, row.name)
 
 
-def _activate(chain, where, activation, first):
-    """The activation of a layer: a function of Keras's, or a layer."""
+def _activate(builder, where, activation, first):
+    """Add the activation of a layer: a function of Keras or a layer."""
     if any(_of_keras(kind) for kind in type(activation).__mro__):
         _add(
-            chain, f"{where} whose activation is a {type(activation).__name__},", activation, first
+            builder,
+            f"{where} whose activation is a {type(activation).__name__},",
+            activation,
+            first,
         )
         return
-    name, module = (
-        getattr(activation, "__name__", None),
-        getattr(activation, "__module__", None) or "",
-    )
-    # keras.ops has the same names with other defaults; tf.keras 2 has some of TensorFlow's own
-    # functions.
+    name = getattr(activation, "__name__", None)
+    module = getattr(activation, "__module__", None) or ""
+    # keras.ops has the same names with other defaults; tf.keras 2 uses some TensorFlow functions.
     of_keras = module.partition(".")[0] in PACKAGES and (
         "activations" in module.split(".") or module.startswith("tensorflow.")
     )
     if not of_keras or name not in FUNCTIONS:
         shown = f"{module}.{name}" if name else repr(activation)
-        slope = (
-            "; its leaky_relu has the slope 0.2, and fastbp's 0.01" if name == "leaky_relu" else ""
-        )
-        raise refusal(
+        hint = f"; its leaky_relu has the slope 0.2, and fastbp's {LEAK}"
+        raise unsupported(
             where,
-            f"its activation must be one of keras.activations' {', '.join(FUNCTIONS)}, got {shown}{slope}",
+            f"its activation must be one of keras.activations' {', '.join(FUNCTIONS)}, "
+            f"got {shown}{hint if name == 'leaky_relu' else ''}",
         )
-    chain.activation(where, FUNCTIONS[name])
+    builder.activation(where, FUNCTIONS[name].name)
 
 
 def _parts(name, model):
-    """Pairs (what errors call it, layer): those that a Sequential consists of, in order."""
+    """Pairs (name for errors, layer): the layers of a Sequential, in order."""
     for i, layer in enumerate(model.layers):
         inner = f"{name}.layers[{i}]"
         if _is(layer, "Sequential"):
@@ -191,8 +168,8 @@ def _parts(name, model):
             yield f"{inner}, {type(layer).__name__} {layer.name!r},", layer
 
 
-def _is(thing, kind):
-    return type(thing).__name__ == kind and _of_keras(type(thing))
+def _is(instance, kind):
+    return type(instance).__name__ == kind and _of_keras(type(instance))
 
 
 def _of_keras(kind):

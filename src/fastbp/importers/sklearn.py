@@ -1,14 +1,19 @@
 """Networks from fitted scikit-learn estimators, with equal predictions."""
 
-from ..base.names import HIDDEN
+from ..base.activations import HIDDEN
+from ..base.losses import LOSSES
 from ..base.optional import require_sklearn_perceptron
 from ..base.validation import check_choice
 from ..mlp import MLP
-from .sequential import net_of
+from .sequential import net_from_arrays
 
-# scikit-learn's name of the output activation -> the net's, whose own loss is then the estimator's
-# too.
-OUTPUTS = {"softmax": "softmax", "logistic": "sigmoid", "identity": "identity", "exp": "exp"}
+# scikit-learn's output activation -> the net's output. Its default loss is the estimator's.
+OUTPUTS = {
+    theirs: output
+    for row in LOSSES.values()
+    if row.sklearn_code is not None
+    for output, theirs in row.sklearn.items()
+}
 
 
 def from_sklearn(fitted: object) -> MLP:
@@ -22,11 +27,11 @@ def from_sklearn(fitted: object) -> MLP:
     Returns
     -------
     MLP
-        Of the weights' dtype; the weights are copied, the optimizer's state and settings of
-        training are not. ``predict_proba``, or ``predict`` of a regression, gives the same numbers
+        Of the weights' dtype, with copies of the weights, without the optimizer's state and the
+        settings of training. ``predict_proba``, or ``predict`` of a regression, gives the same numbers
         to rounding. A classifier's labels become 0..n_classes - 1, so that
-        ``fitted.classes_[net.predict(X)]`` equals ``fitted.predict(X)``; those of a multilabel one
-        are equal as they are.
+        ``fitted.classes_[net.predict(X)]`` equals ``fitted.predict(X)``; those of a multilabel
+        classifier are equal unchanged.
 
     Raises
     ------
@@ -61,4 +66,4 @@ def from_sklearn(fitted: object) -> MLP:
     output = OUTPUTS[
         check_choice("the output activation of fitted", fitted.out_activation_, OUTPUTS)
     ]
-    return net_of(fitted.coefs_, fitted.intercepts_, activation, output)
+    return net_from_arrays(fitted.coefs_, fitted.intercepts_, activation, output)

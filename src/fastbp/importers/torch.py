@@ -2,13 +2,17 @@
 
 import sys
 
+from ..base.activations import ACTIVATIONS
 from ..base.validation import check_choice
-from ..export.torch import ACTIVATIONS
 from ..mlp import MLP, LossFunction
-from .sequential import DTYPES, Chain, check_settings, refusal
+from .sequential import DTYPES, SequentialBuilder, check_settings, unsupported
 
-NAMES = {kind: name for name, (kind, _) in ACTIVATIONS.items()}
-TAKEN = ("Sequential", "Linear", "Dropout", *NAMES, "Flatten")  # the last only before all others
+# The classes of torch.nn that are activations -> fastbp's name, and the settings to be checked.
+MODULES = {
+    row.torch.kind: (name, row.torch.settings) for name, row in ACTIVATIONS.items() if row.torch
+}
+# All classes that are converted; Flatten only before all others.
+TAKEN = ("Sequential", "Linear", "Dropout", *MODULES, "Flatten")
 HINTS = {
     "LogSoftmax": "; leave it out and give output='softmax'",
     "LazyLinear": "; call the module once, which makes a Linear of it",
@@ -23,14 +27,13 @@ def from_torch(
     Parameters
     ----------
     module : torch.nn.Sequential
-        Of ``Linear`` (all float32 or all float64, on any device), ``Sigmoid, Tanh, ReLU,
-        LeakyReLU(0.01), ELU, SELU, Softplus, GELU, SiLU, Mish, Identity`` and ``Dropout``, and
-        ``Softmax(dim=1)`` as the end; nested as you like, and behind a ``Flatten`` if need be. Of a
-        module class of your own, give the layers: ``from_torch(torch.nn.Sequential(net.fc1,
-        torch.nn.ReLU(), net.fc2), output="softmax")``.
+        Of ``Linear`` (all float32 or all float64, on any device), ``Dropout`` and PyTorch's modules
+        for the activations of `MLP`, with their default settings; nested to any depth, optionally
+        after a ``Flatten``. Of a module class of your own, give the layers:
+        ``from_torch(torch.nn.Sequential(net.fc1, torch.nn.ReLU(), net.fc2), output="softmax")``.
     output : str, optional
-        What the net makes of the module's outputs where those are of no activation: "softmax" for a
-        module trained with ``CrossEntropyLoss``, "sigmoid" with ``BCEWithLogitsLoss``, "exp" with
+        The net's output activation where the module ends without one: "softmax" for a module
+        trained with ``CrossEntropyLoss``, "sigmoid" with ``BCEWithLogitsLoss``, "exp" with
         ``PoissonNLLLoss``. By default "identity": the net's outputs are the module's.
     loss : str or callable, optional
         As `MLP` takes it. ``loss="softmax_cross_entropy"`` without `output` keeps logits as
@@ -39,23 +42,22 @@ def from_torch(
     Returns
     -------
     MLP
-        Of the module's dtype, with copies of the weights, transposed: ours are (n_in, n_out). Its
+        Of the module's dtype, with copies of the weights, transposed to (n_in, n_out). Its
         outputs are the module's in evaluation mode, to rounding. ``Dropout`` behind a hidden
         layer's activation becomes the net's.
 
     Raises
     ------
     TypeError
-        If `module` is not of PyTorch's modules.
+        If `module` is not a PyTorch module.
     ValueError
-        If it holds anything else, named in the message, or has forward hooks; or if `output` or
-        `loss` does not go with it.
+        If it has any other part, named in the message, or forward hooks; or if `output` or `loss`
+        does not go with it.
 
     Warns
     -----
     UserWarning
-        If `fit` would train the net otherwise than PyTorch trains the module, though both compute
-        the same: a ``Linear`` without a bias gets one of zeros; a dropout elsewhere than behind a
+        If `fit` trains the net differently from PyTorch, though both compute the same: a ``Linear`` without a bias gets one of zeros; a dropout elsewhere than behind a
         hidden layer's activation is left out; frozen parameters are trained; a module that occurs
         twice becomes two layers.
 
@@ -66,51 +68,47 @@ def from_torch(
     >>> fastbp.from_torch(module, output="softmax")
     MLP([4, 8, 3], hidden=('relu',), output='softmax', loss='cross_entropy', dtype='float32')
     """
-    torch = sys.modules.get("torch")  # whoever has a module has imported it
+    torch = sys.modules.get("torch")  # imported already where there is a module
     if torch is None or not isinstance(module, torch.nn.Module):
         raise TypeError(
             f"module must be a torch.nn.Sequential, got an object of type {type(module).__name__}"
         )
-    chain, seen = Chain(), dict[int, str]()
+    builder = SequentialBuilder()
+    seen: dict[int, str] = {}
     for name, part in _parts(torch.nn, "module", module):
         kind = type(part).__name__
         if type(part) is not getattr(torch.nn, kind, None):
             kind = ""  # a class of that name from elsewhere
-        where = (
-            f"{name}, {part!r},"
-            if next(part.children(), None) is None
-            else f"{name}, {type(part).__name__}(...),"
-        )
-        if kind not in TAKEN or (kind == "Flatten" and chain.started):
-            raise refusal(
+        has_parts = next(part.children(), None) is not None
+        where = f"{name}, {type(part).__name__}(...)," if has_parts else f"{name}, {part!r},"
+        if kind not in TAKEN or (kind == "Flatten" and builder.started):
+            raise unsupported(
                 where, f"from_torch takes {', '.join(TAKEN)} (first of all){HINTS.get(kind, '')}"
             )
         _check_hooks(where, part)
         if kind == "Linear":
             if id(part.weight) in seen:
-                chain.note(
+                builder.warn_later(
                     where, f"shares its weights with {seen[id(part.weight)]}, and gets its own"
                 )
             seen[id(part.weight)] = name
             if not all(p.requires_grad for p in part.parameters()):
-                chain.note(where, "is frozen, and is trained")
-            chain.dense(
-                where,
-                _array(where, part.weight).T,
-                None if part.bias is None else _array(where, part.bias),
-            )
+                builder.warn_later(where, "is frozen, and is trained")
+            bias = None if part.bias is None else _array(where, part.bias)
+            builder.dense(where, _array(where, part.weight).T, bias)
         elif kind == "Dropout":
-            chain.dropout(where, part.p)
+            builder.dropout(where, part.p)
         elif kind == "Flatten":
             check_settings(where, part, "input", {"start_dim": (1,), "end_dim": (-1,)})
         else:
-            check_settings(where, part, NAMES[kind], ACTIVATIONS[NAMES[kind]][1])
-            chain.activation(where, NAMES[kind])
-    return chain.net("module", output, loss)
+            activation, settings = MODULES[kind]
+            check_settings(where, part, activation, settings)
+            builder.activation(where, activation)
+    return builder.net("module", output, loss)
 
 
 def _parts(nn, name, module):
-    """Pairs (name, module): those that a Sequential consists of, in order, or the module itself."""
+    """Pairs (name, module): the modules of a Sequential, in order, or the module itself."""
     if type(module) is nn.Sequential:
         _check_hooks(f"{name}, Sequential,", module)
         for i, part in enumerate(module):
@@ -121,11 +119,11 @@ def _parts(nn, name, module):
 
 def _check_hooks(where, module):
     if module._forward_hooks or module._forward_pre_hooks:
-        raise refusal(where, "it has forward hooks, which may change what it computes")
+        raise unsupported(where, "it has forward hooks, which may change what it computes")
 
 
 def _array(where, parameter):
     check_choice(f"the dtype of {where}", str(parameter.dtype).removeprefix("torch."), DTYPES)
     if parameter.is_meta:
-        raise refusal(where, "its parameters are on the meta device, which holds no values")
+        raise unsupported(where, "its parameters are on the meta device, which holds no values")
     return parameter.detach().cpu().numpy()

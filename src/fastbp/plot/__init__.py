@@ -1,10 +1,10 @@
-"""Pictures of nets and of their training, by Matplotlib: ``pip install 'fastbp[plot]'``.
+"""Plots of nets and of their training, by Matplotlib: ``pip install 'fastbp[plot]'``.
 
-In scikit-learn's display convention: ``SomeDisplay.from_estimator(net, X, y)``, or from what else
-it shows, draws at once, into the axes given as ``ax`` or a new figure, and returns an object with
-the numbers drawn, ``ax_``, ``figure_``, and ``plot``, which draws them again. Wherever a net is
-taken, so is a fitted ``MLPClassifier`` or ``MLPRegressor`` of scikit-learn's or `fastbp.sklearn`'s.
-Matplotlib is imported when something is drawn.
+The displays follow scikit-learn's convention. ``SomeDisplay.from_estimator(net, X, y)``, or another
+``from_*`` method, draws at once, into the axes ``ax`` or a new figure. It returns an object with the
+numbers drawn, ``ax_``, ``figure_``, and ``plot``, which draws them again. Instead of a net, a fitted
+``MLPClassifier`` or ``MLPRegressor`` of scikit-learn or `fastbp.sklearn` can be given. Matplotlib is
+imported at the first drawing.
 """
 
 from .boundary import ConfusionMatrixDisplay, DecisionBoundaryDisplay

@@ -1,28 +1,25 @@
-"""A net in scikit-learn's own displays: decision boundary and confusion matrix."""
+"""A net in scikit-learn's displays: decision boundary and confusion matrix."""
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..base.optional import require
 from ..mlp import MLP
 from .display import axes
 
 _FIGSIZE = (6.4, 5.2)
 
 
-def _sklearn(name, module):
-    try:
-        return getattr(import_module(module), name)
-    except ImportError as error:
-        raise ImportError(f"{name} needs scikit-learn: pip install 'fastbp[sklearn]'") from error
+def _sklearn(module, purpose):
+    return require(f"sklearn.{module}", purpose, "'fastbp[sklearn]'", "scikit-learn")
 
 
 class DecisionBoundaryDisplay:
-    """What a net says of a plane of two features: `sklearn.inspection.DecisionBoundaryDisplay`."""
+    """A net's outputs over a plane of two features: `sklearn.inspection.DecisionBoundaryDisplay`."""
 
     @staticmethod
     def from_estimator(
@@ -32,16 +29,16 @@ class DecisionBoundaryDisplay:
 
         Parameters
         ----------
-        estimator : fastbp.MLP with two inputs, or any estimator of scikit-learn's
-            Of the net: for two classes the probability of class 1 with the line where it is a half,
-            for more classes where each is the likeliest, for a regression of one output its value.
+        estimator : fastbp.MLP with two inputs, or any scikit-learn estimator
+            For two classes the probability of class 1 is drawn, with the line where it is a half;
+            for more classes the most probable one; for a regression of one output its value.
         X : array_like (n_samples, 2)
-            The plane reaches a tenth beyond these.
+            The plane extends by a tenth beyond these.
         y : array_like (n_samples,), optional
             Labels or values: the samples are drawn in their colours.
         ax : matplotlib Axes, optional
         **kwargs
-            scikit-learn's ``from_estimator``'s: grid_resolution, plot_method, response_method, ...
+            As for scikit-learn: grid_resolution, plot_method, response_method, ...
 
         Returns
         -------
@@ -52,10 +49,10 @@ class DecisionBoundaryDisplay:
         ImportError
             Without Matplotlib or scikit-learn.
         ValueError
-            If there are not two features, or the net has several outputs that are not classes of
-            one kind.
+            If there are not two features, or the net has several outputs that are not the classes
+            of one label.
         """
-        theirs = _sklearn("DecisionBoundaryDisplay", "sklearn.inspection")
+        theirs: Any = _sklearn("inspection", "DecisionBoundaryDisplay").DecisionBoundaryDisplay
         X = np.asarray(X)
         if X.ndim != 2 or X.shape[1] != 2:
             raise ValueError(f"X must have two features (columns), got shape {X.shape}")
@@ -67,8 +64,7 @@ class DecisionBoundaryDisplay:
             "eps": 0.1 * float(np.ptp(X, axis=0).max()),
         } | kwargs
         if n_classes > 2:
-            # Cells, since contours of class 0 beside class 2 would show a line of class 1 between
-            # them.
+            # Cells: contours between class 0 and class 2 would show a line of class 1.
             options = {
                 "response_method": "predict",
                 "plot_method": "pcolormesh",
@@ -98,14 +94,14 @@ class DecisionBoundaryDisplay:
 
 
 def _pale():
-    """Blue over white to red, pale enough that samples stand out on it."""
+    """Blue over white to red, pale enough for samples to stand out."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("pale", ["#9ec5e8", "white", "#f2a9a2"])
 
 
 def _scatter(ax, X, y, estimator, shown):
-    """The samples, in the colours of the surface under them."""
+    """Draw the samples in the colours of the surface below them."""
     if y.shape != (len(X),):
         raise ValueError(f"y must be one number a row of X, ({len(X)},), got shape {y.shape}")
     edge = {"s": 22, "edgecolor": "white", "linewidth": 0.6}
@@ -115,27 +111,27 @@ def _scatter(ax, X, y, estimator, shown):
     colours = getattr(shown, "multiclass_colors_", ("#2166ac", "#b2182b"))
     for label, colour in zip(estimator.classes_, colours, strict=False):
         ax.scatter(*X[y == label].T, color=colour, label=f"class {label}", **edge)
-    ax.legend(loc="upper right")  # to look for the best place among so many cells takes long
+    ax.legend(loc="upper right")  # the search for the best place is slow with so many cells
 
 
 class ConfusionMatrixDisplay:
-    """Which classes a net takes for which: `sklearn.metrics.ConfusionMatrixDisplay`."""
+    """Predicted against true classes: `sklearn.metrics.ConfusionMatrixDisplay`."""
 
     @staticmethod
     def from_estimator(
         estimator: Any, X: ArrayLike, y: ArrayLike, *, ax: Any = None, **kwargs: Any
     ) -> Any:
-        """Count the samples of each class by what is predicted for them.
+        """Count the samples of each class by their predicted class.
 
         Parameters
         ----------
-        estimator : fastbp.MLP, or any classifier of scikit-learn's
+        estimator : fastbp.MLP, or any scikit-learn classifier
         X : array_like (n_samples, n_in)
         y : array_like (n_samples,)
             True labels.
         ax : matplotlib Axes, optional
         **kwargs
-            scikit-learn's ``from_predictions``'s: normalize, display_labels, cmap, ...
+            As for scikit-learn's ``from_predictions``: normalize, display_labels, cmap, ...
 
         Returns
         -------
@@ -148,7 +144,7 @@ class ConfusionMatrixDisplay:
         ValueError
             If there is not one label a sample, or the net is not a classifier.
         """
-        theirs = _sklearn("ConfusionMatrixDisplay", "sklearn.metrics")
+        theirs: Any = _sklearn("metrics", "ConfusionMatrixDisplay").ConfusionMatrixDisplay
         y = np.asarray(y)
         if isinstance(estimator, MLP):
             labels = kwargs.setdefault("labels", getattr(as_estimator(estimator), "classes_", None))
@@ -164,9 +160,9 @@ class ConfusionMatrixDisplay:
 
 
 def as_estimator(net: MLP) -> Any:
-    """A net as scikit-learn's tools want an estimator: `predict`, `predict_proba` and `classes_` of
-    a classifier."""
-    base: Any = import_module("sklearn.base")  # not before it is needed
+    """A net as an estimator for scikit-learn's tools, with `predict`, and for a classifier
+    `predict_proba` and `classes_`."""
+    base: Any = _sklearn("base", "fastbp.plot")
     n_out = net.widths[-1]
     if net.output == "softmax" or net.loss_name in ("softmax_cross_entropy", "hinge"):
         n_classes = n_out
@@ -179,10 +175,11 @@ def as_estimator(net: MLP) -> Any:
 
     class Estimator(kind, base.BaseEstimator):
         def __init__(self):
-            self.fit, self.predict = net.fit, net.predict
+            self.fit = net.fit
+            self.predict = net.predict
             if n_classes:
                 self.classes_ = np.arange(n_classes)
-            if n_classes and net.loss_name != "hinge":  # whose outputs are no probabilities
+            if n_classes and net.loss_name != "hinge":  # outputs of hinge are no probabilities
                 self.predict_proba = net.predict_proba
 
         def __sklearn_is_fitted__(self):

@@ -1,5 +1,4 @@
-"""Pictures of what is found out before training: the gradient check and the learning-rate range
-test."""
+"""Plots of what is measured before training: the gradient check and the learning-rate range test."""
 
 from __future__ import annotations
 
@@ -10,20 +9,21 @@ from numpy.typing import ArrayLike
 
 from ..base.validation import check_number, check_real_array
 from ..gradcheck import GradientCheck, check_gradients
-from .display import Display, labels_of, net_of
+from .display import Display, as_labels, as_net
 
-# Below the one a gradient is right, as a rule, above the other it is wrong (Karpathy, CS231n course
-# notes, "Gradient checks").
-RIGHT, WRONG = 1e-7, 1e-2
-SMALLEST = 1e-16  # what an error of 0 is drawn as
+# Relative errors below which a gradient is usually right, and above which it is usually wrong
+# (Karpathy, CS231n course notes, "Gradient checks").
+RIGHT = 1e-7
+WRONG = 1e-2
+SMALLEST = 1e-16  # stands for an error of 0 on the logarithmic scale
 
 
 class GradientCheckDisplay(Display):
     """The relative error of each layer's gradient against central differences, on a logarithmic
     scale.
 
-    Made by `from_check` or `from_estimator`. Below the lower line a gradient is right, as a rule;
-    above the upper one it is wrong; between them lie kinks (of relu) and losses that are hard to
+    Made by `from_check` or `from_estimator`. Below the lower line a gradient is usually right, above
+    the upper one it is usually wrong. Between them are kinks (of relu) and losses that are hard to
     differentiate in floating point.
 
     Parameters
@@ -42,7 +42,7 @@ class GradientCheckDisplay(Display):
 
     @classmethod
     def from_check(cls, check: GradientCheck, *, ax: Any = None) -> Self:
-        """The outcome of `fastbp.check_gradients`.
+        """Draw the result of `fastbp.check_gradients`.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class GradientCheckDisplay(Display):
     def from_estimator(
         cls, estimator: Any, X: ArrayLike, y: ArrayLike, *, ax: Any = None, **kwargs: Any
     ) -> Self:
-        """Check the gradient of a net, and draw the outcome.
+        """Check the gradient of a net, and draw the result.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class GradientCheckDisplay(Display):
             Without Matplotlib.
         """
         return cls.from_check(
-            check_gradients(net_of(estimator), X, labels_of(estimator, y), **kwargs), ax=ax
+            check_gradients(as_net(estimator), X, as_labels(estimator, y), **kwargs), ax=ax
         )
 
     def _draw(self, ax):
@@ -144,22 +144,20 @@ class RangeTestDisplay(Display):
         smoothed: np.ndarray | None,
         suggestion: float,
     ) -> None:
-        self.learning_rates, self.losses, self.smoothed, self.suggestion = (
-            learning_rates,
-            losses,
-            smoothed,
-            suggestion,
-        )
+        self.learning_rates = learning_rates
+        self.losses = losses
+        self.smoothed = smoothed
+        self.suggestion = suggestion
 
     @classmethod
     def from_result(cls, result: Any, *, ax: Any = None) -> Self:
-        """The outcome of a range test.
+        """Draw the result of a range test.
 
         Parameters
         ----------
         result : object
-            What `fastbp.lr_find` returns, or anything with its `learning_rates`, `losses`,
-            `suggestion` and, if it has one, `smoothed`.
+            Of `fastbp.lr_find`, or any object with its `learning_rates`, `losses`, `suggestion`
+            and, optionally, `smoothed`.
         ax : matplotlib Axes, optional
 
         Returns
@@ -169,7 +167,7 @@ class RangeTestDisplay(Display):
         Raises
         ------
         TypeError, ValueError
-            If these are not numbers, or not as many losses as rates.
+            If these are not numbers, or there is not one loss for each rate.
         ImportError
             Without Matplotlib.
         """
@@ -179,21 +177,15 @@ class RangeTestDisplay(Display):
         if missing:
             raise TypeError(f"result must have {', '.join(missing)}, got {type(result).__name__}")
         rates = check_real_array("learning_rates", result.learning_rates, (1,))
-        losses, smoothed = (
-            check_real_array("losses", result.losses, (1,)),
-            getattr(result, "smoothed", None),
-        )
-        smoothed = smoothed if smoothed is None else check_real_array("smoothed", smoothed, (1,))
-        for name, curve in (
-            ("losses", losses),
-            ("smoothed", losses if smoothed is None else smoothed),
-        ):
+        curves = {"losses": result.losses, "smoothed": getattr(result, "smoothed", None)}
+        for name, curve in curves.items():
+            if curve is None and name == "smoothed":
+                continue
+            curves[name] = check_real_array(name, curve, (1,))
             if len(curve) != len(rates):
                 raise ValueError(f"{name} must be one a rate, {len(rates)}, got {len(curve)}")
         suggestion = check_number("suggestion", result.suggestion, above=0)
-        return cls(
-            learning_rates=rates, losses=losses, smoothed=smoothed, suggestion=suggestion
-        ).plot(ax)
+        return cls(learning_rates=rates, suggestion=suggestion, **curves).plot(ax)
 
     def _draw(self, ax):
         main = self.losses if self.smoothed is None else self.smoothed
@@ -213,9 +205,9 @@ class RangeTestDisplay(Display):
             label=f"suggestion {self.suggestion:.2g}",
         )
         finite = main[np.isfinite(main)]
-        if len(finite):  # a last loss far above the others would leave them no room
-            low, high = finite.min(), finite.max()
-            ax.set_ylim(low - 0.08 * (high - low or 1), high + 0.08 * (high - low or 1))
+        if len(finite):  # a last raw loss far above the others would flatten the curve
+            margin = 0.08 * (np.ptp(finite) or 1)
+            ax.set_ylim(finite.min() - margin, finite.max() + margin)
         ax.set_xscale("log")
         ax.set(xlabel="learning rate", ylabel="loss")
         ax.legend()

@@ -1,12 +1,13 @@
-"""What all displays share: where they draw, and what they take for a net."""
+"""The base class of all displays: their axes, and the estimators that they accept."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from ..base.optional import require
 from ..importers.sklearn import from_sklearn
 from ..mlp import MLP
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Display(ABC):
-    """A picture: its numbers, and how they are drawn.
+    """A plot: its numbers, and how they are drawn.
 
     Attributes
     ----------
@@ -30,12 +31,12 @@ class Display(ABC):
     figure_: Figure | SubFigure
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw.
+        """Draw the numbers.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where; by default a new figure.
+            By default those of a new figure.
 
         Returns
         -------
@@ -60,20 +61,16 @@ class Display(ABC):
 
 def axes(ax, figsize):
     """`ax`, or the axes of a new figure."""
-    try:
-        import matplotlib.axes
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError("fastbp.plot needs Matplotlib: pip install 'fastbp[plot]'") from error
+    plt: Any = require("matplotlib.pyplot", "fastbp.plot", "'fastbp[plot]'", "Matplotlib")
     if ax is None:
         return plt.subplots(figsize=figsize, layout="constrained")[1]
-    if not isinstance(ax, matplotlib.axes.Axes):
+    if not isinstance(ax, plt.Axes):
         raise TypeError(f"ax must be Matplotlib axes, got {ax!r}")
     return ax
 
 
-def net_of(estimator):
-    """A net, itself or with the weights of scikit-learn's estimator."""
+def as_net(estimator):
+    """The net itself, or one with the weights of scikit-learn's estimator."""
     if isinstance(estimator, MLP):
         return estimator
     if not hasattr(estimator, "coefs_"):
@@ -84,8 +81,8 @@ def net_of(estimator):
     return from_sklearn(estimator)
 
 
-def labels_of(estimator, y):
-    """`y` as the net of `net_of` takes it: an estimator's classes as numbers from 0."""
+def as_labels(estimator, y):
+    """`y` for the net of `as_net`: an estimator's classes as numbers from 0."""
     if isinstance(estimator, MLP) or not hasattr(estimator, "classes_") or np.ndim(y) != 1:
         return y
     unknown = np.setdiff1d(y, estimator.classes_)

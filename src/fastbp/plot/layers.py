@@ -1,4 +1,4 @@
-"""How the activations, and the deltas, of each layer are distributed."""
+"""Histograms of each layer's activations and deltas."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..base.validation import check_count
+from ..base.validation import check_count, check_inputs, check_targets
 from ..mlp import MLP
-from .display import Display, labels_of, net_of
+from .display import Display, as_labels, as_net
 
-BINS, HEIGHT = 80, 0.78  # of a histogram; the distance of two is 1
+BINS = 80
+HEIGHT = 0.78  # of a histogram, relative to the distance between two
 
 
 class _LayersDisplay(Display):
-    """One histogram a layer, one below the other, over a common scale."""
+    """One histogram for each layer, one below the other, on a common scale."""
 
     _figsize: ClassVar[tuple[float, float]] = (7.5, 4.2)
 
     def _draw_layers(self, ax, names, values, edges, notes, colour):
         n = len(values)
         for k, (each, note) in enumerate(zip(values, notes, strict=True)):
-            base, counts = n - 1 - k, np.histogram(each, edges)[0]
+            base = n - 1 - k
+            counts = np.histogram(each, edges)[0]
             heights = base + HEIGHT * counts / max(1, counts.max())
             ax.stairs(heights, edges, baseline=base, fill=True, color=colour, alpha=0.7)
             ax.axhline(base, color="0.6", linewidth=0.8)
@@ -45,12 +47,12 @@ class _LayersDisplay(Display):
 
 
 class ActivationsDisplay(_LayersDisplay):
-    """Histograms of each layer's activations a = f(z) over some samples: where they sit, and how
-    many are dead or saturated.
+    """Histograms of each layer's activations a = f(z) over some samples: their range, and how many
+    are dead or saturated.
 
     Made by `from_estimator`. Zeros, of which a relu layer has many, are not in the histogram but
-    counted beside it, and so are activations within a hundredth of a sigmoid's or tanh's ends,
-    where the slope is small.
+    counted beside it. Activations within a hundredth of the ends of sigmoid or tanh, where the
+    slope is small, are counted too.
 
     Parameters
     ----------
@@ -67,11 +69,12 @@ class ActivationsDisplay(_LayersDisplay):
     """
 
     def __init__(self, *, activations: list[np.ndarray], names: list[str]) -> None:
-        self.activations, self.names = activations, names
+        self.activations = activations
+        self.names = names
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: ArrayLike, *, ax: Any = None) -> Self:
-        """The activations of a net.
+        """Draw the activations of a net.
 
         Parameters
         ----------
@@ -90,7 +93,7 @@ class ActivationsDisplay(_LayersDisplay):
         ImportError
             Without Matplotlib.
         """
-        net = net_of(estimator)
+        net = as_net(estimator)
         activations = net.forward(X)
         if not len(activations[0]):
             raise ValueError("X must have at least one row, got none")
@@ -99,8 +102,9 @@ class ActivationsDisplay(_LayersDisplay):
     def _draw(self, ax):
         kept = [a[a != 0] for a in self.activations]
         ends = [np.percentile(a, [0.2, 99.8]) for a in kept if len(a)] or [np.array([-1.0, 1.0])]
-        low, high = min(e[0] for e in ends), max(e[1] for e in ends)
-        room = 0.03 * (high - low) or 0.5
+        low = np.min(ends)
+        high = np.max(ends)
+        margin = 0.03 * (high - low) or 0.5
         notes = []
         for a, name in zip(self.activations, self.names, strict=True):
             facts = [f"mean {a.mean():.2g}, std {a.std():.2g}"]
@@ -110,18 +114,17 @@ class ActivationsDisplay(_LayersDisplay):
             if saturated is not None:
                 facts.append(f"{saturated.mean():.1%} saturated")
             notes.append("\n".join(facts))
-        self._draw_layers(
-            ax, self.names, kept, np.linspace(low - room, high + room, BINS + 1), notes, "tab:blue"
-        )
+        edges = np.linspace(low - margin, high + margin, BINS + 1)
+        self._draw_layers(ax, self.names, kept, edges, notes, "tab:blue")
         ax.set(xlabel="activation a")
 
 
 class DeltasDisplay(_LayersDisplay):
-    """Histograms of each layer's deltas, dL/dz of single samples, by their size: where they shrink
-    from layer to layer towards the input, gradients vanish; where they grow, they explode.
+    """Histograms of the size of each layer's deltas, dL/dz of single samples. Gradients vanish where
+    deltas shrink from layer to layer towards the input, and explode where they grow.
 
-    Made by `from_estimator`. The scale is logarithmic, a line marks each layer's median of those
-    that are not zero, and zeros (of units that a relu has switched off) are counted beside it.
+    Made by `from_estimator`. The scale is logarithmic. A line marks each layer's median of the
+    deltas that are not zero; zeros (of inactive relu units) are counted beside it.
 
     Parameters
     ----------
@@ -138,13 +141,14 @@ class DeltasDisplay(_LayersDisplay):
     """
 
     def __init__(self, *, deltas: list[np.ndarray], names: list[str]) -> None:
-        self.deltas, self.names = deltas, names
+        self.deltas = deltas
+        self.names = names
 
     @classmethod
     def from_estimator(
         cls, estimator: Any, X: ArrayLike, y: ArrayLike, *, max_samples: int = 200, ax: Any = None
     ) -> Self:
-        """The deltas of a net.
+        """Draw the deltas of a net.
 
         Parameters
         ----------
@@ -153,8 +157,8 @@ class DeltasDisplay(_LayersDisplay):
         y : array_like
             Targets, as for ``net.fit``.
         max_samples : int, default 200
-            At most so many of the samples, spread evenly: each one's gradient is computed by
-            itself.
+            At most so many of the samples, spread evenly. The gradient of each is computed
+            separately.
         ax : matplotlib Axes, optional
 
         Returns
@@ -168,14 +172,16 @@ class DeltasDisplay(_LayersDisplay):
         ImportError
             Without Matplotlib.
         """
-        net, y = net_of(estimator), labels_of(estimator, y)
-        return cls(deltas=deltas(net, X, y, max_samples), names=[*net.hidden, net.output]).plot(ax)
+        net = as_net(estimator)
+        found = deltas(net, X, as_labels(estimator, y), max_samples)
+        return cls(deltas=found, names=[*net.hidden, net.output]).plot(ax)
 
     def _draw(self, ax):
         sizes = [np.abs(delta).astype(np.float64) for delta in self.deltas]
         kept = [size[size > 0] for size in sizes]
         every = np.concatenate(kept) if any(map(len, kept)) else np.ones(1)
-        low, high = np.percentile(every, 0.2) / 1.5, every.max() * 1.5
+        low = np.percentile(every, 0.2) / 1.5
+        high = every.max() * 1.5
         notes = []
         for size, some in zip(sizes, kept, strict=True):
             facts = [f"median {np.median(some):.1e}"] if len(some) else []
@@ -183,9 +189,8 @@ class DeltasDisplay(_LayersDisplay):
                 facts.append(f"{1 - len(some) / size.size:.1%} zero")
             notes.append("\n".join(facts))
         ax.set_xscale("log")
-        self._draw_layers(
-            ax, self.names, kept, np.geomspace(low, high, BINS + 1), notes, "tab:orange"
-        )
+        edges = np.geomspace(low, high, BINS + 1)
+        self._draw_layers(ax, self.names, kept, edges, notes, "tab:orange")
         for k, some in enumerate(kept):
             if len(some):
                 base = len(kept) - 1 - k
@@ -193,17 +198,20 @@ class DeltasDisplay(_LayersDisplay):
         ax.set(xlabel="size of delta = dL/dz")
 
 
-def deltas(net: MLP, X: ArrayLike, y: ArrayLike, max_samples: int) -> list[np.ndarray]:
+def deltas(net: MLP, X: Any, y: Any, max_samples: int) -> list[np.ndarray]:
     """delta of every layer (n, n_out), of at most `max_samples` of the samples, each for the loss
     of that sample alone.
 
-    A sample's delta is its gradient by b, so it is what `loss_and_gradients` finds, whatever the
-    activations and the loss.
+    A sample's delta is its gradient by b, which `loss_and_gradients` computes for all activations
+    and losses.
     """
-    samples, max_samples = net._samples(X, y, None), check_count("max_samples", max_samples)
-    rows = np.unique(np.linspace(0, samples.n - 1, min(samples.n, max_samples)).astype(int))
-    inputs, targets = samples.x.array, np.asarray(y)
-    found = [
-        net.loss_and_gradients(inputs[i : i + 1], targets[i : i + 1], n_threads=1)[2] for i in rows
-    ]
+    X = check_inputs("X", X, net.widths[0], net.dtype)
+    if not len(X):
+        raise ValueError("X must have at least one row, got none")
+    if net.loss_function is None:
+        check_targets("y", y, len(X), net.widths[-1], net.loss_name, net.dtype)
+    y = np.asarray(y)
+    n = min(len(X), check_count("max_samples", max_samples))
+    rows = np.unique(np.linspace(0, len(X) - 1, n).astype(int))
+    found = [net.loss_and_gradients(X[i : i + 1], y[i : i + 1], n_threads=1)[2] for i in rows]
     return [np.stack(layer) for layer in zip(*found, strict=True)]

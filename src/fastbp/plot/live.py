@@ -1,19 +1,21 @@
 """The loss curve in a notebook while training."""
 
+from typing import Any
+
+from ..base.optional import require
 from ..base.validation import check_count
 from ..history import History
 
 
 class LiveLossCurve:
-    """A callback: the loss curve below a notebook's cell, drawn anew after every epoch or every
-    few.
+    """A callback that draws the loss curve below a notebook's cell, again every `every` epochs.
 
-    It is the picture that a `History` shows of itself, and needs no Matplotlib but IPython.
+    It is the drawing of `History` in a notebook, which needs IPython and no Matplotlib.
 
     Parameters
     ----------
     every : int, default 1
-        Epochs from one drawing to the next.
+        Epochs between drawings.
 
     Raises
     ------
@@ -28,17 +30,15 @@ class LiveLossCurve:
     """
 
     def __init__(self, every: int = 1) -> None:
-        try:
-            from IPython.display import display
-        except ImportError as error:
-            raise ImportError("LiveLossCurve needs IPython: pip install ipython") from error
-        self.every, self._display = check_count("every", every), display
+        ipython: Any = require("IPython.display", "LiveLossCurve", "ipython", "IPython")
+        self.every = check_count("every", every)
+        self._display = ipython.display
         self._history: History | None = None
 
     def __call__(self, net: object, history: History) -> None:
-        if history is not self._history:  # another fit: another picture
-            self._history, self._handle = history, self._display(history, display_id=True)
-        # None where there is no notebook
+        if history is not self._history:  # a new fit gets a new drawing
+            self._history = history
+            self._handle = self._display(history, display_id=True)  # None outside of a notebook
         elif history.n_epochs % self.every == 0 and self._handle is not None:
             self._handle.update(history)
 

@@ -18,12 +18,11 @@ LABELS = {
 
 
 class LossCurveDisplay(Display):
-    """The losses of a fit over its epochs: of each minibatch, of each epoch's training samples, of
+    """The losses of a fit over its epochs: of each minibatch, of each epoch's training samples and of
     the validation set.
 
     Made by `from_history` or `from_estimator`. Losses that are not finite are left out. The scale
-    is logarithmic where all losses are positive and the largest is more than ten times the
-    smallest.
+    is logarithmic if all losses are positive and the largest is more than ten times the smallest.
 
     Parameters
     ----------
@@ -41,7 +40,7 @@ class LossCurveDisplay(Display):
 
     @classmethod
     def from_history(cls, history: History, *, ax: Any = None) -> Self:
-        """The curves of a `History`.
+        """Draw the curves of a `History`.
 
         Parameters
         ----------
@@ -57,7 +56,7 @@ class LossCurveDisplay(Display):
         TypeError
             If `history` is not a History.
         ValueError
-            If there is not one step in it.
+            If it has no step.
         ImportError
             Without Matplotlib.
         """
@@ -69,8 +68,8 @@ class LossCurveDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
-        """The curves of the last fit of a net, or the ``loss_curve_`` of an estimator of
-        scikit-learn's.
+        """Draw the curves of the last fit of a net, or the ``loss_curve_`` of a scikit-learn
+        estimator.
 
         Parameters
         ----------
@@ -93,12 +92,14 @@ class LossCurveDisplay(Display):
             history = History(loss=list(estimator.loss_curve_))
         if history is None:
             raise ValueError(
-                f"estimator must have been fitted, got {type(estimator).__name__} without history_ or loss_curve_"
+                f"estimator must have been fitted, got {type(estimator).__name__} without history_ "
+                "or loss_curve_"
             )
         return cls.from_history(history, ax=ax)
 
     def _draw(self, ax):
-        history, drawn = self.history, []
+        history = self.history
+        drawn = []
         for name, (epochs, losses) in curves(history).items():
             losses = np.where(np.isfinite(losses), losses, np.nan)
             drawn.append(losses)
@@ -132,5 +133,5 @@ class LossCurveDisplay(Display):
         ax.set(xlabel="epoch", ylabel="loss")
         ax.set_xlim(left=0)
         for line in ax.legend(loc="upper right").legend_handles:
-            line.set_linewidth(2)  # as thin as the minibatches are drawn they could not be seen
+            line.set_linewidth(2)  # the thin line of the minibatches would be invisible
         ax.grid(alpha=0.3)

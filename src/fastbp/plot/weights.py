@@ -8,16 +8,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..base.validation import check_count
-from .display import Display, net_of
+from .display import Display, as_net
 
-GAP = 1  # pixels between two images
+GAP = 1  # pixels between images
 
 
 class WeightsDisplay(Display):
-    """What each unit of the first layer looks for: its weights as an image of the input's shape,
-    all on one scale.
+    """The weights of each unit of the first layer as an image of the input's shape, all on one
+    scale.
 
-    Made by `from_estimator`. Unit 0 is at the top left, rows first.
+    Made by `from_estimator`. Unit 0 is at the top left; units follow along rows.
 
     Parameters
     ----------
@@ -44,15 +44,15 @@ class WeightsDisplay(Display):
         max_units: int = 64,
         ax: Any = None,
     ) -> Self:
-        """The first layer of a net.
+        """Draw the first layer of a net.
 
         Parameters
         ----------
         estimator : fastbp.MLP, or a fitted MLPClassifier or MLPRegressor
         image_shape : (height, width), optional
-            Of the input; by default it is square.
+            Of the input; square by default.
         max_units : int, default 64
-            At most so many units, the first ones.
+            Only the first so many units are drawn.
         ax : matplotlib Axes, optional
 
         Returns
@@ -62,13 +62,13 @@ class WeightsDisplay(Display):
         Raises
         ------
         ValueError
-            If the inputs are not height x width, or not a square number of them.
+            If the inputs are not height x width, or their number is not a square.
         TypeError
-            If an argument is not what it must be.
+            If an argument is of another type.
         ImportError
             Without Matplotlib.
         """
-        W = net_of(estimator).weights[0]
+        W = as_net(estimator).weights[0]
         max_units = check_count("max_units", max_units)
         if image_shape is None:
             side = math.isqrt(len(W))
@@ -76,12 +76,13 @@ class WeightsDisplay(Display):
                 raise ValueError(
                     f"image_shape must be given for {len(W)} inputs, which are no square number"
                 )
-            image_shape = side, side
+            image_shape = (side, side)
         try:
             height, width = image_shape
         except (TypeError, ValueError):
             raise TypeError(f"image_shape must be (height, width), got {image_shape!r}") from None
-        height, width = check_count("image_shape[0]", height), check_count("image_shape[1]", width)
+        height = check_count("image_shape[0]", height)
+        width = check_count("image_shape[1]", width)
         if height * width != len(W):
             raise ValueError(f"image_shape must hold the {len(W)} inputs, got {height} x {width}")
         return cls(images=W.T[:max_units].reshape(-1, height, width).copy()).plot(ax)
@@ -89,12 +90,13 @@ class WeightsDisplay(Display):
     def _draw(self, ax):
         n, height, width = self.images.shape
         square = math.ceil(math.sqrt(n * height / width))
-        # about as wide as high, few places empty
+        # About as wide as high, with few places empty.
         columns = min(range(square, square * 3 // 2 + 1), key=lambda c: -n % c)
         rows = -(-n // columns)
         mosaic = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), np.nan)
         for k, image in enumerate(self.images):
-            top, left = k // columns * (height + GAP), k % columns * (width + GAP)
+            top = k // columns * (height + GAP)
+            left = k % columns * (width + GAP)
             mosaic[top : top + height, left : left + width] = image
         largest = float(np.abs(self.images).max()) or 1.0
         shown = ax.imshow(

@@ -1,31 +1,33 @@
-"""scikit-learn's MLPClassifier and MLPRegressor, the same numbers sooner: change one import.
+"""Drop-in replacements of scikit-learn's MLPClassifier and MLPRegressor, trained by compiled
+kernels with the same numbers.
 
-The only part of fastbp that imports scikit-learn.
+This package alone may import scikit-learn when it is imported. What other estimators or libraries
+need belongs in `fastbp.export` and `fastbp.importers`.
 """
 
-try:
-    from .estimators import MLPClassifier, MLPRegressor
-except ImportError as error:
-    raise ImportError(
-        "fastbp.sklearn needs scikit-learn 1.9 or later: pip install 'fastbp[sklearn]'"
-    ) from error
+from ..base.optional import require
+
+# A module that scikit-learn has from 1.9 on.
+require("sklearn.callback", "fastbp.sklearn", "'fastbp[sklearn]'", "scikit-learn 1.9 or later")
+
+from .estimators import MLPClassifier, MLPRegressor  # noqa: E402
 
 __all__ = ["MLPClassifier", "MLPRegressor", "register_onnx"]
 
 
 def register_onnx() -> None:
-    """Tell skl2onnx how these estimators are converted, alone and within pipelines; once a process,
-    before its ``to_onnx``.
+    """Register converters of these estimators with skl2onnx, for use alone and within pipelines.
+    Call it once a process, before skl2onnx's ``to_onnx``.
 
     Every activation and loss is converted. Outputs and options (``zipmap``,
     ``output_class_labels``, ``nocl``) are those that skl2onnx has for scikit-learn's classifiers
-    and regressors; several outputs of a regression are columns, and the labels of a multilabel
-    classifier 0 or 1 in a column each. All is computed in float64 where the inputs are declared so,
-    else in float32.
+    and regressors. Several outputs of a regression are columns; the labels of a multilabel
+    classifier are 0 or 1 in one column each. The model computes in float64 if the inputs are
+    declared so, else in float32.
 
-    Refused there, as ValueError: labels that are neither texts nor within int64, and a classifier
-    of a single class. Of subclasses skl2onnx says that it has no converter, which it looks up by
-    exact type.
+    The conversion raises ValueError for labels that are neither texts nor within int64, and for a
+    classifier of a single class. skl2onnx looks converters up by exact type, so it has none for
+    subclasses.
 
     Raises
     ------
@@ -38,8 +40,7 @@ def register_onnx() -> None:
     >>> fastbp.sklearn.register_onnx()  # doctest: +SKIP
     >>> model = skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": False})  # doctest: +SKIP
     """
-    try:
-        from . import onnx_converter
-    except ImportError as error:
-        raise ImportError("register_onnx needs skl2onnx: pip install skl2onnx") from error
+    require("skl2onnx", "register_onnx", "skl2onnx")
+    from . import onnx_converter  # which imports skl2onnx and onnx
+
     onnx_converter.register()

@@ -22,7 +22,7 @@ def new_optimizer(estimator):
     return AdamOptimizer([], e.learning_rate_init, e.beta_1, e.beta_2, e.epsilon)
 
 
-class State:
+class OptimizerState:
     """An optimizer's running means or velocities: one flat array, of which the optimizer's lists of
     arrays are views."""
 
@@ -52,14 +52,14 @@ class State:
         )
 
 
-class Epochs:
+class EpochRunner:
     """Epochs of one net on one set of samples.
 
     Parameters
     ----------
     optimizer : SGDOptimizer or AdamOptimizer
-    state : State
-    packed : Packed
+    state : OptimizerState
+    packed : FlatParameters
     samples : Samples
     batch : int
         Rows a step.

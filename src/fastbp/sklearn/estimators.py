@@ -1,4 +1,4 @@
-"""The two estimators: scikit-learn's constructors, with the extras keyword-only at the end."""
+"""The two estimators: scikit-learn's constructors, with further parameters keyword-only at the end."""
 
 from numbers import Integral
 
@@ -7,10 +7,10 @@ from sklearn.neural_network import _multilayer_perceptron as base
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 
-from .perceptron import ACTIVATIONS, PerceptronMixin
+from .perceptron import NAMES, PerceptronMixin
 
 _EXTRAS = {
-    "activation": [StrOptions(ACTIVATIONS), "array-like"],
+    "activation": [StrOptions(NAMES), "array-like"],
     "n_threads": [Interval(Integral, 1, None, closed="left"), None],
 }
 
@@ -19,19 +19,19 @@ class MLPClassifier(PerceptronMixin, base.MLPClassifier):
     """scikit-learn's MLPClassifier, trained by compiled kernels.
 
     All parameters, attributes, methods, messages and, given the same `random_state`, numbers are
-    those of :class:`sklearn.neural_network.MLPClassifier`. Beyond it:
+    those of :class:`sklearn.neural_network.MLPClassifier`. In addition:
 
     Parameters
     ----------
     activation : str or sequence of str, default='relu'
-        Also 'leaky_relu' (slope 0.01), 'elu' (alpha 1), 'softplus', 'selu', 'gelu' (not its
-        approximation by tanh), 'silu' and 'mish'; and one name for each hidden layer.
+        Also the other hidden activations of :class:`fastbp.MLP`, such as 'gelu'; and one name for
+        each hidden layer.
     class_weight : dict, list of dicts, 'balanced' or None, default=None
         Weights of the classes, as in :func:`sklearn.utils.class_weight.compute_sample_weight`; they
         multiply `sample_weight`. The score of `early_stopping` is not weighted by them. 'balanced'
-        is not for ``partial_fit``.
+        cannot be used with ``partial_fit``.
     n_threads : int or None, default=None
-        Threads; by default as many as pay. The numbers have the same bits for any number.
+        Number of threads; by default as many as pay. Results have the same bits for any number.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ class MLPClassifier(PerceptronMixin, base.MLPClassifier):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
         """
-        outputs = self._quick(X)
+        outputs = self._fast_outputs(X)
         if outputs is None:
             return super().predict(X)
         if self.out_activation_ == "softmax":
@@ -140,7 +140,7 @@ class MLPClassifier(PerceptronMixin, base.MLPClassifier):
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        outputs = self._quick(X)
+        outputs = self._fast_outputs(X)
         if outputs is None:
             return super().predict_proba(X)
         return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
@@ -150,16 +150,16 @@ class MLPClassifier(PerceptronMixin, base.MLPClassifier):
             return sample_weight
         if incremental and self.class_weight == "balanced":
             raise ValueError(
-                "class_weight='balanced' is not for partial_fit, which sees a part of y: give a dict of weights"
+                "class_weight='balanced' is not for partial_fit, which sees a part of y: give a "
+                "dict of weights"
             )
         labels = self._label_binarizer.inverse_transform(y)
-        # which counts; a part of y may lack a class, whose weight is not wrong for that
         if self.class_weight != "balanced":
-            every = (
-                self.classes_
-                if labels.ndim == 1
-                else np.outer([0, 1], np.ones(labels.shape[1], labels.dtype))
-            )
+            # A part of y may lack a class of the dict, which scikit-learn refuses: every class is
+            # appended, and its weight dropped below.
+            every = self.classes_
+            if labels.ndim > 1:
+                every = np.outer([0, 1], np.ones(labels.shape[1], labels.dtype))
             labels = np.concatenate([labels, every])
         weight = compute_sample_weight(self.class_weight, labels)[: len(y)]
         return weight if sample_weight is None else weight * sample_weight
@@ -169,15 +169,15 @@ class MLPRegressor(PerceptronMixin, base.MLPRegressor):
     """scikit-learn's MLPRegressor, trained by compiled kernels.
 
     All parameters, attributes, methods, messages and, given the same `random_state`, numbers are
-    those of :class:`sklearn.neural_network.MLPRegressor`. Beyond it:
+    those of :class:`sklearn.neural_network.MLPRegressor`. In addition:
 
     Parameters
     ----------
     activation : str or sequence of str, default='relu'
-        Also 'leaky_relu' (slope 0.01), 'elu' (alpha 1), 'softplus', 'selu', 'gelu' (not its
-        approximation by tanh), 'silu' and 'mish'; and one name for each hidden layer.
+        Also the other hidden activations of :class:`fastbp.MLP`, such as 'gelu'; and one name for
+        each hidden layer.
     n_threads : int or None, default=None
-        Threads; by default as many as pay. The numbers have the same bits for any number.
+        Number of threads; by default as many as pay. Results have the same bits for any number.
 
     Attributes
     ----------
@@ -263,7 +263,7 @@ class MLPRegressor(PerceptronMixin, base.MLPRegressor):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        outputs = self._quick(X)
+        outputs = self._fast_outputs(X)
         if outputs is None:
             return super().predict(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs

@@ -1,5 +1,5 @@
-"""Subclasses with arithmetic of their own: what they have written for scikit-learn's methods is run
-by those."""
+"""Subclasses that override scikit-learn's arithmetic: they are run by scikit-learn's methods, not by
+the kernels."""
 
 from functools import wraps
 from typing import Any
@@ -9,7 +9,7 @@ from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptr
 
 from ..patching import announce
 
-# Methods of scikit-learn that the kernels take the place of, or that are called by such.
+# Methods of scikit-learn that the kernels replace, or that these call.
 ARITHMETIC = (
     "_fit_stochastic",
     "_fit_lbfgs",
@@ -21,10 +21,10 @@ ARITHMETIC = (
 )
 
 
-class HandoverMixin(BaseMultilayerPerceptron):
-    """Finds such subclasses as they are made, and says of every fit who does its arithmetic."""
+class FallbackMixin(BaseMultilayerPerceptron):
+    """Detects such subclasses when they are defined, and logs for every fit which code computes."""
 
-    _handed_over: str | None = None  # why, if it is
+    _fallback_reason: str | None = None  # None: the kernels compute
     _validation_set: tuple | None
     activation: Any
 
@@ -34,11 +34,11 @@ class HandoverMixin(BaseMultilayerPerceptron):
             return
         changed = [name for name in ARITHMETIC if name in vars(cls)]
         if changed:
-            cls._handed_over = f"{cls.__name__} has its own {', '.join(changed)}"
+            cls._fallback_reason = f"{cls.__name__} has its own {', '.join(changed)}"
 
     def _announce(self, method):
-        """Say it, after refusing what only the kernels can do."""
-        if self._handed_over is not None:
+        """Log the choice, after refusing what scikit-learn's methods cannot do."""
+        if self._fallback_reason is not None:
             extras = {
                 "class_weight": getattr(self, "class_weight", None) is not None,
                 "X_val": self._validation_set is not None,
@@ -47,19 +47,18 @@ class HandoverMixin(BaseMultilayerPerceptron):
             }
             for name in (name for name, used in extras.items() if used):
                 raise ValueError(
-                    f"{name} is not for scikit-learn's own arithmetic, and {self._handed_over}"
+                    f"{name} is not for scikit-learn's own arithmetic, and {self._fallback_reason}"
                 )
-        announce(self, method, self._handed_over)
+        announce(self, method, self._fallback_reason)
 
 
-def unless_handed_over(method):
-    """`method` of a mixin that goes before scikit-learn's class, whose own it is where the
-    arithmetic is handed over."""
+def with_fallback(method):
+    """A method of a mixin that calls scikit-learn's method of that name in such subclasses."""
 
     @wraps(method)
     def either(self, *args, **kwargs):
-        if self._handed_over is None:
+        if self._fallback_reason is None:
             return method(self, *args, **kwargs)
-        return getattr(super(HandoverMixin, self), method.__name__)(*args, **kwargs)
+        return getattr(super(FallbackMixin, self), method.__name__)(*args, **kwargs)
 
     return either

@@ -8,13 +8,13 @@ from .flat_parameters import views
 from .inputs import refuse_weightless, samples_of
 
 
-class Gradient:
+class LossGradient:
     """Loss, penalty included, and its gradient on one set of samples; the buffers are kept from
     call to call.
 
     Parameters
     ----------
-    packed : Packed
+    packed : FlatParameters
         Its parameters are where each call puts its own.
     X, y, sample_weight
         As for ``samples_of``.
@@ -41,6 +41,6 @@ class Gradient:
     def at(self, coefs, intercepts):
         """The loss there, and the gradient in the shapes of `coefs` and `intercepts`: views that
         the next call overwrites."""
-        self.packed.take(coefs, intercepts)
+        self.packed.assign(coefs, intercepts)
         losses, _, _ = self.steps.run(self.order, 0)
         return losses[0], *views(self.steps.gradient, self.packed.widths)

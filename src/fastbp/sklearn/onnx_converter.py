@@ -1,9 +1,8 @@
-"""What skl2onnx calls for the two estimators, see `fastbp.sklearn.register_onnx`.
+"""Converters of the two estimators for skl2onnx, see `fastbp.sklearn.register_onnx`.
 
-skl2onnx's own converters are for scikit-learn's classes alone, by exact type. They know four of the
-activations, and (1.20) put the several outputs of a regression into one column, and make four
-columns of the probabilities of two labels: so layers come from `onnx_export.py`, labels and shapes
-from here.
+skl2onnx's own converters are for exactly scikit-learn's classes. They have four of the activations,
+and (1.20) put several outputs of a regression into one column, and the probabilities of two labels
+into four. Layers therefore come from `fastbp.export.onnx`, labels and shapes from here.
 """
 
 import numpy as np
@@ -19,11 +18,11 @@ from skl2onnx.common.shape_calculator import (
 from skl2onnx.common.utils_classifier import get_label_classes
 from sklearn.utils.validation import check_is_fitted
 
-from ..base.names import hidden_names
+from ..base.validation import check_hidden
 from ..export.onnx import outputs
 from .estimators import MLPClassifier, MLPRegressor
+from .flat_parameters import OUT_ACTIVATIONS
 
-OUTPUTS = {"logistic": "sigmoid"}  # scikit-learn's name of an output that has another name in a net
 OPTIONS = {
     "zipmap": [True, False, "columns"],
     "output_class_labels": [False, True],
@@ -32,25 +31,24 @@ OPTIONS = {
 
 
 def register():
-    """For both classes; again changes nothing."""
-    classifier, regressor = (_classifier_shapes, _classifier), (_regressor_shapes, _regressor)
-    update_registered_converter(MLPClassifier, "FastbpMLPClassifier", *classifier, options=OPTIONS)
-    update_registered_converter(MLPRegressor, "FastbpMLPRegressor", *regressor)
+    """Register the converters of both classes. Another call changes nothing."""
+    update_registered_converter(
+        MLPClassifier, "FastbpMLPClassifier", _classifier_shapes, _classifier, options=OPTIONS
+    )
+    update_registered_converter(MLPRegressor, "FastbpMLPRegressor", _regressor_shapes, _regressor)
 
 
 class _Graph:
-    """skl2onnx's container as a graph that layers are put into, see `onnx_export.Graph`."""
+    """skl2onnx's container as an `onnx_formulas.Graph`."""
 
     def __init__(self, scope, operator, container):
         double = isinstance(operator.inputs[0].type, DoubleTensorType)
-        self.dtype, self._scope, self._container = (
-            np.dtype(np.float64 if double else np.float32),
-            scope,
-            container,
-        )
+        self.dtype = np.dtype(np.float64 if double else np.float32)
+        self._scope = scope
+        self._container = container
 
     def op(self, kind, *inputs, result=None, **attributes):
-        """An operator; `result` is its result's name where that is settled."""
+        """Add an operator; `result` is the name of its result, by default a new one."""
         result = result or self._scope.get_unique_variable_name(kind)
         self._container.add_node(
             kind,
@@ -65,7 +63,7 @@ class _Graph:
         return self.tensor(np.asarray(values, self.dtype), name)
 
     def tensor(self, values, name):
-        """A constant of whatever dtype; objects are texts."""
+        """Add a constant of any dtype; objects are texts."""
         name = self._scope.get_unique_variable_name(name)
         if values.dtype.kind == "O":
             self._container.add_initializer(
@@ -79,8 +77,8 @@ class _Graph:
 def _outputs(graph, operator):
     """The net's outputs, in the dtype of the graph."""
     net = operator.raw_operator
-    hidden = hidden_names(net.activation, len(net.coefs_) - 1, "activation")
-    output = OUTPUTS.get(net.out_activation_, net.out_activation_)
+    hidden = check_hidden(net.activation, len(net.coefs_) - 1, "activation")
+    output, _ = OUT_ACTIVATIONS[net.out_activation_]
     x = graph.op("Cast", operator.inputs[0].full_name, to=np_dtype_to_tensor_dtype(graph.dtype))
     return outputs(graph, x, net.coefs_, net.intercepts_, [*hidden, output])
 
@@ -90,7 +88,7 @@ def _is_multilabel(net):
 
 
 def _classes(scope, net):
-    """The labels as ONNX has them: int64, or objects that are texts."""
+    """The labels in a form that ONNX has: int64, or objects that are texts."""
     classes = get_label_classes(scope, net)
     if isinstance(classes[0], str):
         return classes.astype(object)
@@ -105,7 +103,8 @@ def _classifier_shapes(operator):
     check_is_fitted(net)
     if len(net.classes_) < 2:
         raise ValueError(
-            f"a classifier of one class, {net.classes_[0]}, has no probabilities that ONNX could give"
+            f"a classifier of one class, {net.classes_[0]}, has no probabilities that ONNX could "
+            "give"
         )
     calculate_linear_classifier_output_shapes(operator)
     _classes(operator.scope_inst, net)
@@ -114,10 +113,8 @@ def _classifier_shapes(operator):
 
 
 def _classifier(scope, operator, container):
-    net, (label, probabilities) = (
-        operator.raw_operator,
-        (output.full_name for output in operator.outputs),
-    )
+    net = operator.raw_operator
+    label, probabilities = (output.full_name for output in operator.outputs)
     graph = _Graph(scope, operator, container)
     a = _outputs(graph, operator)
     if net.n_outputs_ == 1:
@@ -125,12 +122,11 @@ def _classifier(scope, operator, container):
     else:
         graph.op("Identity", a, result=probabilities)
     if _is_multilabel(net):
-        graph.op(
-            "Cast", graph.op("Greater", a, graph.constant(0.5)), result=label, to=TensorProto.INT64
-        )
+        above = graph.op("Greater", a, graph.constant(0.5))
+        graph.op("Cast", above, result=label, to=TensorProto.INT64)
     else:
-        most = graph.op("ArgMax", probabilities, axis=1, keepdims=0)
-        graph.op("Gather", graph.tensor(_classes(scope, net), "classes"), most, result=label)
+        column = graph.op("ArgMax", probabilities, axis=1, keepdims=0)
+        graph.op("Gather", graph.tensor(_classes(scope, net), "classes"), column, result=label)
 
 
 def _regressor_shapes(operator):

@@ -1,7 +1,7 @@
-"""What both estimators replace of scikit-learn's: the arithmetic. Validation, messages and
-attributes are inherited."""
+"""The arithmetic of both estimators. Validation, messages and attributes are scikit-learn's."""
 
 import math
+from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import _fit_context, is_classifier
@@ -16,35 +16,25 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ..base.names import HIDDEN, hidden_names
+from ..base.activations import ACTIVATIONS, HIDDEN
+from ..base.validation import check_hidden
+from ..engine.forward import activations as forward_activations
 from ..engine.steps import work_of
 from ..runtime.team import borrow_team, team_size
-from .fallback import unless_handed_over
-from .flat_parameters import Packed
-from .gradient import Gradient
+from .fallback import with_fallback
+from .flat_parameters import FlatParameters
+from .gradient import LossGradient
 from .inputs import rows_of
 from .stochastic import StochasticMixin
 
-SMALL = 1 << 12
-ACTIVATIONS = {
-    "identity",
-    "logistic",
-    "tanh",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "softplus",
-    "selu",
-    "gelu",
-    "silu",
-    "mish",
-}
+DOT_VALUES = 1 << 12  # up to so many values a dot product is faster than a sum
+# The names of `activation`: scikit-learn's, and for activations that it lacks fastbp's.
+NAMES = {row.sklearn or row.name for row in ACTIVATIONS.values() if row.name in HIDDEN}
 
 
-def finite(X):
-    """Whether a sum of all elements is finite: False also where it overflows, so then it takes a
-    closer look."""
-    if X.size <= SMALL:
+def has_finite_sum(X):
+    """Whether a sum over all elements is finite. False may also mean that it overflows."""
+    if X.size <= DOT_VALUES:
         flat = X.ravel()
         return math.isfinite(np.vdot(flat, flat))  # unlike dot it never warns
     with np.errstate(all="ignore"):
@@ -52,10 +42,10 @@ def finite(X):
 
 
 class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
-    """Goes before scikit-learn's own class among the bases."""
+    """Precedes scikit-learn's class among the bases of an estimator."""
 
-    _packed: Packed | None = None
-    _gradient: Gradient | None = None
+    _flat: FlatParameters | None = None
+    _gradient: LossGradient | None = None
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
@@ -64,15 +54,15 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The input data. float32 is computed in float32, all else in float64.
+            The input data. float32 is computed in float32, all other dtypes in float64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The target values: class labels, or real numbers in regression.
         sample_weight : array-like of shape (n_samples,), default=None
             Sample weights.
         X_val, y_val : array-like, default=None
-            A validation set, its loss (without penalty) after each epoch in
-            ``validation_loss_curve_``. With `early_stopping` it is what the score is taken of, and
-            no part of X is held out. Not for solver='lbfgs'.
+            A validation set. ``validation_loss_curve_`` has its loss (without penalty) after each
+            epoch. With `early_stopping` the score is computed on it, and no part of X is held out.
+            Not for solver='lbfgs'.
 
         Returns
         -------
@@ -81,8 +71,8 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         Raises
         ------
         ValueError
-            As scikit-learn's; also if only one of X_val and y_val is given, or they do not fit X
-            and y.
+            As scikit-learn; also if only one of X_val and y_val is given, or they do not fit X and
+            y.
         """
         if (X_val is None) != (y_val is None):
             raise ValueError(
@@ -109,12 +99,11 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
 
     def _fit(self, X, y, sample_weight=None, incremental=False):
         if not isinstance(self.activation, str):
-            sizes = self.hidden_layer_sizes
-            hidden_names(self.activation, np.size(sizes), "activation")
+            check_hidden(self.activation, np.size(self.hidden_layer_sizes), "activation")
         self._announce("partial_fit" if incremental else "fit")
         super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
-        if self._handed_over is None:
-            self._repacked()
+        if self._fallback_reason is None:
+            self._flat_parameters()
         return self
 
     def _initialize(self, y, layer_units, dtype):
@@ -122,114 +111,112 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         self.validation_loss_curve_ = None
 
     def _init_coef(self, fan_in, fan_out, dtype):
-        """Of one activation a layer each layer has its own bound, the output that of the last
-        hidden layer."""
+        """scikit-learn's initialization; with one activation for each layer each has its own bound,
+        and the output layer that of the last hidden layer."""
         if isinstance(self.activation, str):
             return super()._init_coef(fan_in, fan_out, dtype)
         layer = min(len(self.coefs_), len(self.activation) - 1)
-        factor = (
-            2 if self.activation and HIDDEN[self.activation[layer]] == HIDDEN["logistic"] else 6
-        )
-        bound = np.sqrt(factor / (fan_in + fan_out))
-        draw = self._random_state.uniform
-        coef_init, intercept_init = (
-            draw(-bound, bound, (fan_in, fan_out)),
-            draw(-bound, bound, fan_out),
-        )
+        logistic = self.activation and self.activation[layer] in ("logistic", "sigmoid")
+        bound = np.sqrt((2 if logistic else 6) / (fan_in + fan_out))
+        coef_init = self._random_state.uniform(-bound, bound, (fan_in, fan_out))
+        intercept_init = self._random_state.uniform(-bound, bound, fan_out)
         return coef_init.astype(dtype, copy=False), intercept_init.astype(dtype, copy=False)
 
-    def _repacked(self):
-        """The parameters as one flat array, made anew where `coefs_` or `intercepts_` are no longer
+    def _flat_parameters(self):
+        """The parameters as one flat array, copied again if `coefs_` or `intercepts_` are no longer
         its views."""
         hidden = self.activation if isinstance(self.activation, str) else tuple(self.activation)
-        packed = self._packed
+        flat = self._flat
         if (
-            packed is None
-            or packed.kind != (hidden, self.out_activation_)
-            or not packed.shows(self.coefs_, self.intercepts_)
+            flat is None
+            or flat.kind != (hidden, self.out_activation_)
+            or not flat.owns(self.coefs_, self.intercepts_)
         ):
-            packed = Packed(self.coefs_, self.intercepts_, hidden, self.out_activation_)
-            coefs, intercepts = list(packed.coefs), list(packed.intercepts)
-            # After early stopping these are one list, and stay one.
-            if self.__dict__.get("_best_coefs") is self.coefs_:
-                self._best_coefs, self._best_intercepts = coefs, intercepts
-            self.coefs_, self.intercepts_, self._packed = coefs, intercepts, packed
-        return packed
+            flat = FlatParameters(self.coefs_, self.intercepts_, hidden, self.out_activation_)
+            best = self.__dict__.get("_best_coefs") is self.coefs_
+            self.coefs_ = list(flat.coefs)
+            self.intercepts_ = list(flat.intercepts)
+            if best:  # after early stopping these are the same lists
+                self._best_coefs = self.coefs_
+                self._best_intercepts = self.intercepts_
+            self._flat = flat
+        return flat
 
     def __getstate__(self):
-        """Without what is made again from the rest."""
+        """The state without objects that are made again from it."""
         state = super().__getstate__()
-        return {k: v for k, v in state.items() if k not in ("_packed", "_state")}
+        return {k: v for k, v in state.items() if k not in ("_flat", "_state")}
 
-    def _ready(self, X):
-        """The packed parameters and X, in the dtype that NumPy would compute in."""
-        packed = self._repacked()
-        packed.check_features(X)
-        dtype = np.float32 if np.result_type(X.dtype, packed.dtype) == np.float32 else np.float64
-        return packed if packed.dtype == dtype else packed.astype(dtype), rows_of(X, dtype)
+    def _forward_arguments(self, X):
+        """The flat parameters and the rows X, in the dtype that NumPy would compute in."""
+        flat = self._flat_parameters()
+        flat.check_features(X)
+        dtype = np.float32 if np.result_type(X.dtype, flat.dtype) == np.float32 else np.float64
+        return flat if flat.dtype == dtype else flat.astype(dtype), rows_of(X, dtype)
 
-    def _quick(self, X):
-        """The net's outputs where X is a plain array that needs neither conversion nor a message,
-        else None."""
-        if self._packed is None or self._handed_over is not None:
+    def _fast_outputs(self, X):
+        """The net's outputs if X is a plain array that needs neither conversion nor an error, else
+        None."""
+        if self._flat is None or self._fallback_reason is not None:
             return None
-        packed = self._repacked()
+        flat = self._flat_parameters()
         if (
             type(X) is not np.ndarray
-            or X.dtype != packed.dtype
+            or X.dtype != flat.dtype
             or X.ndim != 2
             or not len(X)
-            or not X.shape[1] == packed.widths[0] == self.n_features_in_
+            or not X.shape[1] == flat.widths[0] == self.n_features_in_
             or hasattr(self, "feature_names_in_")
-            or not finite(X)
+            or not has_finite_sum(X)
         ):
             return None
-        return packed.outputs(X, self.n_threads)
+        return flat.outputs(X, self.n_threads)
 
-    @unless_handed_over
+    @with_fallback
     def _forward_pass_fast(self, X, check_input=True):
         if check_input:
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        packed, x = self._ready(X)
-        return packed.outputs(x, self.n_threads)
+        flat, x = self._forward_arguments(X)
+        return flat.outputs(x, self.n_threads)
 
-    @unless_handed_over
+    @with_fallback
     def _forward_pass(self, activations):
-        packed, x = self._ready(activations[0])
-        layers = range(len(packed.coefs))
-        activations[1:] = activations(packed.network, packed.flat, x, layers, self.n_threads)
+        flat, x = self._forward_arguments(activations[0])
+        layers = range(len(flat.coefs))
+        activations[1:] = forward_activations(flat.network, flat.flat, x, layers, self.n_threads)
         return activations
 
-    @unless_handed_over
+    @with_fallback
     def _backprop(self, X, y, sample_weight, activations, deltas, coef_grads, intercept_grads):
-        gradient = self._gradient
-        if gradient is not None:
+        if self._gradient is not None:
+            return self._gradient.at(self.coefs_, self.intercepts_)
+        with self._borrowed_gradient(self._flat_parameters(), X, y, sample_weight) as gradient:
             return gradient.at(self.coefs_, self.intercepts_)
-        members = team_size(self.n_threads, work_of(self._repacked().network, X.shape[0]))
-        with borrow_team(members) as team:
-            return Gradient(self._repacked(), X, y, sample_weight, self.alpha, team, members).at(
-                self.coefs_, self.intercepts_
-            )
 
-    @unless_handed_over
+    @with_fallback
     def _fit_lbfgs(self, X, y, sample_weight, *buffers):
         sample_weight = self._class_weighted(y, sample_weight)
         # scipy's parameters are float64, and so is all arithmetic with them.
-        packed = self._repacked().astype(np.float64)
-        members = team_size(self.n_threads, work_of(packed.network, X.shape[0]))
-        with borrow_team(members) as team:
-            self._gradient = Gradient(packed, X, y, sample_weight, self.alpha, team, members)
+        flat = self._flat_parameters().astype(np.float64)
+        with self._borrowed_gradient(flat, X, y, sample_weight) as self._gradient:
             try:
                 super()._fit_lbfgs(X, y, sample_weight, *buffers)
             finally:
                 del self._gradient
 
+    @contextmanager
+    def _borrowed_gradient(self, flat, X, y, sample_weight):
+        """A context with the loss and gradient on samples, computed by a borrowed team."""
+        n_threads = team_size(self.n_threads, work_of(flat.network, X.shape[0]))
+        with borrow_team(n_threads) as team:
+            yield LossGradient(flat, X, y, sample_weight, self.alpha, team, n_threads)
+
     def _class_weighted(self, y, sample_weight, incremental=False):
-        """The samples' weights with those of their classes."""
+        """The sample weights, multiplied with those of the classes if there are any."""
         return sample_weight
 
     def _checked_validation(self, X, y):
-        """The caller's validation set, checked against the training set."""
+        """The validation set, checked against the training set."""
         _check_feature_names(self, X, reset=False)
         X = check_array(
             X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), input_name="X_val"
@@ -245,7 +232,8 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y)
         several = not is_classifier(self) or self._label_binarizer.y_type_.startswith("multilabel")
-        given, wanted = (y.shape[1] if y.ndim == 2 else 1), (self.n_outputs_ if several else 1)
+        given = y.shape[1] if y.ndim == 2 else 1
+        wanted = self.n_outputs_ if several else 1
         if given != wanted:
             raise ValueError(f"y_val has {given} columns, but y has {wanted}")
         if is_classifier(self):

@@ -1,5 +1,4 @@
-"""The course of a stochastic fit: scikit-learn's, line for line, except that an epoch is one call
-of the kernels."""
+"""The loop of a stochastic fit: scikit-learn's, line for line, with one kernel call an epoch."""
 
 import warnings
 from typing import Any
@@ -12,22 +11,22 @@ from sklearn.model_selection import train_test_split
 from ..engine.forward import mean_loss
 from ..engine.steps import work_of
 from ..runtime.team import borrow_team, team_sizes
-from .epochs import Epochs, State, new_optimizer
-from .fallback import HandoverMixin, unless_handed_over
+from .epochs import EpochRunner, OptimizerState, new_optimizer
+from .fallback import FallbackMixin, with_fallback
 from .inputs import samples_of
 
 
-class StochasticMixin(HandoverMixin):
+class StochasticMixin(FallbackMixin):
     """``_fit_stochastic`` of both estimators."""
 
-    _state: State | None = None
+    _state: OptimizerState | None = None
     _validation_set: tuple | None = None  # (X_val, y_val) while `fit` runs
-    # (callback context, what callbacks are told of the data) while `fit` runs
+    # (callback context, keyword arguments for callbacks) while `fit` runs
     _fit_task: Any = None
     validation_loss_curve_: Any = None
-    _no_improvement_count: int  # as many epochs in a row
+    _no_improvement_count: int  # epochs in a row
 
-    @unless_handed_over
+    @with_fallback
     def _fit_stochastic(
         self,
         X,
@@ -42,22 +41,29 @@ class StochasticMixin(HandoverMixin):
     ):
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = new_optimizer(self)
-        if self.early_stopping and incremental:  # in scikit-learn's words
+        if self.early_stopping and incremental:  # scikit-learn's message
             raise ValueError("partial_fit does not support early_stopping=True")
         validation = self._validation_samples()
         X, y, sample_weight, held_out = self._hold_out(X, y, sample_weight)
-        packed = self._repacked()
-        samples = samples_of(X, y, self._class_weighted(y, sample_weight, incremental), packed)
-        n_samples = samples.n
-        batch = self._batch_rows(n_samples)
-        if self._state is None or not self._state.serves(self._optimizer, packed):
-            self._state = State(self._optimizer, packed)
-        sizes = team_sizes(self.n_threads, work_of(packed.network, batch))
-        order = np.arange(n_samples)
+        parameters = self._flat_parameters()
+        weight = self._class_weighted(y, sample_weight, incremental)
+        samples = samples_of(X, y, weight, parameters)
+        batch = self._batch_rows(samples.n)
+        if self._state is None or not self._state.serves(self._optimizer, parameters):
+            self._state = OptimizerState(self._optimizer, parameters)
+        sizes = team_sizes(self.n_threads, work_of(parameters.network, batch))
+        order = np.arange(samples.n)
         try:
             with borrow_team(max(sizes)) as team:
-                epochs = Epochs(
-                    self._optimizer, self._state, packed, samples, batch, self.alpha, team, sizes
+                epochs = EpochRunner(
+                    self._optimizer,
+                    self._state,
+                    parameters,
+                    samples,
+                    batch,
+                    self.alpha,
+                    team,
+                    sizes,
                 )
                 self.n_iter_ = 0
                 for _ in range(self.max_iter):
@@ -73,13 +79,14 @@ class StochasticMixin(HandoverMixin):
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         if self.early_stopping:
-            self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
+            self.coefs_ = self._best_coefs
+            self.intercepts_ = self._best_intercepts
 
     def _iterate(self, epochs, order, validation, held_out):
-        """One epoch and what follows from it. Returns whether to stop."""
+        """Run one epoch, and update curves, counts and schedule. Returns whether to stop."""
         task = self._begin_epoch()
         if self.shuffle:
-            # the draws, and so the order, of sklearn.utils.shuffle
+            # The same draws, and so the same order, as sklearn.utils.shuffle.
             self._random_state.shuffle(order)
         self.loss_ = epochs.run(order)
         self.n_iter_ += 1
@@ -88,35 +95,37 @@ class StochasticMixin(HandoverMixin):
         if self.verbose:
             print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
         if validation is not None:
-            packed = self._repacked()
-            self.validation_loss_curve_.append(
-                mean_loss(packed.network, packed.flat, validation, self.n_threads)
-            )
+            parameters = self._flat_parameters()
+            loss = mean_loss(parameters.network, parameters.flat, validation, self.n_threads)
+            self.validation_loss_curve_.append(loss)
         self._update_no_improvement_count(self.early_stopping, *(held_out or (None, None, None)))
         self._optimizer.iteration_ends(self.t_)
-        asked_to_stop = self._end_epoch(task)
+        stop = self._end_epoch(task)
         if self._no_improvement_count > self.n_iter_no_change:
             what = "Validation score" if self.early_stopping else "Training loss"
-            message = f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
+            message = (
+                f"{what} did not improve more than tol={self.tol:f} "
+                f"for {self.n_iter_no_change} consecutive epochs."
+            )
             if self._optimizer.trigger_stopping(message, self.verbose):
                 return True
             self._no_improvement_count = 0
-        return asked_to_stop
+        return stop
 
     def _batch_rows(self, n_samples):
         if self.batch_size == "auto":
             return min(200, n_samples)
         if self.batch_size > n_samples:
-            # in scikit-learn's words
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            warnings.warn(  # scikit-learn's message
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be "
+                "clipped",
                 stacklevel=3,
             )
         return int(np.clip(self.batch_size, 1, n_samples))
 
     def _hold_out(self, X, y, sample_weight):
-        """What is trained on, and (X, y, sample_weight) of what early stopping scores, or None
-        without it."""
+        """X, y and sample_weight of the training samples, and (X, y, sample_weight) of those that
+        early stopping scores, or None without it."""
         if not self.early_stopping:
             return X, y, sample_weight, None
         if self._validation_set is not None:
@@ -132,9 +141,10 @@ class StochasticMixin(HandoverMixin):
         if sample_weight is None:
             parts += [None, None]
         X, X_val, y, y_val, sample_weight, sample_weight_val = parts
-        if X_val.shape[0] < 2:  # in scikit-learn's words
+        if X_val.shape[0] < 2:  # scikit-learn's message
             raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+                "The validation set is too small. Increase 'validation_fraction' or the size of "
+                "your dataset."
             )
         if is_classifier(self):
             y_val = self._label_binarizer.inverse_transform(y_val)
@@ -147,17 +157,17 @@ class StochasticMixin(HandoverMixin):
         if self.validation_loss_curve_ is None:
             self.validation_loss_curve_ = []
         X, y = self._validation_set = self._checked_validation(*self._validation_set)
-        return samples_of(X, self._as_outputs(y), None, self._repacked())
+        return samples_of(X, self._as_outputs(y), None, self._flat_parameters())
 
     def _begin_epoch(self):
-        """Tell the callbacks, if there are any, that an epoch begins; returns its context."""
+        """Notify callbacks of the epoch's begin. Returns its context, or None without callbacks."""
         if not (self._fit_task and hasattr(self, "_skl_callbacks")):
             return None
         context, about = self._fit_task
         return context.subcontext(task_name="epoch").call_on_fit_task_begin(estimator=self, **about)
 
     def _end_epoch(self, task):
-        """Tell the callbacks that it has ended; returns whether one of them asks to stop."""
+        """Notify callbacks of the epoch's end. Returns whether one of them requests to stop."""
         if task is None:
             return False
 

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 import fastbp.sklearn
 from fastbp.sklearn import MLPClassifier, MLPRegressor
-from fastbp.sklearn.perceptron import ACTIVATIONS
+from fastbp.sklearn.perceptron import NAMES
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="it computes the outputs of the models")
 skl2onnx = pytest.importorskip("skl2onnx", reason="it converts the estimators")
@@ -99,7 +99,7 @@ def test_regressor(n_outputs, loss, dtype):
         assert difference(values, model.predict(rows).reshape(len(rows), -1)) <= limit(dtype)
 
 
-@pytest.mark.parametrize("activation", [*sorted(ACTIVATIONS), ("selu", "gelu")])
+@pytest.mark.parametrize("activation", [*sorted(NAMES), ("selu", "gelu")])
 def test_every_activation(activation):
     model = pipeline(MLPClassifier((8, 5), activation, max_iter=10, random_state=0)).fit(
         X, TARGETS["three classes"]

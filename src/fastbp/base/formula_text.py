@@ -1,0 +1,40 @@
+"""Numbers and sums as text, and numbers put in the place of a formula's symbols."""
+
+import re
+
+ELLIPSIS = "…"
+
+
+def number(value):
+    """A number that stands alone, with eight digits."""
+    return f"{value + 0.0:.8g}"  # + 0.0 turns -0 into 0
+
+
+def factor(value):
+    """A number within a formula: a negative one in parentheses."""
+    text = number(value)
+    return f"({text})" if text.startswith("-") else text
+
+
+def total(terms, shown):
+    """Terms joined to a sum; those after the first `shown` are only counted."""
+    terms = list(terms)
+    left_out = len(terms) - shown
+    if left_out > 0:
+        terms[shown:] = [f"{ELLIPSIS} ({left_out} more)"]
+    return " + ".join(terms) or "0"
+
+
+def put_in(formula, **values):
+    """The formula with a number in the place of each symbol, a single letter.
+
+    A negative number is put in parentheses unless it begins an argument or a modulus: ``exp(-2)``,
+    but ``3·(-2)``. Of ``A if z > 0 else B`` the case that applies is used.
+    """
+    above, _, below = formula.partition(" if z > 0 else ")
+    text = below if below and not values["z"] > 0 else above
+    for symbol, value in values.items():
+        word = rf"(?<![A-Za-z]){symbol}(?![A-Za-z])"
+        text = re.sub(rf"(?<=[(|]){word}|(?<=, ){word}", number(value), text)
+        text = re.sub(word, factor(value), text)
+    return text
