@@ -6,15 +6,9 @@ from oracles import naive
 import fastbp
 
 HIDDEN = [name for name in naive.VALUE if name != "exp"]
-PAIRS = [
-    ("softmax", "cross_entropy"),
-    ("sigmoid", "binary_cross_entropy"),
-    *(
-        (output, loss)
-        for output in ("softmax", "sigmoid", "identity", "tanh", "relu", "softplus")
-        for loss in ("squared_error", "softmax_cross_entropy")
-    ),
-]
+OUTPUTS = ["softmax", "sigmoid", "identity", "tanh", "relu", "softplus"]
+PAIRS = [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy")]
+PAIRS += [(o, loss) for o in OUTPUTS for loss in ("squared_error", "softmax_cross_entropy")]
 # Relative to the largest element of an array: a few roundings for each term of the sums.
 TOLERANCE = {"float32": 3e-5, "float64": 1e-13}
 
