@@ -18,6 +18,8 @@ ACTIVATIONS = {
     "silu": 11,
     "mish": 12,
 }
+# Activations with a slope that cannot be computed from the output. Training stores it per unit.
+STORES_SLOPES = frozenset(ACTIVATIONS[name] for name in ("gelu", "silu", "mish"))
 # Activations that an output layer can have: their code is compiled into the output's pass.
 OUTPUTS = {
     "softmax": 7,

@@ -8,13 +8,13 @@ from oracles import naive
 
 import fastbp
 from fastbp import functional as fn
-from fastbp.base.activations import ACTIVATIONS
+from fastbp.kernels import abi
 from fastbp.kernels.functional import BLOCK
 from fastbp.kernels.plan import DEPTH, panel_of
 from fastbp.kernels.tile import ROWS
 
 DTYPES = ["float32", "float64"]
-GATED = [name for name in HIDDEN if not ACTIVATIONS[name].slope_from_output]
+GATED = [name for name in HIDDEN if abi.ACTIVATIONS[name] in abi.STORES_SLOPES]
 PANEL = panel_of("float32")
 SHAPES = [
     (1, 1, 1),

@@ -62,7 +62,7 @@ def test_another_type_is_refused(convert, given):
 def test_every_kernel_has_a_row_and_every_row_its_counterparts():
     """All but exp have a module in PyTorch; all have a function or a layer in Keras."""
     assert set(ACTIVATIONS) == abi.ACTIVATIONS.keys() | abi.OUTPUTS.keys()
-    assert {name for name, row in ACTIVATIONS.items() if not row.slope_from_output} == set(GATED)
+    assert {abi.ACTIVATIONS[name] for name in GATED} == abi.STORES_SLOPES
     assert (set(HIDDEN) | set(OUTPUTS)) - set(ACTIVATIONS) == {"logistic"}
     assert [name for name, row in ACTIVATIONS.items() if row.torch is None] == ["exp"]
     assert all(row.keras or row.keras_layers for row in ACTIVATIONS.values())

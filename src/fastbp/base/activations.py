@@ -54,8 +54,6 @@ class Activation:
         f'(z) as text, from the output a; empty where it has no short form in a.
     onnx_float64 : callable or None
         The formula in float64 where ONNX Runtime computes `onnx` in float32 alone.
-    slope_from_output : bool
-        Whether f'(z) is a function of a. If not, training keeps the slopes beside the activations.
     aliases : tuple of str
         Further names that users may write.
     torch : Counterpart or None
@@ -76,7 +74,6 @@ class Activation:
     onnx: Formula
     slope: str = ""
     onnx_float64: Formula | None = None
-    slope_from_output: bool = True
     aliases: tuple[str, ...] = ()
     torch: Counterpart | None = None
     keras: tuple[str, ...] = ()
@@ -232,7 +229,6 @@ _ROWS = (
         "sqrt(2)) / 2``.",
         formula="z·½·(1 + erf(z / √2))",
         value_and_slope=_gelu,
-        slope_from_output=False,
         onnx=onnx_formulas.gelu_by_erf,
         onnx_float64=onnx_formulas.gelu,
         torch=Counterpart("GELU", {"approximate": ("none",)}),
@@ -243,7 +239,6 @@ _ROWS = (
         summary="Sigmoid linear unit ``z sigmoid(z)``, also called swish.",
         formula="z / (1 + exp(-z))",
         value_and_slope=lambda z: _product(z, *_sigmoid(z)),
-        slope_from_output=False,
         onnx=onnx_formulas.silu,
         torch=Counterpart("SiLU"),
         keras=("silu", "swish"),
@@ -253,7 +248,6 @@ _ROWS = (
         summary="``z tanh(softplus(z))``.",
         formula="z·tanh(log(1 + exp(z)))",
         value_and_slope=_mish,
-        slope_from_output=False,
         onnx=onnx_formulas.mish,
         torch=Counterpart("Mish"),
         keras=("mish",),

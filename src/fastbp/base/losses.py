@@ -90,12 +90,8 @@ def _cross_entropy_node(ops, logits, t):
     return ops.total(t_k * (normaliser - logit) for logit, t_k in zip(logits, t, strict=True))
 
 
-def _cross_entropy_slope(a, t, j):
-    return "a - t", f"{factor(a[j])}{_times_sum(t)} - {factor(t[j])}"
-
-
-def _canonical_slope(a, t, j):
-    return "a - t", f"{factor(a[j])} - {factor(t[j])}"
+def _difference(a, t, j):
+    return f"{factor(a[j])} - {factor(t[j])}"
 
 
 def _binary_text(a, t, shown):
@@ -105,29 +101,9 @@ def _binary_text(a, t, shown):
     return "-Σ t·log(a) + (1 - t)·log(1 - a)", f"-({total(ones + zeros, shown)})"
 
 
-def _binary_node(ops, z, a, t):
-    return ops.total(ops.softplus(z_k) - t_k * z_k for z_k, t_k in zip(z, t, strict=True))
-
-
 def _squared_text(a, t, shown):
     terms = (f"({a_k} - {t_k})²" for a_k, t_k, *_ in _pairs(a, t))
     return "½·Σ (a - t)²", f"½·({total(terms, shown)})"
-
-
-def _squared_slope(a, t, j):
-    return "(a - t)", f"({factor(a[j])} - {factor(t[j])})"
-
-
-def _squared_node(ops, z, a, t):
-    return 0.5 * ops.total((a_k - t_k) ** 2 for a_k, t_k in zip(a, t, strict=True))
-
-
-def _softmax_text(a, t, shown):
-    return "-Σ t·log(p), p = softmax(a)", _logs(_softmax(a), t, shown)
-
-
-def _softmax_slope(a, t, j):
-    return "(p - t)", f"({factor(_softmax(a)[j])}{_times_sum(t)} - {factor(t[j])})"
 
 
 def _huber_text(a, t, shown):
@@ -139,7 +115,9 @@ def _huber_text(a, t, shown):
 
 
 def _huber_slope(a, t, j):
-    return (_squared_slope if abs(a[j] - t[j]) <= 1 else _absolute_slope)(a, t, j)
+    if abs(a[j] - t[j]) <= 1:
+        return "(a - t)", f"({_difference(a, t, j)})"
+    return "sign(a - t)", f"sign({_difference(a, t, j)})"
 
 
 def _huber(x):
@@ -151,10 +129,6 @@ def _huber(x):
 
 def _absolute_text(a, t, shown):
     return "Σ |a - t|", total((f"|{a_k} - {t_k}|" for a_k, t_k, *_ in _pairs(a, t)), shown)
-
-
-def _absolute_slope(a, t, j):
-    return "sign(a - t)", f"sign({factor(a[j])} - {factor(t[j])})"
 
 
 def _absolute(x):
@@ -214,7 +188,7 @@ _ROWS = (
     Loss(
         "cross_entropy",
         text=lambda a, t, shown: ("-Σ t·log(a)", _logs(a, t, shown)),
-        slope_text=_cross_entropy_slope,
+        slope_text=lambda a, t, j: ("a - t", f"{factor(a[j])}{_times_sum(t)} - {factor(t[j])}"),
         node=lambda ops, z, a, t: _cross_entropy_node(ops, z, t),
         output="softmax",
         is_canonical=True,
@@ -225,8 +199,10 @@ _ROWS = (
     Loss(
         "binary_cross_entropy",
         text=_binary_text,
-        slope_text=_canonical_slope,
-        node=_binary_node,
+        slope_text=lambda a, t, j: ("a - t", _difference(a, t, j)),
+        node=lambda ops, z, a, t: ops.total(
+            ops.softplus(z_k) - t_k * z_k for z_k, t_k in zip(z, t, strict=True)
+        ),
         output="sigmoid",
         is_canonical=True,
         has_smoothing=True,
@@ -237,16 +213,24 @@ _ROWS = (
     Loss(
         "squared_error",
         text=_squared_text,
-        slope_text=_squared_slope,
-        node=_squared_node,
+        slope_text=lambda a, t, j: ("(a - t)", f"({_difference(a, t, j)})"),
+        node=lambda ops, z, a, t: (
+            0.5 * ops.total((a_k - t_k) ** 2 for a_k, t_k in zip(a, t, strict=True))
+        ),
         is_regression=True,
         sklearn={"identity": "identity"},
         sklearn_code=abi.MEAN_SQUARED_ERROR,
     ),
     Loss(
         "softmax_cross_entropy",
-        text=_softmax_text,
-        slope_text=_softmax_slope,
+        text=lambda a, t, shown: (
+            "-Σ t·log(p), p = softmax(a)",
+            _logs(_softmax(a), t, shown),
+        ),
+        slope_text=lambda a, t, j: (
+            "(p - t)",
+            f"({factor(_softmax(a)[j])}{_times_sum(t)} - {factor(t[j])})",
+        ),
         node=lambda ops, z, a, t: _cross_entropy_node(ops, a, t),
         refused_outputs=("exp",),  # exp(z) may be infinite, and inf - inf is NaN
         has_smoothing=True,
@@ -262,14 +246,14 @@ _ROWS = (
     Loss(
         "absolute_error",
         text=_absolute_text,
-        slope_text=_absolute_slope,
+        slope_text=lambda a, t, j: ("sign(a - t)", f"sign({_difference(a, t, j)})"),
         node=_sum_of_errors("abs", _absolute),
         is_regression=True,
     ),
     Loss(
         "poisson",
         text=_poisson_text,
-        slope_text=_canonical_slope,
+        slope_text=lambda a, t, j: ("a - t", _difference(a, t, j)),
         node=_poisson_node,
         output="exp",
         is_canonical=True,
@@ -287,6 +271,6 @@ _ROWS = (
     ),
 )
 LOSSES = {row.name: row for row in _ROWS}
-CUSTOM = "custom"  # `loss_name` of a network whose loss is a callable
+CUSTOM = "custom"  # `loss_name` of a network with a callable as loss
 # The loss of each output by default; squared error for outputs that are not here.
 CANONICAL = {row.output: row.name for row in _ROWS if row.is_canonical}

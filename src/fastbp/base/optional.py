@@ -40,6 +40,6 @@ def require(
 
 
 def require_sklearn_perceptron(purpose: str) -> types.ModuleType:
-    """The module in which scikit-learn defines MLPClassifier and MLPRegressor; it is never patched."""
+    """The module with scikit-learn's MLPClassifier and MLPRegressor. It is never patched."""
     module = "sklearn.neural_network._multilayer_perceptron"
     return require(module, purpose, "'fastbp[sklearn]'", "scikit-learn")

@@ -1,4 +1,5 @@
 """A network becomes a model of another library: ONNX, PyTorch, scikit-learn.
 
-Networks are duck-typed: nothing here imports `fastbp.mlp`. The way back is `fastbp.importers`.
+Networks are duck-typed: nothing here imports `fastbp.mlp`. The other direction is
+`fastbp.importers`.
 """

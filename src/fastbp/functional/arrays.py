@@ -91,7 +91,7 @@ def layer_arrays(x, W, third, name, ndim) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def output_buffer(name, out, shape, dtype, *inputs):
-    """The array for a kernel to write into: `out`, or a new one to be copied into it by `copy_back`.
+    """The array for a kernel to write into: `out`, or a new one that `copy_back` copies into it.
 
     Parameters
     ----------

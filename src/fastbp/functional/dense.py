@@ -5,9 +5,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..base.activations import ACTIVATIONS, ALIASES, HIDDEN
+from ..base.activations import HIDDEN
 from ..base.validation import check_choice, check_count
 from ..kernels import functional as kernels
+from ..kernels.abi import STORES_SLOPES
 from ..runtime.spin_pool import at_most, run_shared
 from ..runtime.team import MAX_THREADS
 from .arrays import copy_back, layer_arrays, no_overlap, output_buffer, workspace
@@ -18,12 +19,8 @@ from .arrays import copy_back, layer_arrays, no_overlap, output_buffer, workspac
 # batches of 32 in float64 took 113 to 138 us instead of 109.
 _SPINNING_MACS = 500_000
 _WAKING_MACS = 12_000_000
-# Activations with a slope that follows from their output: the kernels' codes.
-_CODES_BELOW = {
-    name: code
-    for name, code in HIDDEN.items()
-    if ACTIVATIONS[ALIASES.get(name, name)].slope_from_output
-}
+# Activations with a slope that follows from their output.
+_CODES_BELOW = {name: code for name, code in HIDDEN.items() if code not in STORES_SLOPES}
 
 
 def _code(activation):

@@ -31,20 +31,23 @@ def _run(kernel, out, z, code, size):
         run_shared(kernel, (out, z, code), at_most(z.nbytes // size))
 
 
-def _each(kernel, name, z, code, out, size):
-    """Apply the kernel to each element of an array of any shape."""
+def _apply(kernel, name, z, code, out, size, by_row=False):
+    """Apply the kernel to each element, or each row, of an array of any shape."""
     if is_kernel_ready(z) and z.ndim == 2 and (out is None or writable_elementwise(out, z)):
         out = np.empty(z.shape, z.dtype) if out is None else out
         _run(kernel, out, z, code, size)
         return out
-    z = check_real_array(name, z, _ANY_NDIM)
-    if out is None and z.ndim > 1 and z.flags.f_contiguous and not z.flags.c_contiguous:
-        return _each(kernel, name, z.T, code, None, size).T
+    z = check_real_array(name, z, _ANY_NDIM[by_row:])
+    f_order = z.ndim > 1 and z.flags.f_contiguous and not z.flags.c_contiguous
+    if out is None and f_order and not by_row:
+        return _apply(kernel, name, z.T, code, None, size).T
     dtype = common_dtype(z)
     z = as_kernel_array(z, dtype)
     # The kernel may write in place, but not into memory that overlaps z in part.
     result = output_buffer("out", out, z.shape, dtype, *() if out is z else (z,))
-    _run(kernel, result.reshape(1, -1), z.reshape(1, -1), code, size)
+    if z.size:
+        shape = (-1, z.shape[-1]) if by_row else (1, -1)
+        _run(kernel, result.reshape(shape), z.reshape(shape), code, size)
     return copy_back(result, out) if z.ndim or out is not None else result[()]
 
 
@@ -67,22 +70,22 @@ def sigmoid(z: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     TypeError, ValueError
         If `z` is not an array of real numbers, or `out` does not fit.
     """
-    return _each(kernels.apply, "z", z, HIDDEN["sigmoid"], out, _EXP_BYTES)
+    return _apply(kernels.apply, "z", z, HIDDEN["sigmoid"], out, _EXP_BYTES)
 
 
 def tanh(z: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """The hyperbolic tangent. Parameters, result and errors as for `sigmoid`."""
-    return _each(kernels.apply, "z", z, HIDDEN["tanh"], out, _EXP_BYTES)
+    return _apply(kernels.apply, "z", z, HIDDEN["tanh"], out, _EXP_BYTES)
 
 
 def relu(z: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """max(z, 0). Parameters, result and errors as for `sigmoid`."""
-    return _each(kernels.apply, "z", z, HIDDEN["relu"], out, _PLAIN_BYTES)
+    return _apply(kernels.apply, "z", z, HIDDEN["relu"], out, _PLAIN_BYTES)
 
 
 def leaky_relu(z: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """z where it is positive, else 0.01 z. Parameters, result and errors as for `sigmoid`."""
-    return _each(kernels.apply, "z", z, HIDDEN["leaky_relu"], out, _PLAIN_BYTES)
+    return _apply(kernels.apply, "z", z, HIDDEN["leaky_relu"], out, _PLAIN_BYTES)
 
 
 def sigmoid_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -104,13 +107,13 @@ def sigmoid_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     TypeError, ValueError
         If `a` is not an array of real numbers, or `out` does not fit.
     """
-    return _each(kernels.apply_slope, "a", a, HIDDEN["sigmoid"], out, _PLAIN_BYTES)
+    return _apply(kernels.apply_slope, "a", a, HIDDEN["sigmoid"], out, _PLAIN_BYTES)
 
 
 def tanh_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     """The derivative of tanh at z, from a = tanh(z): 1 - a**2. Parameters, result and errors as for
     `sigmoid_slope`."""
-    return _each(kernels.apply_slope, "a", a, HIDDEN["tanh"], out, _PLAIN_BYTES)
+    return _apply(kernels.apply_slope, "a", a, HIDDEN["tanh"], out, _PLAIN_BYTES)
 
 
 def relu_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -119,7 +122,7 @@ def relu_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
 
     Parameters, result and errors as for `sigmoid_slope`.
     """
-    return _each(kernels.apply_slope, "a", a, HIDDEN["relu"], out, _PLAIN_BYTES)
+    return _apply(kernels.apply_slope, "a", a, HIDDEN["relu"], out, _PLAIN_BYTES)
 
 
 def leaky_relu_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -128,23 +131,7 @@ def leaky_relu_slope(a: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
 
     Parameters, result and errors as for `sigmoid_slope`.
     """
-    return _each(kernels.apply_slope, "a", a, HIDDEN["leaky_relu"], out, _PLAIN_BYTES)
-
-
-def _rows(z, logarithm, out):
-    """The softmax of each row, or its logarithm."""
-    if is_kernel_ready(z) and z.ndim == 2 and (out is None or writable_elementwise(out, z)):
-        out = np.empty(z.shape, z.dtype) if out is None else out
-        _run(kernels.softmax, out, z, logarithm, _EXP_BYTES)
-        return out
-    z = check_real_array("z", z, _ANY_NDIM[1:])
-    dtype = common_dtype(z)
-    z = as_kernel_array(z, dtype)
-    result = output_buffer("out", out, z.shape, dtype, *() if out is z else (z,))
-    if z.size:
-        k = z.shape[-1]
-        _run(kernels.softmax, result.reshape(-1, k), z.reshape(-1, k), logarithm, _EXP_BYTES)
-    return copy_back(result, out)
+    return _apply(kernels.apply_slope, "a", a, HIDDEN["leaky_relu"], out, _PLAIN_BYTES)
 
 
 def softmax(z: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -168,7 +155,7 @@ def softmax(z: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
     TypeError, ValueError
         If `z` is not an array of real numbers, or `out` does not fit.
     """
-    return _rows(z, False, out)
+    return _apply(kernels.softmax, "z", z, False, out, _EXP_BYTES, by_row=True)
 
 
 def log_softmax(z: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
@@ -176,4 +163,4 @@ def log_softmax(z: ArrayLike, out: np.ndarray | None = None) -> np.ndarray:
 
     Parameters, result and errors as for `softmax`.
     """
-    return _rows(z, True, out)
+    return _apply(kernels.softmax, "z", z, True, out, _EXP_BYTES, by_row=True)

@@ -1,5 +1,6 @@
 """Update rules on the caller's arrays, in place."""
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -12,6 +13,11 @@ from ..kernels.update import adam_rate
 from .arrays import F4, F8, as_kernel_array
 
 Arrays = np.ndarray | Sequence[np.ndarray]
+
+
+def _check_rate(lr):
+    # A fast path: check_number takes 0.2 us more, a tenth of a small step.
+    return lr if type(lr) is float and math.isfinite(lr) else check_number("lr", lr)
 
 
 def _step(kernel, names, arrays, numbers):
@@ -144,7 +150,7 @@ def sgd_step(
     TypeError, ValueError
         If an argument does not fit. Nothing is changed then.
     """
-    lr = check_number("lr", lr)
+    lr = _check_rate(lr)
     if velocity is None:
         if momentum != 0 or nesterov:
             raise ValueError(
@@ -200,7 +206,7 @@ def adam_step(
     TypeError, ValueError
         If an argument does not fit. Nothing is changed then.
     """
-    lr = check_number("lr", lr)
+    lr = _check_rate(lr)
     t = check_count("t", t)
     beta_1 = check_number("beta_1", beta_1, least=0, below=1)
     beta_2 = check_number("beta_2", beta_2, least=0, below=1)

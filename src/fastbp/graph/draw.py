@@ -1,9 +1,8 @@
-"""Drawings of a graph, operands left of results: Graphviz DOT text, or SVG by a small layered
-layout of our own.
+"""Drawings of a graph, operands left of results: Graphviz DOT text, or SVG with a layered layout.
 
-The layout follows Sugiyama, Tagawa & Toda, *IEEE Trans. Syst. Man Cybern.* 11, 1981: nodes go to
-columns by the longest path to them; an arrow across several columns keeps a slot in each, so that
-it passes between the boxes; sweeps over the columns then pull every slot towards the mean of its
+The layout follows Sugiyama, Tagawa & Toda, *IEEE Trans. Syst. Man Cybern.* 11, 1981. The column of
+a node is the longest path to it. An arrow across several columns has a slot in each, so that it
+passes between the boxes. Sweeps over the columns then move each slot towards the mean of its
 neighbours.
 """
 
@@ -16,13 +15,16 @@ from unicodedata import east_asian_width
 
 from .scalar import Value, topological_order
 
-MAX_NODES = 1000  # beyond it a drawing cannot be read, and takes long
+MAX_NODES = 1000  # a larger drawing is unreadable and slow
 
-# size of a monospaced character at font size 12, generous so that any such font fits
-_CHAR, _LINE = 7.4, 16.0
-# heights of a box and of the slot of a passing arrow, and the space between
-_BOX, _TRACK, _GAP = 60.0, 12.0, 12.0
-_COLUMN_GAP, _MARGIN = 56.0, 12.0
+# Pixels. Characters are monospaced at font size 12; the sizes suit the widest of such fonts.
+_CHAR_WIDTH = 7.4
+_LINE_HEIGHT = 16.0
+_BOX_HEIGHT = 60.0
+_ARROW_HEIGHT = 12.0  # of the slot of a passing arrow
+_ROW_GAP = 12.0
+_COLUMN_GAP = 56.0
+_MARGIN = 12.0
 _SWEEPS = 60
 
 _Slot = tuple[Value, int]  # a node in its own column, or its passing arrow in one to the right
@@ -86,25 +88,27 @@ def to_svg(node: Value) -> str:
     left, width = _columns(order, level)
 
     total_width = left[-1] + width[-1] + _MARGIN
-    total_height = max(y.values()) + _BOX / 2 + _MARGIN
+    total_height = max(y.values()) + _BOX_HEIGHT / 2 + _MARGIN
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{total_width:.0f}" height="{total_height:.0f}" '
-        f'viewBox="0 0 {total_width:.0f} {total_height:.0f}" font-family="DejaVu Sans Mono, Menlo, monospace" '
-        'font-size="12" text-anchor="middle">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{total_width:.0f}" '
+        f'height="{total_height:.0f}" viewBox="0 0 {total_width:.0f} {total_height:.0f}" '
+        'font-family="DejaVu Sans Mono, Menlo, monospace" font-size="12" text-anchor="middle">',
         '<rect width="100%" height="100%" fill="white"/>',
     ]
     for current in order:  # arrows first, boxes over them
         parts.extend(_arrows(current, level, y, left, width))
     for current in order:
-        column, middle = level[current], y[current, level[current]]
+        column = level[current]
+        middle = y[current, column]
         centre = left[column] + width[column] / 2
         parts.append(
-            f'<rect x="{left[column]:.1f}" y="{middle - _BOX / 2:.1f}" width="{width[column]:.1f}" height="{_BOX:.0f}" '
+            f'<rect x="{left[column]:.1f}" y="{middle - _BOX_HEIGHT / 2:.1f}" '
+            f'width="{width[column]:.1f}" height="{_BOX_HEIGHT:.0f}" '
             f'rx="7" fill="{_fill(current, node)}" stroke="#555"/>'
         )
         styles = ('font-weight="bold" fill="#111"', 'fill="#111"', 'fill="#b00020"')
         for row, (text, style) in enumerate(zip(_texts(current), styles, strict=True)):
-            baseline = middle + (row - 1) * _LINE + 4
+            baseline = middle + (row - 1) * _LINE_HEIGHT + 4
             parts.append(f'<text x="{centre:.1f}" y="{baseline:.1f}" {style}>{escape(text)}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
@@ -137,12 +141,12 @@ def _levels(order: list[Value]) -> dict[Value, int]:
 
 def _layout(order: list[Value], level: dict[Value, int]) -> dict[_Slot, float]:
     """Return the height (of its middle, from the top) of each node and passing arrow."""
-    # The slots each is joined to, and where at the slot; operands at different heights so as to
-    # keep their order.
+    # The slots that each slot is joined to, and the height within the other slot; operands end at
+    # different heights, which keeps their order.
     before: defaultdict[_Slot, list[tuple[_Slot, float]]] = defaultdict(list)
     after: defaultdict[_Slot, list[tuple[_Slot, float]]] = defaultdict(list)
     columns: list[list[_Slot]] = [[] for _ in range(max(level.values()) + 1)]
-    # the last column in which a node needs a slot: the one before its last result
+    # The last column in which a node needs a slot is that before its last result.
     last = dict(level)
     for node in order:
         for k, parent in enumerate(node.parents):
@@ -160,7 +164,7 @@ def _layout(order: list[Value], level: dict[Value, int]) -> dict[_Slot, float]:
 
     def place(slots: list[_Slot], wanted: dict[_Slot, float]) -> None:
         slots.sort(key=wanted.__getitem__)
-        sizes = [_BOX if level[node] == column else _TRACK for node, column in slots]
+        sizes = [_BOX_HEIGHT if level[node] == column else _ARROW_HEIGHT for node, column in slots]
         y.update(zip(slots, _spread([wanted[slot] for slot in slots], sizes), strict=True))
 
     y: dict[_Slot, float] = {}
@@ -168,8 +172,8 @@ def _layout(order: list[Value], level: dict[Value, int]) -> dict[_Slot, float]:
         place(slots, dict.fromkeys(slots, 0.0))
     for sweep in range(_SWEEPS):
         for slots in columns if sweep % 2 == 0 else reversed(columns):
-            # At first only the side just visited counts, which undoes crossings; then both, which
-            # balances.
+            # In the first half of the sweeps only the side just visited counts, which undoes
+            # crossings; then both sides, which balances.
             near = before if sweep % 2 == 0 else after
             wanted = {}
             for slot in slots:
@@ -177,33 +181,34 @@ def _layout(order: list[Value], level: dict[Value, int]) -> dict[_Slot, float]:
                 heights = [y[other] + port for other, port in neighbours] or [y[slot]]
                 wanted[slot] = sum(heights) / len(heights)
             place(slots, wanted)
-    top = min(y.values()) - _BOX / 2 - _MARGIN
+    top = min(y.values()) - _BOX_HEIGHT / 2 - _MARGIN
     return {slot: middle - top for slot, middle in y.items()}
 
 
 def _port(k: int, count: int) -> float:
     """Return the height at which the k-th of ``count`` arrows enters a box, from its middle."""
-    return ((k + 0.5) / count - 0.5) * (_BOX - 16)
+    return ((k + 0.5) / count - 0.5) * (_BOX_HEIGHT - 16)
 
 
 def _spread(wanted: list[float], sizes: list[float]) -> list[float]:
-    """Return the places nearest (least squares) to the ``wanted``, ascending ones, at which nothing
-    overlaps.
+    """Return the places nearest (least squares) to the ``wanted``, ascending ones, without overlap.
 
     With the stacked sizes subtracted this is isotonic regression, solved by pooling adjacent
     violators (Barlow et al., *Statistical Inference under Order Restrictions*, 1972).
     """
     stacked = [0.0]
     for above, below in itertools.pairwise(sizes):
-        stacked.append(stacked[-1] + (above + below) / 2 + _GAP)
-    pools: list[tuple[float, int]] = []  # mean, members
+        stacked.append(stacked[-1] + (above + below) / 2 + _ROW_GAP)
+    pools: list[tuple[float, int]] = []  # mean, size
     for want, offset in zip(wanted, stacked, strict=True):
-        mean, members = want - offset, 1
+        mean = want - offset
+        size = 1
         while pools and pools[-1][0] >= mean:
             other, count = pools.pop()
-            mean, members = (mean * members + other * count) / (members + count), members + count
-        pools.append((mean, members))
-    means = [mean for mean, members in pools for _ in range(members)]
+            mean = (mean * size + other * count) / (size + count)
+            size += count
+        pools.append((mean, size))
+    means = [mean for mean, size in pools for _ in range(size)]
     return [mean + offset for mean, offset in zip(means, stacked, strict=True)]
 
 
@@ -215,7 +220,7 @@ def _columns(order: list[Value], level: dict[Value, int]) -> tuple[list[float], 
         cells = max(
             sum(2 if east_asian_width(c) in "WF" else 1 for c in text) for text in _texts(node)
         )
-        width[level[node]] = max(width[level[node]], cells * _CHAR + 16)
+        width[level[node]] = max(width[level[node]], cells * _CHAR_WIDTH + 16)
     left = [_MARGIN]
     for column_width in width[:-1]:
         left.append(left[-1] + column_width + _COLUMN_GAP)
@@ -229,8 +234,7 @@ def _arrows(
     left: list[float],
     width: list[float],
 ) -> list[str]:
-    """Draw the arrows into ``node``, which end spread over its left side in the order they come
-    from."""
+    """Draw the arrows into ``node``, spread over its left side in the order of their origins."""
     column = level[node]
     incoming = sorted(
         zip(node.parents, node.partials, strict=True), key=lambda edge: y[edge[0], column - 1]
@@ -238,7 +242,8 @@ def _arrows(
     parts = []
     for k, (parent, partial) in enumerate(incoming):
         start = level[parent]
-        x, height = left[start] + width[start], y[parent, start]
+        x = left[start] + width[start]
+        height = y[parent, start]
         path = f"M{x:.1f},{height:.1f}"
         for passed in range(start + 1, column + 1):
             arrives = passed == column
@@ -246,11 +251,13 @@ def _arrows(
             arrival = y[node, column] + _port(k, len(incoming)) if arrives else y[parent, passed]
             bend = (x + tip) / 2
             path += f" C{bend:.1f},{height:.1f} {bend:.1f},{arrival:.1f} {tip:.1f},{arrival:.1f}"
-            x, height = left[passed] + width[passed], arrival
+            x = left[passed] + width[passed]
+            height = arrival
             if not arrives:
                 path += f" H{x:.1f}"
         parts.append(
-            f'<path d="{path}" fill="none" stroke="#777"><title>local derivative {partial:.4g}</title></path>'
+            f'<path d="{path}" fill="none" stroke="#777">'
+            f"<title>local derivative {partial:.4g}</title></path>"
             f'<path d="M{left[column]:.1f},{height:.1f} l-8,-3.5 v7 z" fill="#777"/>'
         )
     return parts

@@ -31,7 +31,7 @@ _CELL = (
 
 @dataclass(frozen=True)
 class LayerSteps:
-    """What one sample makes of one layer; float64 arrays.
+    """The quantities of one layer for one sample; float64 arrays.
 
     Attributes
     ----------
@@ -63,19 +63,19 @@ class LayerSteps:
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """The outcome of `MLP.explain`: ``print`` it, or let a notebook show it.
+    """The result of `MLP.explain`, shown by ``print`` or by a notebook.
 
     Attributes
     ----------
     x : ndarray (n_in,)
     t : ndarray (n_out,)
-        The targets that the loss is taken of: labels as one-hot, smoothed where the net has
+        The targets that the loss is taken of: labels as one-hot, smoothed if the net has
         `label_smoothing`.
     loss : float
         Penalty included.
     layers : tuple of LayerSteps
     graph : NetworkGraph
-        The same as a graph of scalars: a notebook draws ``graph.loss``.
+        The same quantities as a graph of scalars: a notebook draws ``graph.loss``.
     loss_name : str
     lr, l2 : float
     """
@@ -98,7 +98,10 @@ class Explanation:
 
     def __repr__(self):
         widths = [len(self.x), *(len(layer.z) for layer in self.layers)]
-        return f"<Explanation of one sample of a {'-'.join(map(str, widths))} net: loss {number(self.loss)}; print it>"
+        return (
+            f"<Explanation of one sample of a {'-'.join(map(str, widths))} net: "
+            f"loss {number(self.loss)}; print it>"
+        )
 
     def _repr_html_(self):
         parts = []
@@ -108,7 +111,8 @@ class Explanation:
             )
             body = "".join(f"<tr>{row}</tr>" for row in cells)
             parts.append(
-                f'<p style="margin:8px 0 2px"><b>{escape(title)}</b></p><table style="border:none">{body}</table>'
+                f'<p style="margin:8px 0 2px"><b>{escape(title)}</b></p>'
+                f'<table style="border:none">{body}</table>'
             )
         return "<div>" + "".join(parts) + "</div>"
 

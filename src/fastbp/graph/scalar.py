@@ -272,7 +272,7 @@ def elementwise(
     return function
 
 
-# The activations whose outputs do not depend on each other, and those that hidden layers can have.
+# The activations with outputs that do not depend on each other, and those of hidden layers.
 FUNCTIONS = {
     name: elementwise(name, row.value_and_slope, row.summary)
     for name, row in activations.ACTIVATIONS.items()

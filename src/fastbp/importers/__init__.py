@@ -1,4 +1,4 @@
 """Models of other libraries become networks: PyTorch, Keras, scikit-learn.
 
-What they compute is carried over exactly or refused. The way there is `fastbp.export`.
+What they compute is converted exactly or refused. The other direction is `fastbp.export`.
 """

@@ -66,9 +66,10 @@ def from_keras(
     Warns
     -----
     UserWarning
-        If `fit` trains the net differently from Keras, though both compute the same: a layer without a bias gets one of zeros; regularizers and constraints, and a dropout
-        elsewhere than behind a hidden layer's activation, are left out; layers with
-        ``trainable=False`` are trained.
+        If `fit` trains the net differently from Keras, though both compute the same: a layer
+        without a bias gets one of zeros; regularizers and constraints, and a dropout elsewhere than
+        behind a hidden layer's activation, are left out; layers with ``trainable=False`` are
+        trained.
     """
     if not any(_of_keras(kind) for kind in type(model).__mro__):
         raise TypeError(
@@ -85,7 +86,8 @@ def from_keras(
     parts = list(_parts("model", model))
     if len(model.input_shape) != 2 and not any(_is(layer, "Flatten") for _, layer in parts):
         raise ValueError(
-            f"model must take inputs (n_samples, n_in), got {tuple(model.input_shape)} and no Flatten"
+            f"model must take inputs (n_samples, n_in), got {tuple(model.input_shape)} and no "
+            "Flatten"
         )
     for where, layer in parts:
         _add(builder, where, layer, parts[0])

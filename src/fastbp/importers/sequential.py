@@ -1,4 +1,4 @@
-"""A net from the layers of another library's model, added in order. What they compute is carried over
+"""A net from the layers of another library's model, added in order. What they compute is converted
 exactly or refused."""
 
 import warnings

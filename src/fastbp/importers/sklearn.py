@@ -22,14 +22,14 @@ def from_sklearn(fitted: object) -> MLP:
     Parameters
     ----------
     fitted : MLPClassifier or MLPRegressor
-        scikit-learn's or `fastbp.sklearn`'s.
+        Of scikit-learn or `fastbp.sklearn`.
 
     Returns
     -------
     MLP
         Of the weights' dtype, with copies of the weights, without the optimizer's state and the
-        settings of training. ``predict_proba``, or ``predict`` of a regression, gives the same numbers
-        to rounding. A classifier's labels become 0..n_classes - 1, so that
+        settings of training. ``predict_proba``, or ``predict`` of a regression, gives the same
+        numbers to rounding. A classifier's labels become 0..n_classes - 1, so that
         ``fitted.classes_[net.predict(X)]`` equals ``fitted.predict(X)``; those of a multilabel
         classifier are equal unchanged.
 
@@ -38,7 +38,7 @@ def from_sklearn(fitted: object) -> MLP:
     ImportError
         If scikit-learn is not installed.
     TypeError
-        If `fitted` is anything else.
+        If `fitted` is of another type.
     ValueError
         If it is not fitted, or has an activation that fastbp lacks.
 

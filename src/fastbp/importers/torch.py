@@ -57,9 +57,10 @@ def from_torch(
     Warns
     -----
     UserWarning
-        If `fit` trains the net differently from PyTorch, though both compute the same: a ``Linear`` without a bias gets one of zeros; a dropout elsewhere than behind a
-        hidden layer's activation is left out; frozen parameters are trained; a module that occurs
-        twice becomes two layers.
+        If `fit` trains the net differently from PyTorch, though both compute the same: a ``Linear``
+        without a bias gets one of zeros; a dropout elsewhere than behind a hidden layer's
+        activation is left out; frozen parameters are trained; a module that occurs twice becomes
+        two layers.
 
     Examples
     --------

@@ -19,7 +19,7 @@ def _sklearn(module, purpose):
 
 
 class DecisionBoundaryDisplay:
-    """A net's outputs over a plane of two features: `sklearn.inspection.DecisionBoundaryDisplay`."""
+    """Outputs over a plane of two features: `sklearn.inspection.DecisionBoundaryDisplay`."""
 
     @staticmethod
     def from_estimator(

@@ -1,4 +1,4 @@
-"""Plots of what is measured before training: the gradient check and the learning-rate range test."""
+"""Plots of measurements before training: the gradient check and the learning-rate range test."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class GradientCheckDisplay(Display):
     """The relative error of each layer's gradient against central differences, on a logarithmic
     scale.
 
-    Made by `from_check` or `from_estimator`. Below the lower line a gradient is usually right, above
-    the upper one it is usually wrong. Between them are kinks (of relu) and losses that are hard to
-    differentiate in floating point.
+    Made by `from_check` or `from_estimator`. Below the lower line a gradient is usually right,
+    above the upper one it is usually wrong. Between them are kinks (of relu) and losses that are
+    hard to differentiate in floating point.
 
     Parameters
     ----------

@@ -120,8 +120,8 @@ class ActivationsDisplay(_LayersDisplay):
 
 
 class DeltasDisplay(_LayersDisplay):
-    """Histograms of the size of each layer's deltas, dL/dz of single samples. Gradients vanish where
-    deltas shrink from layer to layer towards the input, and explode where they grow.
+    """Histograms of the size of each layer's deltas, dL/dz of single samples. Gradients vanish if
+    deltas shrink from layer to layer towards the input, and explode if they grow.
 
     Made by `from_estimator`. The scale is logarithmic. A line marks each layer's median of the
     deltas that are not zero; zeros (of inactive relu units) are counted beside it.

@@ -18,8 +18,8 @@ LABELS = {
 
 
 class LossCurveDisplay(Display):
-    """The losses of a fit over its epochs: of each minibatch, of each epoch's training samples and of
-    the validation set.
+    """The losses of a fit over its epochs: of each minibatch, of each epoch's training samples and
+    of the validation set.
 
     Made by `from_history` or `from_estimator`. Losses that are not finite are left out. The scale
     is logarithmic if all losses are positive and the largest is more than ten times the smallest.

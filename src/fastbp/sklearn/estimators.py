@@ -1,4 +1,4 @@
-"""The two estimators: scikit-learn's constructors, with further parameters keyword-only at the end."""
+"""The two estimators: scikit-learn's constructors, with further keyword-only parameters."""
 
 from numbers import Integral
 

@@ -1,5 +1,5 @@
-"""Subclasses that override scikit-learn's arithmetic: they are run by scikit-learn's methods, not by
-the kernels."""
+"""Subclasses that override scikit-learn's arithmetic run with scikit-learn's methods instead of the
+kernels."""
 
 from functools import wraps
 from typing import Any

@@ -1,5 +1,5 @@
-"""The parameters of a fitted estimator as one flat array for the kernels; `coefs_` and `intercepts_`
-are views of it."""
+"""The parameters of a fitted estimator as one flat array, of which `coefs_` and `intercepts_` are
+views."""
 
 from itertools import pairwise
 from operator import is_

@@ -51,7 +51,7 @@ def samples_of(X, y, sample_weight, parameters):
 
 
 def refuse_weightless(samples, order, batch):
-    """Raise the error of numpy.average, with which scikit-learn computes losses, if the weights of a
+    """Raise the error of numpy.average, which computes scikit-learn's losses, if the weights of a
     batch add up to 0."""
     if samples.weight is not None and not (samples.weight > 0).all():
         totals = np.add.reduceat(
