@@ -1,22 +1,25 @@
-"""Checks of what callers pass, made once and before anything is changed. Each error names the
-argument, what was given and what is wanted."""
+"""Checks of the arguments that callers pass, made once and before anything is changed. Each error
+names the argument, the wanted value and the given one."""
 
 import math
 import numbers
 import operator
+from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 FLAGS = (bool, np.bool_)
 LARGEST = {np.dtype(t): float(np.finfo(t).max) for t in ("f4", "f8")}
-# losses of targets that are no probabilities
+# losses with targets that are not probabilities
 REGRESSIONS = ("squared_error", "huber", "absolute_error", "poisson")
-SMALL = 1 << 12
-CHECK_BYTES = 1 << 22  # looked at together: an array on disk is never in memory whole
+SMALL_SIZE = 1 << 12  # elements up to which one dot product finds all non-finite values fastest
+CHECK_BYTES = 1 << 22  # of an array checked at a time: a memory-mapped array is never loaded whole
+MAX_PARAMETERS = 2**40  # of a network: no size in the kernels overflows below it
 
 
 def check_choice(name, value, choices):
-    """`value` if it is one of the names in `choices`."""
+    """`value`, checked to be one of the names in `choices`."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
     if value not in choices:
@@ -25,8 +28,8 @@ def check_choice(name, value, choices):
 
 
 def check_number(name, value, *, least=None, above=None, below=None):
-    """`value` as a finite float within the bounds."""
-    # Steps of a caller's own loop ask for some numbers each: one that is fine is to cost little.
+    """`value` as a finite float with `least` <= value, `above` < value < `below`."""
+    # fastbp.functional checks several numbers a step, so a valid float takes the shortest path.
     if type(value) is not float and (
         not isinstance(value, numbers.Real) or isinstance(value, FLAGS)
     ):
@@ -51,14 +54,14 @@ def check_number(name, value, *, least=None, above=None, below=None):
 
 
 def check_flag(name, value):
-    """`value` if it is True or False."""
+    """`value`, checked to be True or False, as a bool."""
     if not isinstance(value, FLAGS):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     return bool(value)
 
 
 def check_count(name, value, least=1, most=None):
-    """`value` as an int of at least `least` and at most `most`."""
+    """`value` as an int with `least` <= value <= `most`."""
     try:
         if isinstance(value, FLAGS):
             raise TypeError
@@ -72,8 +75,39 @@ def check_count(name, value, least=1, most=None):
     return count
 
 
+def check_dtype(dtype):
+    """`dtype` as the NumPy dtype float32 or float64."""
+    try:
+        if dtype is None:
+            raise TypeError
+        return np.dtype(check_choice("dtype", np.dtype(dtype).name, ("float32", "float64")))
+    except TypeError:
+        raise TypeError(f"dtype must be one of 'float32', 'float64', got {dtype!r}") from None
+
+
+def check_widths(widths):
+    """`widths` as a tuple of at least two positive ints that give at most MAX_PARAMETERS."""
+    if isinstance(widths, str | bytes) or not isinstance(widths, Sequence | np.ndarray):
+        raise TypeError(f"widths must be a sequence of whole numbers, got {widths!r}")
+    counts = tuple(check_count(f"widths[{i}]", width) for i, width in enumerate(widths))
+    if len(counts) < 2:
+        raise ValueError(f"widths must be at least [n_in, n_out], got {list(counts)}")
+    size = parameter_count(counts)
+    if size > MAX_PARAMETERS:
+        raise ValueError(
+            f"widths must give at most {MAX_PARAMETERS} parameters, got {list(counts)} with {size}"
+        )
+    return counts
+
+
+def parameter_count(widths):
+    """Number of weights and biases of a network with these layer widths."""
+    return sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
+
+
 def check_real_array(name, array, ndim):
-    """`array` as an ndarray of real numbers; a view wherever the caller's is one."""
+    """`array` as an ndarray of real numbers with one of the numbers of axes `ndim`, without a copy
+    where it is an ndarray."""
     try:
         array = np.asanyarray(array)
     except ValueError as error:
@@ -83,7 +117,8 @@ def check_real_array(name, array, ndim):
     if type(array) is not np.ndarray:
         if isinstance(array, np.ma.MaskedArray):
             raise TypeError(
-                f"{name} must be a plain array, got a masked one: fill or drop the masked values first"
+                f"{name} must be a plain array, got a masked one: fill or drop the masked values "
+                "first"
             )
         array = array.view(np.ndarray)
     if array.dtype.kind not in "fiub":
@@ -95,27 +130,25 @@ def check_real_array(name, array, ndim):
 
 
 def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
-    """Refuse values that are NaN, too large for `dtype` or outside [low, high]; the error says
-    which row."""
-    if array.size <= SMALL and array.dtype == dtype and low == -np.inf and high == np.inf:
+    """Raise a ValueError that names the row if a value is NaN, too large for `dtype` or outside
+    [low, high]."""
+    if array.size <= SMALL_SIZE and array.dtype == dtype and low == -np.inf and high == np.inf:
         flat = array.ravel()
-        # invalid: of a signalling NaN, as files may have them
+        # A signalling NaN, which a file may hold, is an invalid operation. The sum of squares is
+        # finite only if all values are; if it overflows, the loop below decides.
         with np.errstate(over="ignore", invalid="ignore"):
-            # one quick pass that a NaN or an infinity would show in, and a large square too
             if np.dot(flat, flat) < np.inf:
                 return
     largest = LARGEST[np.dtype(dtype)]
     low, high = max(low, -largest), min(high, largest)
     if array.size == 0:
         return
-    rows = max(1, CHECK_BYTES // max(1, array[:1].nbytes))
-    for first in range(0, len(array), rows):
-        part = array[first : first + rows]
+    for first, part in _blocks_of_rows(array):
         if low <= float(part.min()) and float(part.max()) <= high:
             continue
         if part.dtype.itemsize < 8:
             with np.errstate(invalid="ignore"):
-                # in the array's own dtype the limits may be infinite
+                # the limits may be infinite in the array's dtype
                 part = part.astype(np.float64)
         good = (part >= low) & (part <= high)
         row = first + int(np.argmin(good.reshape(len(part), -1).all(axis=1)))
@@ -128,7 +161,7 @@ def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
 
 
 def check_inputs(name, X, n_in, dtype):
-    """`X` as an (n, n_in) array of finite real numbers."""
+    """`X` as an (n, n_in) array of real numbers that are finite in `dtype`."""
     X = check_real_array(name, X, (2,))
     if X.shape[1] != n_in:
         raise ValueError(f"{name} must have {n_in} features (columns), got shape {X.shape}")
@@ -137,7 +170,7 @@ def check_inputs(name, X, n_in, dtype):
 
 
 def check_weight(sample_weight, n, dtype):
-    """`sample_weight` as an (n,) array of finite numbers, none below 0 and not all 0."""
+    """`sample_weight`, if not None, as an (n,) array of finite numbers of at least 0, not all 0."""
     if sample_weight is None:
         return None
     weight = check_real_array("sample_weight", sample_weight, (1,))
@@ -150,7 +183,7 @@ def check_weight(sample_weight, n, dtype):
 
 
 def check_targets(name, y, n, n_out, loss, dtype):
-    """`y` as (targets, labels), one of them None: real (n, n_out) targets, or int64 labels (n,)."""
+    """`y` as (targets, labels): real (n, n_out) targets and None, or None and int64 labels (n,)."""
     y = check_real_array(name, y, (1, 2))
     if len(y) != n:
         raise ValueError(f"{name} must have one row for each of the {n} rows of X, got {len(y)}")
@@ -160,7 +193,8 @@ def check_targets(name, y, n, n_out, loss, dtype):
         return None, check_labels(name, y, n_out, loss)
     if y.shape[1] != n_out:
         raise ValueError(
-            f"{name} must be of shape ({n}, {n_out}) or integer labels of shape ({n},), got {y.shape}"
+            f"{name} must be of shape ({n}, {n_out}) or integer labels of shape ({n},), "
+            f"got {y.shape}"
         )
     if loss in REGRESSIONS:
         check_finite(name, y, dtype, 0.0 if loss == "poisson" else -np.inf)
@@ -170,8 +204,7 @@ def check_targets(name, y, n, n_out, loss, dtype):
         _check_sums(name, y)
     if loss == "hinge":
         return None, one_hot_labels(name, y)
-    # One column is small beside X, so it is converted at once; more are converted a batch at a
-    # time.
+    # A single column is small compared with X and converted here; others a batch at a time.
     return y.astype(dtype) if n_out == 1 else y, None
 
 
@@ -179,14 +212,16 @@ def check_labels(name, y, n_out, loss):
     """`y` (n,) as int64 labels 0..n_out - 1."""
     if loss in REGRESSIONS and y.dtype.kind == "f":
         raise ValueError(
-            f"{name} must be of shape ({len(y)}, {n_out}) for {n_out} outputs, or integer labels, got {y.shape}"
+            f"{name} must be of shape ({len(y)}, {n_out}) for {n_out} outputs, or integer labels, "
+            f"got {y.shape}"
         )
     if y.dtype.kind == "f":
         check_finite(name, y, np.float64)
         fractional = np.flatnonzero(np.floor(y) != y)
         if len(fractional):
             raise ValueError(
-                f"{name} must hold whole labels 0..{n_out - 1}, got {y[fractional[0]]} in row {fractional[0]}"
+                f"{name} must hold whole labels 0..{n_out - 1}, got {y[fractional[0]]} in row "
+                f"{fractional[0]}"
             )
     if len(y) and not (y.min() >= 0 and y.max() < n_out):
         outside = np.flatnonzero((y < 0) | (y >= n_out))
@@ -197,11 +232,9 @@ def check_labels(name, y, n_out, loss):
 
 
 def one_hot_labels(name, y):
-    """The int64 labels (n,) of one-hot rows (n, k), or where k is 1 of zeros and ones."""
+    """The int64 labels (n,) of one-hot rows (n, k); for k = 1, of zeros and ones."""
     labels = np.empty(len(y), np.int64)
-    rows = max(1, CHECK_BYTES // max(1, y[:1].nbytes))
-    for first in range(0, len(y), rows):
-        part = y[first : first + rows]
+    for first, part in _blocks_of_rows(y):
         one = part == 1
         wrong = np.flatnonzero(
             ~((part == 0) | one).all(axis=1) | (one.sum(axis=1) != 1) & (y.shape[1] > 1)
@@ -209,20 +242,27 @@ def one_hot_labels(name, y):
         if len(wrong):
             row = part[wrong[0]].tolist()
             raise ValueError(
-                f"{name} must hold integer labels or one-hot rows, got {row} in row {first + wrong[0]}"
+                f"{name} must hold integer labels or one-hot rows, got {row} in row "
+                f"{first + wrong[0]}"
             )
-        labels[first : first + rows] = one.argmax(axis=1) if y.shape[1] > 1 else one[:, 0]
+        labels[first : first + len(part)] = one.argmax(axis=1) if y.shape[1] > 1 else one[:, 0]
     return labels
 
 
 def _check_sums(name, y):
-    """Each row a probability distribution: to within what rounding does to one-hot or smoothed
-    targets."""
-    rows = max(1, CHECK_BYTES // max(1, y[:1].nbytes))
-    for first in range(0, len(y), rows):
-        sums = y[first : first + rows].sum(axis=1, dtype=np.float64)
+    """Raise a ValueError if a row does not sum to 1 within 1e-3, the tolerance for rounding."""
+    for first, part in _blocks_of_rows(y):
+        sums = part.sum(axis=1, dtype=np.float64)
         wrong = np.flatnonzero(abs(sums - 1) > 1e-3)
         if len(wrong):
             raise ValueError(
-                f"{name} must hold rows that sum to 1, got a sum of {sums[wrong[0]]:g} in row {first + wrong[0]}"
+                f"{name} must hold rows that sum to 1, got a sum of {sums[wrong[0]]:g} in row "
+                f"{first + wrong[0]}"
             )
+
+
+def _blocks_of_rows(array):
+    """Pairs (index of the first row, rows) of blocks of at most CHECK_BYTES, at least one row."""
+    rows = max(1, CHECK_BYTES // max(1, array[:1].nbytes))
+    for first in range(0, len(array), rows):
+        yield first, array[first : first + rows]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._version import __version__
 from ..base.files import replace_file
 from ..base.validation import check_finite
 from ..kernels.activations import LEAK, SELU_ALPHA, SELU_SCALE
@@ -223,7 +224,6 @@ def to_onnx(net: MLP, path: str | os.PathLike) -> None:
         from onnx import checker, helper
     except ImportError as error:
         raise ImportError("net.to_onnx needs onnx: pip install 'fastbp[onnx]'") from error
-    from .. import __version__  # which the package sets after importing this module
 
     for what in ("weights", "biases"):
         for i, values in enumerate(getattr(net, what)):

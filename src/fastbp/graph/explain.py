@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..base.names import CANONICAL, smoothing
-from ..base.validation import check_count, check_number, check_real_array
+from ..base.validation import (
+    check_count,
+    check_inputs,
+    check_number,
+    check_real_array,
+    check_targets,
+)
 from . import NetworkGraph, formulas, from_net
 from .formulas import ELLIPSIS, count, factor, number
 
@@ -331,7 +337,8 @@ def _targets(net, x, y):
         row = np.asarray(y)[None]
     except ValueError as error:
         raise ValueError(f"y must be a label or targets ({net.widths[-1]},): {error}") from None
-    samples = net._samples(x[None], row, None, "x", "y")
-    if samples.labels is None:
-        return samples.targets.array[0].astype(np.float64)
-    return np.eye(net.widths[-1])[samples.labels[0]]
+    check_inputs("x", x[None], net.widths[0], net.dtype)
+    targets, labels = check_targets("y", row, 1, net.widths[-1], net.loss_name, net.dtype)
+    if labels is None:
+        return targets[0].astype(np.float64)
+    return np.eye(net.widths[-1])[labels[0]]

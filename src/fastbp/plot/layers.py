@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..base.validation import check_count
 from ..mlp import MLP
+from ..training.fit import make_samples
 from .display import Display, labels_of, net_of
 
 BINS, HEIGHT = 80, 0.78  # of a histogram; the distance of two is 1
@@ -200,7 +201,7 @@ def deltas(net: MLP, X: ArrayLike, y: ArrayLike, max_samples: int) -> list[np.nd
     A sample's delta is its gradient by b, so it is what `loss_and_gradients` finds, whatever the
     activations and the loss.
     """
-    samples, max_samples = net._samples(X, y, None), check_count("max_samples", max_samples)
+    samples, max_samples = make_samples(net, X, y), check_count("max_samples", max_samples)
     rows = np.unique(np.linspace(0, samples.n - 1, min(samples.n, max_samples)).astype(int))
     inputs, targets = samples.x.array, np.asarray(y)
     found = [

@@ -11,7 +11,7 @@ class SparseRows(StridedArray):
     """A sparse matrix, made dense a piece at a time."""
 
     def __init__(self, array, dtype):
-        self.array, self.dtype, self.direct = array.tocsr(), np.dtype(dtype), False
+        self.array, self.dtype, self.zero_copy = array.tocsr(), np.dtype(dtype), False
 
     def rows(self, index):
         return StridedArray(self.array[index].toarray().astype(self.dtype, copy=False), self.dtype)
