@@ -2,25 +2,22 @@
 compiled kernels."""
 
 from importlib import import_module as _import_module
-from importlib import metadata as _metadata
 
 from . import callbacks, graph, schedules
+from ._version import __version__ as __version__
 from .gradcheck import GradientCheck, check_gradients
 from .history import DivergenceError, History
 from .importers.keras import from_keras
 from .importers.sklearn import from_sklearn
 from .importers.torch import from_torch
-from .loading import resume
+from .loading import load, resume
 from .lr_finder import RangeTest, lr_find
 from .mlp import MLP
 from .optimizers import SGD, Adagrad, Adam, AdamW, Nadam, RMSprop
 from .patching import load_ipython_extension as load_ipython_extension
 from .patching import patch_sklearn, unpatch_sklearn
 from .patching import unload_ipython_extension as unload_ipython_extension
-from .serialization.save import load
 from .warmup import warmup
-
-__version__ = _metadata.version("fastbp")
 
 __all__ = [
     "MLP",
@@ -53,8 +50,7 @@ __all__ = [
 
 
 def __getattr__(name):
-    """`fastbp.functional` and `fastbp.plot` on their first use: importing fastbp does not wait for
-    what a net does not need."""
+    """Import `fastbp.functional` and `fastbp.plot` on first use: importing fastbp stays short."""
     if name in ("functional", "plot"):
         return _import_module(f"fastbp.{name}")
     raise AttributeError(f"module 'fastbp' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Gradient checking: the back-propagated gradient against central differences of the loss."""
+"""Gradient checking: the back-propagated gradient compared with central differences."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,11 @@ class GradientCheck:
     Attributes
     ----------
     max_error : float
-        The largest relative error of all layers.
+        The largest relative error.
     layers : tuple of (float, float)
         The largest relative error of each layer's weights and biases.
     checked : int
-        Parameters compared.
+        Number of parameters compared.
     """
 
     max_error: float
@@ -47,56 +47,52 @@ def check_gradients(
     per_array: int = 200,
     seed: int = 0,
 ) -> GradientCheck:
-    """Compare the net's gradient with central differences (L(w + epsilon) - L(w - epsilon)) / (2
-    epsilon), in float64.
+    """Compare the gradient of a net with central differences, in float64.
+
+    The difference of the loss L by a parameter w is (L(w + epsilon) - L(w - epsilon)) / (2
+    epsilon).
 
     Parameters
     ----------
     net : MLP
-        Left as it is; a float64 copy is checked.
+        Not changed: a float64 copy is checked.
     X : array_like (n_samples, n_in)
     y : array_like
         Targets, as for ``net.fit``.
     l2, l1 : float, default 0
-        Penalties, as for ``net.fit``. At a weight of 0 that of `l1` has no derivative to compare
-        with.
+        Penalties, as for ``net.fit``. The L1 penalty has no derivative at a weight of 0.
     sample_weight : array_like (n_samples,), optional
     epsilon : float, default 1e-5
-        Half the step of the difference: near the cube root of float64's precision, where rounding
-        and curvature balance.
+        Half the distance of the two losses. The default is near the cube root of float64's
+        precision, at which the errors of rounding and curvature are equal.
     per_array : int, default 200
-        At most this many parameters, drawn at random, of each weight matrix and each bias vector.
+        Number of parameters to check in each weight matrix and bias vector, at most; drawn at
+        random.
     seed : int, default 0
-        Of that draw.
+        Of the draw.
 
     Returns
     -------
     GradientCheck
-        Relative errors |a - d| / max(|a|, |d|, a thousandth of the array's largest |a|): of smaller
-        derivatives a difference of losses says nothing, since the losses' own rounding drowns them.
+        Relative errors |a - d| / max(|a|, |d|, max|a| / 1000) of derivatives a and differences d;
+        the maximum is over the array. The rounding of the losses hides smaller derivatives.
 
     Raises
     ------
     ValueError, TypeError
         As ``net.fit`` for bad X, y, sample_weight, l2 or l1.
     """
-    epsilon, per_array = (
-        check_number("epsilon", epsilon, above=0),
-        check_count("per_array", per_array),
-    )
+    epsilon = check_number("epsilon", epsilon, above=0)
+    per_array = check_count("per_array", per_array)
     net = net.astype("float64")
     rng = np.random.default_rng(seed)
-    _, *gradients = net.loss_and_gradients(X, y, l2=l2, l1=l1, sample_weight=sample_weight)
     penalties = {"l2": l2, "l1": l1}
+    _, dWs, dbs = net.loss_and_gradients(X, y, l2=l2, l1=l1, sample_weight=sample_weight)
     layers: list[tuple[float, float]] = []
     checked = 0
-    for parameters in zip(
-        zip(net.weights, gradients[0], strict=True),
-        zip(net.biases, gradients[1], strict=True),
-        strict=True,
-    ):
+    for W, dW, b, db in zip(net.weights, dWs, net.biases, dbs, strict=True):
         errors = []
-        for values, gradient in parameters:
+        for values, gradient in ((W, dW), (b, db)):
             picked = rng.permutation(values.size)[:per_array]
             differences = [
                 _difference(net, values, i, epsilon, X, y, penalties, sample_weight) for i in picked
@@ -109,14 +105,16 @@ def check_gradients(
             errors.append(float((abs(exact - differences) / scale).max()))
             checked += len(picked)
         layers.append((errors[0], errors[1]))
-    return GradientCheck(max(max(e) for e in layers), tuple(layers), checked)
+    return GradientCheck(max(map(max, layers)), tuple(layers), checked)
 
 
 def _difference(net, values, i, epsilon, X, y, penalties, sample_weight):
-    place = np.unravel_index(i, values.shape)
-    kept, losses = values[place], []
+    """The central difference of the loss by element i of the net's array `values`."""
+    index = np.unravel_index(i, values.shape)
+    value = values[index]
+    losses = []
     for step in (epsilon, -epsilon):
-        values[place] = kept + step
+        values[index] = value + step
         losses.append(net.loss(X, y, sample_weight=sample_weight, **penalties))
-    values[place] = kept
+    values[index] = value
     return (losses[0] - losses[1]) / (2 * epsilon)

@@ -1,4 +1,4 @@
-"""What a fit leaves behind."""
+"""The history of a fit, and the error that ends one that diverges."""
 
 from dataclasses import dataclass, field
 
@@ -7,32 +7,32 @@ from .base.html import history_html
 
 @dataclass
 class History:
-    """The course of one ``fit``.
+    """Losses, learning rates and counters of one ``fit``.
 
     Attributes
     ----------
     loss : list of float
-        Mean over each epoch's samples of the loss of their batch, taken before that batch's update;
+        Of each epoch: the mean over its samples of the loss of their batch before its update,
         penalty included.
     val_loss : list of float
-        Loss on the validation set after each epoch, without penalty; empty without a validation
+        Loss of the validation set after each epoch, without penalty; empty without a validation
         set.
     batch_loss : list of float
-        Loss of every step, before its update, penalty included.
+        Of each step: the loss of its batch before the update, penalty included.
     learning_rate : list of float
-        Of every step.
+        Of each step.
     n_epochs : int
-        Whole epochs done.
+        Number of complete epochs.
     n_samples : int
-        Samples trained on, counted each time.
+        Number of samples in all steps.
     has_validation : bool
         Whether there is a validation set.
     best_epoch : int or None
-        Epoch (from 0) of the lowest monitored loss, where `patience` was given.
+        Epoch (from 0) of the lowest monitored loss, with `patience` or `EarlyStopping`.
     stopped_by : str or None
-        "epochs" (all done), "patience", "callback", "interrupt" (Ctrl-C, or a SystemExit),
-        "divergence", "loss" (a callable that raised) or "error" (of a callback, a schedule, the
-        source of the batches, another signal's handler, or too little memory); None while running.
+        "epochs" (all were made), "patience", "callback", "interrupt" (Ctrl-C, or a SystemExit),
+        "divergence", "loss" (a callable as loss raised) or "error" (of a callback, a schedule, the
+        source of batches, the handler of another signal, or too little memory); None during a fit.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -50,30 +50,33 @@ class History:
 
     @property
     def monitored(self) -> float:
-        """The last epoch's validation loss, or its training loss where there is no validation set."""
+        """The last epoch's validation loss, or its training loss without a validation set."""
         return self.val_loss[-1] if self.has_validation else self.loss[-1]
 
     _repr_html_ = history_html
 
 
 class DivergenceError(ValueError):
-    """The loss of a step, or a weight after it, was NaN or infinite. The net holds its last finite
-    weights.
+    """The loss of a step, or a weight after it, was NaN or infinite. The net has the weights after
+    the last finite step.
 
     Attributes
     ----------
     epoch, batch : int
-        Where, both from 0.
+        Of the step, from 0.
     history : History
-        The course up to there.
+        Up to this step.
     """
 
     def __init__(self, epoch, batch, history):
         super().__init__(
-            f"the loss or a weight is not finite at epoch {epoch}, batch {batch}; the net keeps its last finite weights. "
-            "A smaller learning rate, or inputs scaled to about 1, usually helps"
+            f"the loss or a weight is not finite at epoch {epoch}, batch {batch}; the net keeps "
+            "its last finite weights. A smaller learning rate, or inputs scaled to about 1, "
+            "usually helps"
         )
-        self.epoch, self.batch, self.history = epoch, batch, history
+        self.epoch = epoch
+        self.batch = batch
+        self.history = history
 
     def __reduce__(self):
         return type(self), (self.epoch, self.batch, self.history)

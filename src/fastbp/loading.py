@@ -1,17 +1,77 @@
-"""A fit that goes on from its checkpoint, with the same bits as if nothing had happened."""
+"""Networks from files: `load` reads a saved model, `resume` continues the fit of a checkpoint."""
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from .fitting import AnyCallback
 from .mlp import MLP
 from .serialization.checkpoint_format import check_consistency
 from .serialization.fingerprints import check_same, fingerprints
-from .serialization.save import read
+from .serialization.save import from_bytes, read_file
 from .training.checkpointer import Checkpointer
+from .training.fit import (
+    AnyCallback,
+    make_samples,
+    make_validation,
+    new_loop,
+    train,
+    warn_if_interrupted,
+)
+
+
+def load(path: str | os.PathLike) -> MLP:
+    """The network that `MLP.save` has written to a file: weights, optimizer and its state, the
+    state of the generator, history.
+
+    Training it further gives the same bits as training the saved network. Everything is checked
+    before the network is made, and no code in the file is run: the format has no pickles and no
+    paths. Of a checkpoint this is the network at that moment, its history's `stopped_by` None if
+    the fit had not ended; `fastbp.resume` continues the fit itself.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    MLP
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is not such a file, is damaged, or was written by a newer version of fastbp in a
+        format of its own.
+    """
+    return read_file(path, "a model saved by fastbp", lambda content: _network(from_bytes(content)))
+
+
+def _network(saved):
+    """The network of a `SavedModel`."""
+    net = MLP(**saved.arguments, init=lambda rng, shape: np.zeros(shape))
+    net.parameters[:] = saved.state.parameters
+    net.train_state = replace(saved.state, parameters=net.parameters)
+    net.optimizer_ = saved.optimizer
+    net.history_ = saved.history
+    net.preprocessing_ = saved.preprocessing
+    return net
+
+
+def _checkpointed(content):
+    """The network and the `FitState` of a checkpoint; its settings agree with its history."""
+    saved = from_bytes(content)
+    net = _network(saved)
+    fit_state = saved.fit_state
+    if fit_state is None:
+        raise ValueError("it is a saved model, which fastbp.load reads")
+    if saved.history.stopped_by is None:
+        check_consistency(fit_state, saved.history, saved.state)
+    return net, fit_state
 
 
 def resume(
@@ -27,39 +87,39 @@ def resume(
     checkpoint_every: float | None = None,
     checkpoint_errors: Literal["warn", "raise"] = "warn",
 ) -> MLP:
-    """Go on with a fit from the checkpoint that ``fit(checkpoint=path)`` has left, and to the same
-    path.
+    """Continue a fit from the checkpoint that ``fit(checkpoint=path)`` has written, with further
+    checkpoints in the same file.
 
-    The net ends with the same bits as if the fit had never been interrupted, for any number of
-    threads; so do the history and the state of the optimizer. Settings (epochs, batches, penalties,
+    The network ends with the same bits as if the fit had never been interrupted, for any number of
+    threads, and so do the history and the optimizer's state. Settings (epochs, batches, penalties,
     patience, class weights) are those of the checkpoint. A fit that had ended is not trained
-    further: its net is returned as it was at the end.
+    further: its network is returned as at the end.
 
     Parameters
     ----------
     path : str or path-like
     X, y, X_val, y_val, sample_weight : array_like
-        The same as for the fit, for a checkpoint holds no data. Shapes, dtypes and a sample of the
-        values are compared.
+        The same as for the fit: a checkpoint holds no data. Shapes, dtypes and a part of the values
+        are compared.
     callbacks : Callback, callable, or sequence of them, default ()
-        As for the fit: those that have a `checkpoint_state`, such as `EarlyStopping` (that of
-        `patience` is there already), take up their state, and must be of the same types in the same
-        order; the others begin anew.
+        As for the fit. Those with a `checkpoint_state`, such as `EarlyStopping` (that of `patience`
+        is added), continue from their state, and must be of the same types in the same order;
+        others start anew.
     progress, n_threads, checkpoint_every, checkpoint_errors
-        See `MLP.fit`; not kept, as they do not change the bits.
+        See `MLP.fit`. A checkpoint does not hold them: they do not change the bits.
 
     Returns
     -------
     MLP
-        Trained to the end; ``history_`` is the course of the whole fit.
+        Trained to the end; ``history_`` is that of the whole fit.
 
     Raises
     ------
     OSError
-        If the file cannot be read, or not be written to further on, see `MLP.fit`.
+        If the file cannot be read, or not be written further, see `MLP.fit`.
     ValueError
         If it is not a checkpoint or is damaged; if the samples or callbacks are not those of the
-        fit; or if another NumPy than the checkpoint's draws other shuffles.
+        fit; or if this version of NumPy draws other shuffles than that of the checkpoint.
     TypeError, DivergenceError
         As for `MLP.fit`.
 
@@ -78,36 +138,28 @@ def resume(
     ...     net.fit(X, y, epochs=1000, checkpoint=path)
     ...     return net
     """
-    net, moment = read(path, "a checkpoint of a fit")
-    keeper = Checkpointer(path, checkpoint_every, checkpoint_errors)
-    try:
-        if moment is None:
-            raise ValueError("it is a saved model, which fastbp.load reads")
-        settings, ended = moment.settings, net.history_.stopped_by is not None
-        net._numbers(net.optimizer_, *settings.of_update)
-        if not ended:
-            check_consistency(net, moment)
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"path must be a checkpoint of a fit, got {os.fspath(path)!r}: {error}"
-        ) from error
-    if ended:
-        samples = net._samples(X, y, sample_weight, class_weight=settings.class_weight)
-        validation = None if X_val is None else net._samples(X_val, y_val, None, "X_val", "y_val")
-        check_same(fingerprints(samples, validation), moment.data)
+    net, fit_state = read_file(path, "a checkpoint of a fit", _checkpointed)
+    checkpointer = Checkpointer(path, checkpoint_every, checkpoint_errors)
+    config = fit_state.config
+    if net.history_.stopped_by is not None:
+        samples = make_samples(net, X, y, sample_weight, class_weight=config.class_weight)
+        validation = make_validation(net, X_val, y_val)
+        check_same(fingerprints(samples, validation), fit_state.data)
         return net
-    net._fit(
+    loop = new_loop(
+        net,
         X,
         y,
         X_val,
         y_val,
         sample_weight,
         net.optimizer_,
-        settings,
+        config,
         callbacks,
         progress,
         n_threads,
-        keeper,
-        moment,
+        checkpointer,
+        fit_state,
     )
+    warn_if_interrupted(train(loop))
     return net

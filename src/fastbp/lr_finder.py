@@ -1,4 +1,4 @@
-"""The learning-rate range test: which learning rate to begin with."""
+"""The learning-rate range test, which finds a learning rate to begin with."""
 
 import copy
 from contextlib import suppress
@@ -14,21 +14,21 @@ from .mlp import MLP
 from .optimizers import SGD, Adam
 from .schedules import Exponential
 
-DIVERGED = 4.0  # times the lowest smoothed loss
+DIVERGENCE_FACTOR = 4.0  # the test ends at this many times the lowest smoothed loss
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What `lr_find` found.
+    """The result of `lr_find`.
 
     Attributes
     ----------
     learning_rates, losses : ndarray of float64 (n,)
-        Of each step made, and the loss of its batch before it.
+        Of each step, the loss before its update.
     smoothed : ndarray of float64 (n,)
-        The losses' running mean, corrected for its beginning at 0.
+        The running mean of the losses, corrected for its start at 0.
     suggestion : float
-        A tenth of the rate at which the smoothed loss is lowest.
+        A tenth of the learning rate with the lowest smoothed loss.
     """
 
     learning_rates: np.ndarray
@@ -37,23 +37,27 @@ class RangeTest:
     suggestion: float
 
     def __repr__(self):
-        first, last = self.learning_rates[0], self.learning_rates[-1]
-        return f"<RangeTest: {len(self.losses)} steps from {first:.3g} to {last:.3g}, suggestion {self.suggestion:.3g}>"
+        rates = self.learning_rates
+        return (
+            f"<RangeTest: {len(self.losses)} steps from {rates[0]:.3g} to {rates[-1]:.3g}, "
+            f"suggestion {self.suggestion:.3g}>"
+        )
 
 
 class _Smoothing(Callback):
-    """The running mean of the losses; stops after `steps` steps, or when it is far above its
-    lowest."""
+    """The running mean of the losses; stops the fit after `steps` steps or at divergence."""
 
     def __init__(self, steps, beta):
-        self._steps, self._beta, self._mean, self.smoothed = steps, beta, 0.0, []
+        self._steps = steps
+        self._beta = beta
+        self._mean = 0.0
+        self.smoothed = []
 
     def on_step_end(self, net, history):
         self._mean = self._beta * self._mean + (1 - self._beta) * history.batch_loss[-1]
         self.smoothed.append(self._mean / (1 - self._beta ** (len(self.smoothed) + 1)))
-        return len(self.smoothed) == self._steps or self.smoothed[-1] > DIVERGED * min(
-            self.smoothed
-        )
+        limit = DIVERGENCE_FACTOR * min(self.smoothed)
+        return len(self.smoothed) == self._steps or self.smoothed[-1] > limit
 
 
 def lr_find(
@@ -70,30 +74,30 @@ def lr_find(
     sample_weight: ArrayLike | None = None,
     n_threads: int | None = None,
 ) -> RangeTest:
-    """Find a learning rate: train a copy of the net while the rate rises exponentially, until the
-    loss explodes.
+    """Find a learning rate: train a copy of the net with an exponentially rising rate until its
+    loss diverges.
 
-    The test is Smith's (*Cyclical learning rates for training neural networks*, 2017, section 3.3),
-    in the exponential form that Gugger describes (*How do you find a good learning rate*, 2018):
-    rates start (end / start)**(i / (steps - 1)), a running mean of the losses corrected for its
-    beginning, an end when that is four times its lowest, and as a suggestion a tenth of the rate at
-    which it is lowest. (He smooths with 0.98, which lags too far behind in as few steps as a
-    hundred.)
+    The test is that of Smith (*Cyclical learning rates for training neural networks*, 2017, section
+    3.3) in the exponential form of Gugger (*How do you find a good learning rate*, 2018). Step i
+    has the rate start (end / start)**(i / (steps - 1)). The losses are smoothed by a running mean,
+    corrected for its start at 0. The test ends when it exceeds four times its minimum; a tenth of
+    the rate at the minimum is suggested. Gugger smooths with 0.98, which lags too far behind in a
+    hundred steps.
 
     Parameters
     ----------
     net : MLP
-        Left as it is, its random generator included.
+        Not changed: a copy is trained.
     X, y, batch_size, l2, sample_weight, n_threads
         As for ``fit``.
     optimizer : SGD or Adam, default SGD()
-        Its `lr` does not matter.
+        Its `lr` is replaced.
     start, end : float, default 1e-6 and 10
-        The first and the last rate, 0 < start < end.
+        The first and the last learning rate, 0 < start < end.
     steps : int, default 100
-        From the one to the other, at least 2.
+        Number of steps, at least 2.
     beta : float, default 0.9
-        Of the running mean, in [0, 1).
+        Decay of the running mean, in [0, 1).
 
     Returns
     -------
@@ -108,10 +112,11 @@ def lr_find(
     """
     steps = check_count("steps", steps, least=2)
     start = check_number("start", start, above=0)
-    end, beta = check_number("end", end, above=start), check_number("beta", beta, least=0, below=1)
+    end = check_number("end", end, above=start)
+    beta = check_number("beta", beta, least=0, below=1)
     smoothing = _Smoothing(steps, beta)
     tried = copy.deepcopy(net)
-    # or else fit says what is wrong
+    # `fit` raises the error for anything that is not an optimizer.
     if is_dataclass(optimizer) and not isinstance(optimizer, type):
         optimizer = replace(
             optimizer, lr=Exponential(start, (end / start) ** (1 / (steps - 1)), per="step")
@@ -129,7 +134,7 @@ def lr_find(
             n_threads=n_threads,
         )
     history = tried.history_
-    assert history is not None  # fit made it
+    assert history is not None  # of this fit
     if history.stopped_by == "interrupt":
         raise KeyboardInterrupt
     made = len(smoothing.smoothed)
@@ -137,7 +142,8 @@ def lr_find(
         raise ValueError(
             f"start must be a rate at which training does not diverge at once, got {start}"
         )
-    smoothed, rates = np.array(smoothing.smoothed), np.array(history.learning_rate[:made])
+    smoothed = np.array(smoothing.smoothed)
+    rates = np.array(history.learning_rate[:made])
     return RangeTest(
         rates, np.array(history.batch_loss[:made]), smoothed, float(rates[np.argmin(smoothed)]) / 10
     )

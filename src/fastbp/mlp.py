@@ -2,28 +2,66 @@
 
 import copy
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from .base.activations import HIDDEN, OUTPUTS
+from .base.fit_config import FitConfig
+from .base.html import net_html
+from .base.losses import CUSTOM, LOSSES
+from .base.network_arguments import (
+    check_dropout,
+    check_dtype,
+    check_hidden,
+    check_loss,
+    check_smoothing,
+    check_widths,
+    parameter_count,
+)
 from .base.schedule_state import ScheduleState
-from .base.validation import check_count, check_dropout, check_number
+from .base.validation import (
+    check_choice,
+    check_count,
+    check_inputs,
+    check_number,
+)
 from .engine import custom_loss
+from .engine.forward import activations, outputs
 from .engine.initializers import initial_weights
+from .engine.network import CompiledNetwork
+from .engine.parameters import Parameters, layer_views
+from .engine.state import TrainState
 from .engine.steps import loss_and_gradient
 from .export.onnx import to_onnx
-from .fitting import Fitting
+from .export.sklearn import to_sklearn
+from .export.torch import to_torch
 from .graph.explain import explain
 from .history import History
-from .optimizers import Optimizer
+from .kernels.output import GIVEN
+from .kernels.plan import aligned_zeros
+from .optimizers import SGD, Optimizer
 from .preprocessing import Preprocessing
+from .serialization.save import save
+from .training.batches import ArrayBatches
+from .training.checkpointer import Checkpointer
+from .training.fit import (
+    AnyCallback,
+    make_samples,
+    new_loop,
+    step_params,
+    train,
+    warn_if_interrupted,
+)
+from .training.loop import TrainingLoop
 
 LossFunction = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
 
 
-class MLP(Fitting):
-    """A dense network trained by back-propagation: a = f(x @ W + b), layer after layer.
+class MLP:
+    """A dense network trained by back-propagation: each layer computes a = f(x @ W + b).
 
     Parameters
     ----------
@@ -32,77 +70,83 @@ class MLP(Fitting):
         linear or logistic regression.
     hidden : str or sequence of str, default "sigmoid"
         Activation of the hidden layers, one name or one a layer: "identity", "sigmoid" (or
-        "logistic"), "tanh", "relu", "leaky_relu" (slope 0.01), "elu" (alpha 1), "softplus", "selu";
-        and "gelu" (z times the normal distribution at z, by the error function and not by tanh; as
-        PyTorch's default), "silu" (z sigmoid(z)), "mish" (z tanh(softplus(z))), for which training
-        keeps one number more a unit and sample.
+        "logistic"), "tanh", "relu", "leaky_relu" (slope 0.01), "elu" (alpha 1), "softplus", "selu",
+        "gelu" (z times the normal distribution function of z, computed by erf like PyTorch's
+        default), "silu" (z sigmoid(z)) and "mish" (z tanh(softplus(z))). For the last three,
+        training stores one more number a unit and sample.
     output : str, default "softmax"
         "softmax", "sigmoid", "identity", "tanh", "relu", "softplus" or "exp".
     loss : str or callable, optional
-        A mean over rows; its gradient is the gradient of exactly that. With targets t, outputs a =
-        f(z), sums over outputs:
+        A mean over rows; the gradient is exactly that of the loss reported. With targets t, outputs
+        a = f(z), and sums over outputs:
 
         - "cross_entropy" (softmax output only, its default), "binary_cross_entropy" (sigmoid output
           only, its default);
-        - "softmax_cross_entropy": the softmax taken of whatever the outputs are, those of "exp"
-          excepted;
+        - "softmax_cross_entropy": the cross-entropy of softmax(a), for all outputs but "exp";
         - "squared_error": 1/2 sum (a - t)**2, the default of all other outputs;
-        - "huber": sum of 1/2 (a - t)**2 where that error is within 1, else abs(a - t) - 1/2;
-          "absolute_error": sum abs(a - t);
-        - "poisson" (exp output only, its default): half the Poisson deviance sum t log(t / a) - t +
-          a of counts t. The outputs a = exp(z) are rates; z, which the last layer's weights make,
-          are their logarithms;
+        - "huber": sum of 1/2 (a - t)**2 where abs(a - t) <= 1, of abs(a - t) - 1/2 elsewhere;
+        - "absolute_error": sum abs(a - t);
+        - "poisson" (exp output only, its default): half the Poisson deviance, sum t log(t / a) - t
+          + a, for counts t. The outputs a = exp(z) are rates;
         - "hinge" (identity output only): the multi-class SVM's sum over j != y of max(0, a_j - a_y
           + 1) for label y;
-        - a callable ``(a, y) -> (loss, dloss_da)``: of a batch's outputs a (n, n_out), in the net's
-          dtype, and its targets y, real numbers (n,) or (n, k) in the caller's, the loss as one
-          number, a mean or not, and its derivative, shaped as a. It must depend on a and y only.
-          `fit` compares the derivative with central differences on its first batch (of that at most
-          1024 rows). A step costs one forward pass more, and the call. Where it raises, training
-          stops with the weights of the last whole step. There is no `sample_weight` or
-          `class_weight` with it.
+        - a callable ``(a, y) -> (loss, dloss_da)``. Its arguments are the outputs a (n, n_out) of a
+          batch, in the net's dtype, and the targets y, real numbers (n,) or (n, k) in the caller's
+          dtype. It returns the loss as one number, which need not be a mean, and its derivative of
+          the shape of a, and must depend on a and y only. `fit` compares the derivative with
+          central differences on the first batch, at most 1024 rows. A step costs one more forward
+          pass and the call. An exception ends the fit; the net keeps the weights of the last whole
+          step. `sample_weight` and `class_weight` cannot be used with it.
     init : str or callable, default "glorot_uniform"
         Also "glorot_normal", "he_uniform", "he_normal", or a callable (rng, shape) -> array, called
         once a layer. Biases start at 0.
     dtype : "float32" or "float64", default "float32"
         Of the parameters and of all arithmetic.
     seed : int or None, default 0
-        Of the initial weights, the shuffles and dropout. The same seed gives the same net, shuffles
-        and bits; None draws a fresh one.
+        Of the initial weights, the shuffles and dropout. Equal seeds give equal bits; None draws a
+        random seed.
     dropout : float or sequence of float, default 0
         Rate, in [0, 1), at which `fit` drops units of the hidden layers, one rate or one a layer.
-        What is kept is divided by 1 - rate, so that `predict` and all else use the net as it is.
-        The losses of a fit are those of the thinned net.
+        Remaining units are divided by 1 - rate during training, so that all other methods use the
+        net without scaling. The training losses of a fit are those with dropped units.
     label_smoothing : float, default 0
-        In [0, 1], for the cross-entropies: targets t are taken as (1 - s) t + s / k, with k
-        classes, two for each output of "binary_cross_entropy" (Szegedy et al., *Rethinking the
-        Inception Architecture for Computer Vision*, 2016; as in PyTorch, whose class weights
-        however weigh the smoothed targets of every class, ours the sample). Part of the loss
-        wherever one is reported.
+        s in [0, 1], for the cross-entropies: targets t become (1 - s) t + s / k with k classes, 2
+        for each output of "binary_cross_entropy" (Szegedy et al., *Rethinking the Inception
+        Architecture for Computer Vision*, 2016). As in PyTorch, except that PyTorch's class weights
+        apply to the smoothed targets of every class, and those of `fit` to the sample. Every
+        reported loss includes it.
 
     Attributes
     ----------
     weights, biases : sequences of ndarray (n_in, n_out) and (n_out,), one a layer
-        The net's own memory: writing into an array changes the net.
+        Views of the net's memory: writing into an array changes the net.
+    parameters : ndarray (n_parameters,)
+        The same memory, flat: for each layer W in row-major order, then b. ``saved =
+        net.parameters.copy()`` and ``net.parameters[:] = saved`` save and restore them.
     widths, hidden, output, loss_name, dtype, label_smoothing, dropout
-        As given, names filled in; ``loss_name`` is "custom" for a callable.
+        The arguments, with defaults filled in; ``loss_name`` is "custom" for a callable.
     loss_function : callable or None
         The loss, if it is a callable.
     history_ : History or None
         Of the last fit.
     optimizer_ : optimizer or None
-        That of the last fit: ``net.fit(X, y, optimizer=net.optimizer_)`` goes on with it.
+        Of the last fit; ``net.fit(X, y, optimizer=net.optimizer_)`` continues with it.
     preprocessing_ : Preprocessing or None
         Of a net that the command ``fastbp train`` has made from a table:
-        ``net.preprocessing_.transform(columns)`` makes its inputs,
-        ``net.preprocessing_.target.decode(net.predict(X))`` the target's own values. Saved with the
-        net; the net's own methods do not look at it.
+        ``net.preprocessing_.transform(columns)`` gives its inputs,
+        ``net.preprocessing_.target.decode(net.predict(X))`` the values of the target column. It is
+        saved with the net; the net's methods do not use it.
+    train_state : TrainState
+        Parameters, optimizer state, number of steps, generators and progress in the schedule: what
+        a fit changes and a file holds.
+    network : CompiledNetwork
+        Plans and buffers for the kernels.
 
     Raises
     ------
     ValueError, TypeError
-        For a width below 1, a name that is not known, a loss that does not go with the output, or a
-        rate outside [0, 1).
+        For a width below 1, an unknown name, a loss that does not go with the output, or a rate
+        outside [0, 1).
 
     Examples
     --------
@@ -126,22 +170,363 @@ class MLP(Fitting):
         label_smoothing: float = 0.0,
         dropout: float | Sequence[float] = 0.0,
     ) -> None:
-        super().__init__(widths, hidden, output, loss, dtype, label_smoothing)
+        self.widths = check_widths(widths)
+        self.hidden = check_hidden(hidden, len(self.widths) - 2)
+        self.output = check_choice("output", output, OUTPUTS)
+        self.loss_name = check_loss(loss, output, self.widths[-1])
+        self.loss_function = loss if self.loss_name == CUSTOM else None
+        self.label_smoothing = label_smoothing
+        self.dtype = check_dtype(dtype)
         self.dropout = check_dropout(dropout, len(self.hidden))
         if any(self.dropout) and self.loss_function is not None:
             raise ValueError(
-                "dropout cannot be used with a callable as loss, which is called on the outputs of the whole net"
+                "dropout cannot be used with a callable as loss, which is called on the outputs of "
+                "the whole net"
             )
         seeds = np.random.SeedSequence(seed if seed is None else check_count("seed", seed, least=0))
-        self._rng = np.random.default_rng(seeds)
-        self._dropout_key = tuple(seeds.spawn(1)[0].generate_state(2).tolist())
+        self.train_state = TrainState(
+            parameters=aligned_zeros(parameter_count(self.widths), self.dtype),
+            optimizer_state=np.zeros(0, self.dtype),
+            step=0,
+            rng=np.random.default_rng(seeds),
+            schedule_state=ScheduleState(0),
+            dropout_key=tuple(seeds.spawn(1)[0].generate_state(2).tolist()),
+        )
+        self._bind()
         for view in self.weights:
-            view[...] = initial_weights(init, self._rng, view.shape, self.dtype)
-        self._steps_done = 0
+            view[...] = initial_weights(init, self.train_state.rng, view.shape, self.dtype)
         self.optimizer_: Optimizer | None = None
-        self._position = ScheduleState(0)
         self.history_: History | None = None
         self.preprocessing_: Preprocessing | None = None
+
+    def _bind(self):
+        """Make the views of the parameters and the kernels' tables of the network."""
+        weights, biases = layer_views(self.parameters, self.widths)
+        self._weights = Parameters("weights", weights)
+        self._biases = Parameters("biases", biases)
+        self.network = CompiledNetwork(
+            self.widths,
+            [HIDDEN[name] for name in self.hidden] + [0],
+            OUTPUTS[self.output],
+            GIVEN if self.loss_function else LOSSES[self.loss_name].code,
+            self.dtype,
+            check_smoothing(self.label_smoothing, self.loss_name, self.widths[-1]),
+        )
+
+    def __getstate__(self):
+        derived = ("_weights", "_biases", "network")
+        return {name: value for name, value in self.__dict__.items() if name not in derived}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._bind()
+
+    @property
+    def parameters(self) -> np.ndarray:
+        return self.train_state.parameters
+
+    @property
+    def weights(self) -> Parameters:
+        return self._weights
+
+    @weights.setter
+    def weights(self, values):
+        self._weights.assign(values)
+
+    @property
+    def biases(self) -> Parameters:
+        return self._biases
+
+    @biases.setter
+    def biases(self, values):
+        self._biases.assign(values)
+
+    def fit(
+        self,
+        X: ArrayLike | Iterable[Sequence[ArrayLike]],
+        y: ArrayLike | None = None,
+        epochs: int = 300,
+        batch_size: int | None = 25,
+        optimizer: Optimizer = SGD(0.1),  # noqa: B008 - a frozen value
+        l2: float = 0.0,
+        l1: float = 0.0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        shuffle: bool = True,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        patience: int | None = None,
+        restore_best: bool = True,
+        sample_weight: ArrayLike | None = None,
+        callbacks: AnyCallback | Sequence[AnyCallback] = (),
+        progress: bool = False,
+        n_threads: int | None = None,
+        class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float | None = None,
+        checkpoint_errors: Literal["warn", "raise"] = "warn",
+    ) -> History:
+        """Train by minibatch descent, from the present weights and optimizer state on.
+
+        Parameters
+        ----------
+        X : array_like (n_samples, n_in)
+            Any real dtype and memory layout; converted a batch at a time, never copied whole. Or,
+            without y, an iterable of batches (X, y) or (X, y, sample_weight), each of which is one
+            step. A thread iterates over it once an epoch, one batch ahead of the training.
+            `batch_size` and `shuffle` have no effect then.
+        y : array_like
+            Integer labels (n_samples,), one-hot or probabilities (n_samples, n_out), 0 or 1
+            (n_samples,) for one sigmoid output, real (n_samples,) or (n_samples, n_out) for
+            regression, none below 0 for "poisson".
+        epochs : int, default 300
+            Passes over the samples, at most.
+        batch_size : int or None, default 25
+            Samples a step; the last batch of an epoch may be smaller. None takes all samples at
+            once.
+        optimizer : SGD, Adam, AdamW, Nadam, RMSprop or Adagrad, default SGD(0.1)
+            Its state is kept in the net from fit to fit, until an optimizer of another type is
+            given.
+        l2 : float, default 0
+            Penalty 1/2 l2 sum(W**2), weights only, part of the loss and of its gradient.
+        l1 : float, default 0
+            Penalty l1 sum(abs(W)), likewise; its derivative at a weight of 0 is taken as 0.
+        clip_value : float, optional
+            Positive. Derivatives are cut to [-clip_value, clip_value], penalties included.
+        clip_norm : float, optional
+            Positive. After that, a gradient with a larger norm, over all weights and biases, is
+            multiplied by clip_norm / (norm + 1e-6), as PyTorch's ``clip_grad_norm_``. Costs a pass
+            over the gradient.
+        shuffle : bool, default True
+            A new random order each epoch.
+        X_val, y_val : array_like, optional
+            Validation set; its loss is computed after each epoch.
+        patience : int, optional
+            Stop after this many consecutive epochs without a lower validation loss (training loss
+            without a validation set). `callbacks.EarlyStopping` has more settings.
+        restore_best : bool, default True
+            With patience, end with the weights of the best epoch.
+        sample_weight : array_like (n_samples,), optional
+            Not negative. Means become weighted means: a batch's loss is sum(w * loss) / sum(w) over
+            its samples, with its exact gradient; in an epoch's loss, batches are weighted by their
+            sum(w).
+        callbacks : Callback, callable, or sequence of them, default ()
+            See `fastbp.callbacks`; a callable is called as ``callback(net, history)`` after every
+            epoch, and True stops.
+        progress : bool, default False
+            Show a progress bar (on standard error; in a log file, lines) with loss, validation loss
+            and samples a second.
+        n_threads : int, optional
+            Threads, at most one a CPU; by default a number found by timing. The result has the same
+            bits for any number.
+        class_weight : "balanced" or mapping {label: weight}, optional
+            For targets with one class a sample: each sample's weight is multiplied by that of its
+            class. "balanced" gives all classes in y the same total weight, n / (k n_c) a sample.
+            Labels that are missing in a mapping have weight 1. The validation loss is unweighted.
+        checkpoint : str or path-like, optional
+            File for checkpoints during the fit and at its end, with arrays X and y only.
+            `fastbp.resume` continues from it, to the same bits. An existing file is overwritten
+            only if it is the checkpoint of a completed fit.
+        checkpoint_every : float, optional
+            Seconds between two checkpoints, 0 for one after every step. By default 60, or more if
+            writing them would take more than 1 % of the time.
+        checkpoint_errors : "warn" or "raise", default "warn"
+            If a checkpoint cannot be written (the disk is full, the folder is missing), warn and
+            continue, or raise the error. The last checkpoint is kept in either case.
+
+        Returns
+        -------
+        History
+            Also kept as ``history_``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For bad input, before anything is changed.
+        DivergenceError
+            A ValueError: a loss was NaN or infinite. The net keeps its last finite weights.
+        Exception
+            Of a callable as loss, with a note of the batch. The net keeps the weights of the last
+            whole step.
+        OSError
+            If `checkpoint` cannot be written: at the beginning, and with
+            ``checkpoint_errors="raise"`` also later.
+        RuntimeError
+            If the net is being trained already, by another thread or by the fit that called the
+            callback.
+        MemoryError
+            If there is too little memory for the buffers, before a weight is changed; or for
+            samples that are converted during the fit, after a whole step.
+
+        Warns
+        -----
+        UserWarning
+            On Ctrl-C, which ends the fit within one step and leaves a usable net and history. If a
+            checkpoint cannot be written.
+
+        Notes
+        -----
+        An exception of the handler of another signal (SIGTERM, SIGHUP, SIGALRM, SIGUSR1, SIGUSR2)
+        ends a fit like Ctrl-C and is then raised by it. ``signal.signal(signal.SIGTERM, lambda *_:
+        sys.exit())`` writes a last checkpoint when a job is terminated.
+        """
+        config = FitConfig(
+            epochs,
+            batch_size,
+            l2,
+            l1,
+            clip_value,
+            clip_norm,
+            shuffle,
+            patience,
+            restore_best,
+            class_weight,
+        )
+        checkpointer = None
+        if checkpoint is not None:
+            checkpointer = Checkpointer(checkpoint, checkpoint_every, checkpoint_errors)
+        elif checkpoint_every is not None:
+            raise ValueError(
+                f"checkpoint_every={checkpoint_every!r} needs checkpoint, the path of a file"
+            )
+        loop = new_loop(
+            self,
+            X,
+            y,
+            X_val,
+            y_val,
+            sample_weight,
+            optimizer,
+            config,
+            callbacks,
+            progress,
+            n_threads,
+            checkpointer,
+        )
+        history = train(loop)
+        warn_if_interrupted(history)
+        return history
+
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        optimizer: Optimizer = SGD(0.1),  # noqa: B008 - a frozen value
+        l2: float = 0.0,
+        l1: float = 0.0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        sample_weight: ArrayLike | None = None,
+        n_threads: int | None = None,
+    ) -> float:
+        """Make one step with these samples as its batch: for streams and custom training loops.
+
+        The step is that of ``fit``. Each call is an epoch of one step, also for schedules and
+        `history_`.
+
+        Parameters
+        ----------
+        X, y, optimizer, l2, l1, clip_value, clip_norm, sample_weight, n_threads
+            As for ``fit``.
+
+        Returns
+        -------
+        float
+            The batch's loss before the step, penalty included.
+
+        Raises
+        ------
+        ValueError, TypeError, DivergenceError, RuntimeError, MemoryError
+            As for ``fit``.
+        KeyboardInterrupt
+            On Ctrl-C, after the step.
+        """
+        samples = make_samples(self, X, y, sample_weight)
+        params = step_params(optimizer, l2, l1, clip_value, clip_norm)
+        source = ArrayBatches(samples, samples.n, shuffle=False, single=False)
+        history = train(TrainingLoop(self, source, None, [], optimizer, params, 1, n_threads))
+        if history.stopped_by == "interrupt":
+            raise KeyboardInterrupt
+        return history.batch_loss[0]
+
+    def forward(self, X: ArrayLike) -> list[np.ndarray]:
+        """The activations of all layers.
+
+        Parameters
+        ----------
+        X : array_like (n_samples, n_in)
+
+        Returns
+        -------
+        list of ndarray (n_samples, n_out)
+            ``forward(X)[l]`` is a of layer l; the last array is the net's output.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a wrong number of features, NaN, infinity, or an array of anything but real numbers.
+        """
+        X = check_inputs("X", X, self.widths[0], self.dtype)
+        return activations(self.network, self.parameters, X, range(len(self.widths) - 1))
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Labels of a classifier, or the values of a regression.
+
+        Parameters
+        ----------
+        X : array_like (n_samples, n_in)
+
+        Returns
+        -------
+        ndarray
+            Softmax output, softmax cross-entropy or hinge: the label of the largest output, int64
+            (n_samples,). Sigmoid outputs with their own loss: 0 or 1, int64 (n_samples,), or
+            (n_samples, n_out) for several. Otherwise the outputs, (n_samples,) for one, else
+            (n_samples, n_out).
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for ``forward``.
+        """
+        X = check_inputs("X", X, self.widths[0], self.dtype)
+        a = outputs(self.network, self.parameters, X)
+        if self.output == "softmax" or self.loss_name in ("softmax_cross_entropy", "hinge"):
+            return a.argmax(axis=1)
+        if self.loss_name == "binary_cross_entropy":
+            a = (a > 0.5).astype(np.int64)
+        return a[:, 0] if a.shape[1] == 1 else a
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Probabilities of a classifier's classes.
+
+        Parameters
+        ----------
+        X : array_like (n_samples, n_in)
+
+        Returns
+        -------
+        ndarray (n_samples, n_classes)
+            For one sigmoid output the columns are P(0) and P(1), as in scikit-learn; for several
+            each output's own.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for ``forward``; also for a regression or the loss "hinge": their outputs are not
+            probabilities.
+        """
+        if self.output not in ("softmax", "sigmoid") and self.loss_name != "softmax_cross_entropy":
+            what = f"output={self.output!r} with loss={self.loss_name!r}"
+            raise ValueError(
+                f"predict_proba needs a classifier whose outputs are probabilities, got {what}"
+            )
+        X = check_inputs("X", X, self.widths[0], self.dtype)
+        a = outputs(self.network, self.parameters, X)
+        if self.loss_name == "softmax_cross_entropy":
+            a = np.exp(a - a.max(axis=1, keepdims=True))
+            return a / a.sum(axis=1, keepdims=True)
+        return np.hstack([1 - a, a]) if self.output == "sigmoid" and a.shape[1] == 1 else a
 
     def loss(
         self,
@@ -167,19 +552,15 @@ class MLP(Fitting):
         ValueError, TypeError
             As for ``fit``.
         """
-        samples, l2, l1 = (
-            self._samples(X, y, sample_weight),
-            check_number("l2", l2, least=0),
-            check_number("l1", l1, least=0),
-        )
+        samples = make_samples(self, X, y, sample_weight)
+        l2 = check_number("l2", l2, least=0)
+        l1 = check_number("l1", l1, least=0)
         penalty = l2 and l2 / 2 * sum(
             float(np.sum(np.square(w, dtype=np.float64))) for w in self.weights
         )
         penalty += l1 and l1 * sum(float(np.sum(np.abs(w), dtype=np.float64)) for w in self.weights)
-        return (
-            custom_loss.mean_loss(self.loss_function, self._network, self._parameters, samples)
-            + penalty
-        )
+        loss = custom_loss.mean_loss(self.loss_function, self.network, self.parameters, samples)
+        return loss + penalty
 
     def loss_and_gradients(
         self,
@@ -190,7 +571,7 @@ class MLP(Fitting):
         n_threads: int | None = None,
         l1: float = 0.0,
     ) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
-        """The loss and its gradient, with all samples as one batch; the net is left as it is.
+        """The loss and its gradient, with all samples as one batch. The net is not changed.
 
         Parameters
         ----------
@@ -208,28 +589,28 @@ class MLP(Fitting):
         ValueError, TypeError
             As for ``fit``.
         """
-        samples, l2, l1 = (
-            self._samples(X, y, sample_weight),
-            check_number("l2", l2, least=0),
-            check_number("l1", l1, least=0),
-        )
-        make_steps = custom_loss.steps_of(self.loss_function)
+        samples = make_samples(self, X, y, sample_weight)
         loss, flat = loss_and_gradient(
-            self._network, self._parameters, samples, l2, n_threads, l1, make_steps
+            self.network,
+            self.parameters,
+            samples,
+            check_number("l2", l2, least=0),
+            n_threads,
+            check_number("l1", l1, least=0),
+            custom_loss.steps_of(self.loss_function),
         )
-        like = copy.copy(self)
-        like._restore(flat)
-        return loss, list(like.weights), list(like.biases)
+        dWs, dbs = layer_views(flat, self.widths)
+        return loss, dWs, dbs
 
     explain = explain
     to_onnx = to_onnx
 
     def save(self, path: str | os.PathLike) -> None:
-        """Put all that the net is into a file, from which `fastbp.load` makes it again: safetensors
-        with a header of our own.
+        """Write the net to a file, from which `fastbp.load` reads it: weights, optimizer state,
+        generators and history, in the safetensors format.
 
-        The file is written as a whole or not at all: killed at any moment, or with the disk full,
-        it holds what it held before.
+        The file is written completely or not at all: if the process is killed or the disk is full,
+        its previous content is kept.
 
         Parameters
         ----------
@@ -239,32 +620,29 @@ class MLP(Fitting):
         Raises
         ------
         OSError
-            If the folder is not there or may not be written to, or the disk is full.
+            If the folder is missing or not writable, or the disk is full.
         ValueError
-            If a weight is NaN or infinite, which fastbp could not load.
+            If a weight is NaN or infinite, which `fastbp.load` refuses, or the loss is a callable.
         """
-        from .serialization.save import save  # which needs this module
-
         save(self, path)
 
     def to_sklearn(self, classes: ArrayLike | None = None):
-        """scikit-learn's estimator with these weights and equal predictions; `fastbp.from_sklearn`
-        is the way back.
+        """A scikit-learn estimator with these weights and equal predictions. `fastbp.from_sklearn`
+        is the inverse.
 
         Parameters
         ----------
         classes : array_like (n_classes,), optional
-            What the labels 0..n_classes - 1 of a classifier stand for, sorted; by default
-            themselves. None for a net with several sigmoid outputs (multilabel) and for a
-            regression.
+            The classes of the labels 0..n_classes - 1 of a classifier, sorted; by default the
+            labels. None for a net with several sigmoid outputs (multilabel) and for a regression.
 
         Returns
         -------
         MLPClassifier or MLPRegressor
-            scikit-learn's own class, with copies of the weights and default settings otherwise. As
-            it has not trained itself, ``n_iter_`` and ``t_`` are 0 and ``loss_curve_`` is empty;
-            ``partial_fit`` goes on from the weights. A softmax over two classes becomes the
-            logistic function of the difference, as scikit-learn has it: 1 / (1 + exp(z0 - z1)).
+            scikit-learn's class, with copies of the weights and otherwise default settings.
+            ``n_iter_`` and ``t_`` are 0 and ``loss_curve_`` is empty; ``partial_fit`` continues
+            from the weights. A softmax over two classes becomes the logistic function of the
+            difference, 1 / (1 + exp(z0 - z1)), as in scikit-learn.
 
         Raises
         ------
@@ -277,33 +655,73 @@ class MLP(Fitting):
         Warns
         -----
         UserWarning
-            If the net has dropout or label smoothing, which change no prediction: the estimator is
-            trained further without.
+            If the net has dropout or label smoothing: the predictions are equal, but the estimator
+            trains without them.
         """
-        from .export.sklearn import to_sklearn
-
         return to_sklearn(self, classes)
 
     def to_torch(self):
-        """A PyTorch module with these weights and equal outputs; `fastbp.from_torch` is the way
-        back, to the same bits.
+        """A PyTorch module with these weights and equal outputs. `fastbp.from_torch` is the
+        inverse, with the same bits.
 
         Returns
         -------
         torch.nn.Sequential
-            Of ``Linear``, activations and, where the net drops units, ``Dropout``; of the net's
-            dtype, with copies of the weights, on the CPU, in evaluation mode. Its outputs are those
-            of ``forward(X)[-1]`` to rounding: probabilities if the net's output is softmax or
-            sigmoid. ``module[:-1]`` gives the logits then, which PyTorch's losses want. The loss,
-            label smoothing in it, and the optimizer's state are not part of a module.
+            Of ``Linear``, activations and, if the net has dropout, ``Dropout``; of the net's dtype,
+            with copies of the weights, on the CPU, in evaluation mode. Its outputs are those of
+            ``forward(X)[-1]`` up to rounding. If the net's output is softmax or sigmoid,
+            ``module[:-1]`` gives the logits, which PyTorch's losses take. A module has no loss and
+            no optimizer state.
 
         Raises
         ------
         ImportError
             If PyTorch is not installed.
         ValueError
-            If the net's output is "exp", for which PyTorch has no module.
+            If the net's output is "exp": PyTorch has no module for it.
         """
-        from .export.torch import to_torch
-
         return to_torch(self)
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """A copy of the net in another dtype, optimizer state included.
+
+        Parameters
+        ----------
+        dtype : "float32" or "float64"
+
+        Returns
+        -------
+        MLP
+        """
+        net = copy.deepcopy(self)
+        net.dtype = check_dtype(dtype)
+        net.train_state = net.train_state.astype(net.dtype)
+        net._bind()
+        return net
+
+    def summary(self) -> str:
+        """A table of the layers, their activations and numbers of parameters.
+
+        Returns
+        -------
+        str
+        """
+        names = [*self.hidden, self.output]
+        lines = [f"{'layer':>5} {'W':>13} {'activation':>12} {'parameters':>12}"]
+        for i, (w, name) in enumerate(zip(self.weights, names, strict=True)):
+            lines.append(
+                f"{i:>5} {f'{w.shape[0]} x {w.shape[1]}':>13} {name:>12} {w.size + w.shape[1]:>12,}"
+            )
+        lines.append(f"{self.parameters.size:,} parameters in {self.dtype}, loss {self.loss_name}")
+        return "\n".join(lines)
+
+    def __repr__(self):
+        hidden = f"hidden={self.hidden!r}, " * bool(self.hidden)
+        loss = f"loss={self.loss_function or self.loss_name!r}, "
+        smoothed = f", label_smoothing={self.label_smoothing!r}" * bool(self.label_smoothing)
+        return (
+            f"MLP({list(self.widths)}, {hidden}output={self.output!r}, {loss}"
+            f"dtype={self.dtype.name!r}{smoothed})"
+        )
+
+    _repr_html_ = net_html

@@ -1,13 +1,14 @@
-"""Learning-rate schedules as small value objects, given to an optimizer in a number's place:
+"""Learning-rate schedules as small value objects, arguments of optimizers in place of a number:
 ``fastbp.SGD(Cosine(0.1, 30))``.
 
-A schedule is settings only. How far a training has come in it is kept in the net, beside the
-optimizer's state (see rates.py), so that fitting again with an equal schedule goes on where the
-last fit left it. Rates are worked out in Python, an epoch at a time, and handed to the kernels as
-one array: a number costs nothing, a schedule a few microseconds an epoch.
+A schedule holds settings only. The net holds the progress in it, see `base.schedule_state`, so that
+a fit with an equal schedule continues where the last fit ended. The rates of an epoch are computed
+in Python and passed to the kernels as one array: a few microseconds an epoch.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -26,11 +27,43 @@ __all__ = [
     "Step",
 ]
 UNITS = ("step", "epoch")
+_positive = partial(check_number, above=0)
+_fraction = partial(check_number, above=0, below=1)
+# The check (name, value) of each field of the schedules below.
+_CHECKS: dict[str, Callable] = {
+    "lr": _positive,
+    "size": check_count,
+    "length": check_count,
+    "gamma": _positive,
+    "power": partial(check_number, least=0),
+    "minimum": partial(check_number, least=0),
+    "pct_start": _fraction,
+    "div_factor": _positive,
+    "final_div_factor": _positive,
+    "start_factor": _positive,
+    "factor": _fraction,
+    "patience": partial(check_count, least=0),
+    "threshold": partial(check_number, least=0, below=1),
+    "per": partial(check_choice, choices=UNITS),
+}
+
+
+class _Checked(Schedule):
+    """A schedule that checks its fields, in their order."""
+
+    _checks = _CHECKS
+
+    def __post_init__(self):
+        settings = vars(self)
+        for name, value in settings.items():
+            self._checks[name](name, value)
+            if name == "minimum" and value > settings["lr"]:
+                raise ValueError(f"minimum must be at most {settings['lr']}, got {value}")
 
 
 @dataclass(frozen=True)
-class Constant(Schedule):
-    """The same rate throughout: what a number stands for.
+class Constant(_Checked):
+    """A constant rate, like a number.
 
     Parameters
     ----------
@@ -40,27 +73,24 @@ class Constant(Schedule):
 
     lr: float
 
-    def __post_init__(self):
-        check_number("lr", self.lr, above=0)
-
     def at(self, t):
         return np.full(len(t), float(self.lr))
 
 
 @dataclass(frozen=True)
-class Step(Schedule):
-    """Multiplied by gamma every `size`: lr gamma**floor(t / size), as PyTorch's StepLR.
+class Step(_Checked):
+    """Multiply by gamma every `size` epochs: lr gamma**floor(t / size), as PyTorch's StepLR.
 
     Parameters
     ----------
     lr : float
-        At first, positive.
+        The first rate, positive.
     size : int
-        Epochs (or steps) between two drops.
+        Epochs or steps between two changes.
     gamma : float, default 0.1
         Positive.
     per : "epoch" or "step", default "epoch"
-        What t counts.
+        The unit of t.
     """
 
     lr: float
@@ -68,85 +98,73 @@ class Step(Schedule):
     gamma: float = 0.1
     per: str = "epoch"
 
-    def __post_init__(self):
-        _check_lr_and_unit(self)
-        check_count("size", self.size)
-        check_number("gamma", self.gamma, above=0)
-
     def at(self, t):
         return self.lr * np.float64(self.gamma) ** (t // self.size)
 
 
 @dataclass(frozen=True)
-class Exponential(Schedule):
-    """Multiplied by gamma each time: lr gamma**t, as PyTorch's ExponentialLR.
+class Exponential(_Checked):
+    """Multiply by gamma every epoch or step: lr gamma**t, as PyTorch's ExponentialLR.
 
     Parameters
     ----------
     lr : float
-        At first, positive.
+        The first rate, positive.
     gamma : float
         Positive; above 1 the rate rises.
     per : "epoch" or "step", default "epoch"
-        What t counts.
+        The unit of t.
     """
 
     lr: float
     gamma: float
     per: str = "epoch"
 
-    def __post_init__(self):
-        _check_lr_and_unit(self)
-        check_number("gamma", self.gamma, above=0)
-
     def at(self, t):
         return self.lr * np.float64(self.gamma) ** t
 
 
 @dataclass(frozen=True)
-class InverseScaling(Schedule):
-    """Divided by a power of time: lr / (1 + t)**power, as scikit-learn's "invscaling" (whose t
-    counts samples).
+class InverseScaling(_Checked):
+    """Divide by a power of time: lr / (1 + t)**power, as scikit-learn's "invscaling", in which t
+    counts samples.
 
     Parameters
     ----------
     lr : float
-        At first, positive.
+        The first rate, positive.
     power : float, default 0.5
         Not negative.
     per : "epoch" or "step", default "epoch"
-        What t counts.
+        The unit of t.
     """
 
     lr: float
     power: float = 0.5
     per: str = "epoch"
 
-    def __post_init__(self):
-        _check_lr_and_unit(self)
-        check_number("power", self.power, least=0)
-
     def at(self, t):
         return self.lr / (1.0 + t) ** self.power
 
 
 @dataclass(frozen=True)
-class Cosine(Schedule):
-    """Half a cosine wave down to a minimum, and there it stays.
+class Cosine(_Checked):
+    """Half a cosine wave from `lr` down to a minimum, then the minimum.
 
-    minimum + (lr - minimum) (1 + cos(pi t / length)) / 2 (Loshchilov and Hutter, *SGDR*, 2017, one
-    period of it; PyTorch's CosineAnnealingLR up to `length`, after which that one rises again).
+    minimum + (lr - minimum) (1 + cos(pi t / length)) / 2 for t <= length (Loshchilov and Hutter,
+    *SGDR*, 2017, one period). PyTorch's CosineAnnealingLR is equal up to `length` and then rises
+    again.
 
     Parameters
     ----------
     lr : float
-        At first, positive.
+        The first rate, positive.
     length : int
-        Epochs (or steps) until the minimum.
+        Epochs or steps until the minimum.
     minimum : float, default 0
         Not negative, at most `lr`.
     per : "epoch" or "step", default "epoch"
-        What t counts.
+        The unit of t.
     """
 
     lr: float
@@ -154,36 +172,31 @@ class Cosine(Schedule):
     minimum: float = 0.0
     per: str = "epoch"
 
-    def __post_init__(self):
-        _check_lr_and_unit(self)
-        check_count("length", self.length)
-        _check_at_most(self.lr, "minimum", self.minimum)
-
     def at(self, t):
         return _half_wave(self.lr, self.minimum, np.minimum(t, self.length) / self.length)
 
 
 @dataclass(frozen=True)
-class OneCycle(Schedule):
-    """Up to a large rate and down to a tiny one, both along half a cosine wave, and there it stays.
+class OneCycle(_Checked):
+    """Half a cosine wave up to `lr`, another down to a tiny rate, then the tiny rate.
 
-    From ``lr / div_factor`` up to `lr` in the first `pct_start` of the `length` times, then down to
-    ``lr / div_factor / final_div_factor`` (Smith and Topin, *Super-convergence*, 2018; the form
-    with cosines, of fastai and PyTorch's OneCycleLR. Momentum is left alone.)
+    From ``lr / div_factor`` up to `lr` in the first `pct_start` of `length`, then down to ``lr /
+    div_factor / final_div_factor`` (Smith and Topin, *Super-convergence*, 2018; with cosines as in
+    fastai and PyTorch's OneCycleLR, but a constant momentum).
 
     Parameters
     ----------
     lr : float
-        The largest, positive.
+        The largest rate, positive.
     length : int
-        Steps (or epochs) of the cycle: usually those of the whole training, epochs times batches an
+        Steps or epochs of the cycle: usually all steps of the training, epochs times batches an
         epoch.
     pct_start : float, default 0.3
-        The part of them in which the rate rises, in (0, 1); it must come to more than one step.
+        The part of `length` in which the rate rises, in (0, 1); it must be more than one step.
     div_factor, final_div_factor : float, default 25 and 1e4
         Positive.
     per : "epoch" or "step", default "step"
-        What `length` counts.
+        The unit of `length`.
     """
 
     lr: float
@@ -194,18 +207,15 @@ class OneCycle(Schedule):
     per: str = "step"
 
     def __post_init__(self):
-        _check_lr_and_unit(self)
-        check_count("length", self.length)
-        check_number("pct_start", self.pct_start, above=0, below=1)
-        check_number("div_factor", self.div_factor, above=0)
-        check_number("final_div_factor", self.final_div_factor, above=0)
+        super().__post_init__()
         if self.pct_start * self.length <= 1:
             raise ValueError(
                 f"length must be above 1 / pct_start = {1 / self.pct_start:g}, got {self.length}"
             )
 
     def at(self, t):
-        top, end = self.pct_start * self.length - 1, self.length - 1
+        top = self.pct_start * self.length - 1
+        end = self.length - 1
         start = self.lr / self.div_factor
         rising = _half_wave(start, self.lr, np.minimum(t, top) / top)
         falling = _half_wave(
@@ -215,24 +225,24 @@ class OneCycle(Schedule):
 
 
 @dataclass(frozen=True)
-class LinearWarmup(Schedule):
-    """The first rates of another schedule held down by a factor that rises evenly to 1.
+class LinearWarmup(_Checked):
+    """Another schedule, multiplied by a factor that rises linearly to 1.
 
-    The other schedule's rate times start_factor + (1 - start_factor) min(t, length) / length. Both
-    count from the beginning (Goyal et al., *Accurate, large minibatch SGD*, 2017; PyTorch's
-    LinearLR chained with another scheduler), each in its own unit: a warm-up of some hundred steps
-    goes with a schedule that drops after tens of epochs.
+    The factor is start_factor + (1 - start_factor) min(t, length) / length. Both schedules start at
+    the same time (Goyal et al., *Accurate, large minibatch SGD*, 2017; PyTorch's LinearLR chained
+    with another scheduler), each with its own unit: a warm-up may count steps, the other schedule
+    epochs.
 
     Parameters
     ----------
     lr : float or Schedule
-        What is held down; a number is a constant rate.
+        The other schedule, or a constant rate.
     length : int
-        Steps (or epochs) until the factor is 1.
+        Steps or epochs until the factor is 1.
     start_factor : float, default 1/3
         In (0, 1].
     per : "step" or "epoch", default "step"
-        What `length` counts.
+        The unit of `length`.
     """
 
     lr: float | Schedule
@@ -240,11 +250,12 @@ class LinearWarmup(Schedule):
     start_factor: float = 1 / 3
     per: str = "step"
 
+    _checks = _CHECKS | {"lr": check_rate}
+
     def __post_init__(self):
-        check_rate("lr", self.lr)
-        check_choice("per", self.per, UNITS)
-        check_count("length", self.length)
-        _check_at_most(1, "start_factor", check_number("start_factor", self.start_factor, above=0))
+        super().__post_init__()
+        if self.start_factor > 1:
+            raise ValueError(f"start_factor must be at most 1, got {self.start_factor}")
 
     def at(self, t):
         """The factors at the times t."""
@@ -261,18 +272,18 @@ class LinearWarmup(Schedule):
 
 
 @dataclass(frozen=True)
-class ReduceOnPlateau(Schedule):
-    """Multiplied by a factor whenever the monitored loss has stopped falling; as PyTorch's
+class ReduceOnPlateau(_Checked):
+    """Multiply by a factor whenever the monitored loss stops falling; as PyTorch's
     ReduceLROnPlateau.
 
-    The loss on the validation set is monitored, or the training loss where there is none. After
-    more than `patience` epochs in a row without a loss below ``(1 - threshold) best`` the rate is
-    reduced, and the count begins again.
+    The validation loss is monitored, or the training loss without a validation set. The rate is
+    reduced after more than `patience` consecutive epochs without a loss below ``(1 - threshold)
+    best``; then counting starts again.
 
     Parameters
     ----------
     lr : float
-        At first, positive.
+        The first rate, positive.
     factor : float, default 0.1
         In (0, 1).
     patience : int, default 10
@@ -289,13 +300,6 @@ class ReduceOnPlateau(Schedule):
     threshold: float = 1e-4
     minimum: float = 0.0
 
-    def __post_init__(self):
-        check_number("lr", self.lr, above=0)
-        check_number("factor", self.factor, above=0, below=1)
-        check_count("patience", self.patience, least=0)
-        check_number("threshold", self.threshold, least=0, below=1)
-        _check_at_most(self.lr, "minimum", self.minimum)
-
     def rates(self, steps, epoch, state):
         return np.full(len(steps), float(self.lr) if state is None else state[0])
 
@@ -310,16 +314,6 @@ class ReduceOnPlateau(Schedule):
         )
 
 
-def _check_lr_and_unit(schedule):
-    check_number("lr", schedule.lr, above=0)
-    check_choice("per", schedule.per, UNITS)
-
-
-def _check_at_most(most, name, value):
-    if check_number(name, value, least=0) > most:
-        raise ValueError(f"{name} must be at most {most}, got {value}")
-
-
 def _half_wave(first, last, part):
-    """From `first` (part 0) to `last` (part 1) along half a cosine wave."""
+    """Half a cosine wave from `first` at part 0 to `last` at part 1."""
     return last + (first - last) * (1 + np.cos(np.pi * part)) / 2

@@ -1,4 +1,4 @@
-"""Compiling ahead of time."""
+"""Compilation of the kernels ahead of time."""
 
 import warnings
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from .mlp import MLP
 
 
 def warmup(dtypes: Sequence[str] = ("float32", "float64")) -> None:
-    """Compile the kernels, or load them from the cache, so that nothing later waits for it.
+    """Compile the kernels, or load them from the cache, so that later calls do not wait for them.
 
     Parameters
     ----------
@@ -18,16 +18,15 @@ def warmup(dtypes: Sequence[str] = ("float32", "float64")) -> None:
     Raises
     ------
     ValueError
-        For a dtype that no net can have.
+        For a dtype other than these two.
     KeyboardInterrupt
         On Ctrl-C.
     """
     for dtype in dtypes:
         net = MLP([1, 1], dtype=dtype)
         with warnings.catch_warnings():
-            # which is no news of a net that nobody sees
-            warnings.filterwarnings("ignore", "fit was interrupted")
-            # as two need a kernel more
+            warnings.filterwarnings("ignore", "fit was interrupted")  # raised below
+            # Two threads compile the kernel for one thread and that for several.
             history = net.fit(np.zeros((1, 1)), [0], epochs=1, n_threads=2)
         if history.stopped_by == "interrupt":
             raise KeyboardInterrupt

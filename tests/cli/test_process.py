@@ -166,7 +166,7 @@ def test_ctrl_c_while_warming_up(monkeypatch):
     def interrupted(course, *arguments):
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(TrainingLoop, "_epoch", interrupted)
+    monkeypatch.setattr(TrainingLoop, "_end_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fastbp.warmup(["float32"])
 

@@ -56,7 +56,7 @@ def test_as_the_kernels_loss(output, dtype):
     tolerance = {"rtol": 1e-5 if dtype == "float32" else 1e-11}
     np.testing.assert_allclose(got.batch_loss, wanted.batch_loss, **tolerance)
     np.testing.assert_allclose(got.loss + got.val_loss, wanted.loss + wanted.val_loss, **tolerance)
-    np.testing.assert_allclose(ours._parameters, theirs._parameters, rtol=0, atol=tolerance["rtol"])
+    np.testing.assert_allclose(ours.parameters, theirs.parameters, rtol=0, atol=tolerance["rtol"])
     np.testing.assert_array_equal(ours.forward(X)[-1], ours.forward(X)[-1])
     assert ours.loss_name == "custom"
     assert ours.loss_function is half_squares
@@ -104,7 +104,8 @@ def test_torch():
 )
 def test_batches_larger_than_a_block_and_inputs_of_other_kinds(inputs):
     rng = np.random.default_rng(2)
-    x, y = inputs(rng.normal(size=(2600, 4))), rng.normal(size=(2600, 3))
+    x = inputs(rng.normal(size=(2600, 4)))
+    y = rng.normal(size=(2600, 3))
     results = []
     for loss, n_threads in ((half_squares, 1), (half_squares, 3), ("squared_error", 1)):
         net = net_of(loss, widths=(4, 60, 3))
@@ -112,7 +113,7 @@ def test_batches_larger_than_a_block_and_inputs_of_other_kinds(inputs):
             x, y, epochs=2, batch_size=2500, optimizer=fastbp.SGD(0.05, 0.9), n_threads=n_threads
         )
         results.append(
-            (net._parameters.copy(), history.batch_loss, *net.loss_and_gradients(x, y)[:2])
+            (net.parameters.copy(), history.batch_loss, *net.loss_and_gradients(x, y)[:2])
         )
     ours, same, theirs = results
     assert ours[0].tobytes() == same[0].tobytes()
@@ -146,7 +147,7 @@ def test_what_the_function_is_given():
     )
     np.testing.assert_array_equal(X, X_before)
     np.testing.assert_array_equal(names, names_before)
-    assert np.isfinite(net._parameters).all()
+    assert np.isfinite(net.parameters).all()
 
 
 def wrong(change):
@@ -194,10 +195,10 @@ WRONG = {  # what is wrong: the function, error, message
 def test_a_wrong_function_is_refused_before_anything_is_changed(kind):
     loss, error, message = WRONG[kind]
     net = net_of(loss, "sigmoid")
-    before = net._parameters.tobytes(), net._rng.bit_generator.state
+    before = net.parameters.tobytes(), net.train_state.rng.bit_generator.state
     with pytest.raises(error, match=rf"(?=.*loss\(a, y\)).*({message})"):
         net.fit(X, Y, batch_size=16)
-    assert (net._parameters.tobytes(), net._rng.bit_generator.state) == before
+    assert (net.parameters.tobytes(), net.train_state.rng.bit_generator.state) == before
     assert net.history_ is None
 
 
@@ -239,7 +240,9 @@ class StopsAt:
     """Half squares until call number `last`, from which on something else happens."""
 
     def __init__(self, last, then):
-        self.calls, self.last, self.then = 0, last, then
+        self.calls = 0
+        self.last = last
+        self.then = then
 
     def __call__(self, a, y):
         self.calls += 1
@@ -264,15 +267,18 @@ def test_a_function_that_raises_leaves_the_last_whole_step(steps):
     other = net_of(half_squares)
     for first in [16 * (step % 5) for step in range(steps)]:
         other.fit(X[first : first + 16], Y[first : first + 16], epochs=1, **options)
-    assert net._parameters.tobytes() == other._parameters.tobytes()
-    assert net._state.tobytes() == other._state.tobytes() or steps == 0
-    assert len(net.history_.batch_loss) == net._steps_done == steps
+    assert net.parameters.tobytes() == other.parameters.tobytes()
+    assert (
+        net.train_state.optimizer_state.tobytes() == other.train_state.optimizer_state.tobytes()
+        or steps == 0
+    )
+    assert len(net.history_.batch_loss) == net.train_state.step == steps
     assert net.history_.n_epochs == steps // 5
     assert net.history_.stopped_by == "loss"
     loss.last = 10**9  # and the net goes on
     net.fit(X, Y, epochs=1, **options)
     other.fit(X, Y, epochs=1, **options)
-    assert net._parameters.tobytes() == other._parameters.tobytes()
+    assert net.parameters.tobytes() == other.parameters.tobytes()
 
 
 def test_a_function_that_goes_bad_later():
@@ -283,18 +289,19 @@ def test_a_function_that_goes_bad_later():
     ):
         count = StopsAt(10**9, None)
         net_of(count).fit(X[:32], Y[:32], epochs=1, batch_size=16, shuffle=False)
-        net, other = net_of(StopsAt(count.calls, then)), net_of(half_squares)
+        net = net_of(StopsAt(count.calls, then))
+        other = net_of(half_squares)
         with pytest.raises(error, match=message):
             net.fit(X, Y, batch_size=16, shuffle=False)
         other.fit(X[:32], Y[:32], epochs=1, batch_size=16, shuffle=False)
-        assert net._parameters.tobytes() == other._parameters.tobytes()
+        assert net.parameters.tobytes() == other.parameters.tobytes()
 
 
 def test_divergence_keeps_the_last_finite_weights():
     net = net_of(half_squares, dtype="float32")
     with pytest.raises(fastbp.DivergenceError):
         net.fit(X, Y, epochs=50, batch_size=16, optimizer=fastbp.SGD(1e6))
-    assert np.isfinite(net._parameters).all()
+    assert np.isfinite(net.parameters).all()
 
 
 def test_loss_and_gradients_tell_what_is_wrong():
@@ -360,11 +367,11 @@ def test_ctrl_c_in_the_function_comes_after_its_step(call):
         net.fit(X, Y, epochs=100, **options)
     first = len(calls) - len(net.history_.batch_loss)  # of a step, after those of the check
     assert len(calls) == call
-    assert 0 < call - first == net._steps_done
-    for step in range(net._steps_done):
+    assert 0 < call - first == net.train_state.step
+    for step in range(net.train_state.step):
         part = slice(16 * (step % 5), 16 * (step % 5) + 16)
         other.fit(X[part], Y[part], epochs=1, **options)
-    assert net._parameters.tobytes() == other._parameters.tobytes()
+    assert net.parameters.tobytes() == other.parameters.tobytes()
     assert net.history_.stopped_by == "interrupt"
     net.fit(X, Y, epochs=1, **options)
 
@@ -375,4 +382,4 @@ def test_in_another_thread():
     thread.start()
     other.fit(X, Y, epochs=3)
     thread.join()
-    assert net._parameters.tobytes() == other._parameters.tobytes()
+    assert net.parameters.tobytes() == other.parameters.tobytes()

@@ -59,11 +59,14 @@ def test_what_is_returned(output, loss, width, dtype):
 
     predicted = net.predict(X)
     if "softmax" in (output, loss.split("_")[0]):
-        expected, kind = a.argmax(axis=1), np.int64
+        expected = a.argmax(axis=1)
+        kind = np.int64
     elif loss == "binary_cross_entropy":
-        expected, kind = a > 0.5, np.int64
+        expected = a > 0.5
+        kind = np.int64
     else:
-        expected, kind = a, net.dtype
+        expected = a
+        kind = net.dtype
     expected = expected[:, 0] if expected.shape == (11, 1) else expected
     assert (predicted.shape, predicted.dtype) == (expected.shape, kind)
     np.testing.assert_allclose(predicted, expected, **near)
@@ -127,7 +130,8 @@ def test_initializers(name):
 
 
 def test_initializer_of_one_s_own():
-    shapes, rng = [], np.random.default_rng(7)
+    shapes = []
+    rng = np.random.default_rng(7)
 
     def draw(rng, shape):
         shapes.append(shape)
@@ -141,13 +145,13 @@ def test_initializer_of_one_s_own():
 
 def test_seeds():
     def weights(seed):
-        return fastbp.MLP([3, 4, 2], seed=seed)._parameters.tobytes()
+        return fastbp.MLP([3, 4, 2], seed=seed).parameters.tobytes()
 
     assert weights(5) == weights(5) == weights(np.int64(5))
     assert len({weights(seed) for seed in (0, 1, 2, None, None)}) == 5
     assert (
         weights(5)
-        == fastbp.MLP([3, 4, 2], seed=5, dtype="float64").astype("float32")._parameters.tobytes()
+        == fastbp.MLP([3, 4, 2], seed=5, dtype="float64").astype("float32").parameters.tobytes()
     )
 
 
@@ -174,7 +178,8 @@ def test_linear_regression(width, weight):
 
 def newton(y, l2):
     """Logistic regression by Newton's method on the mean loss."""
-    w, penalty = np.zeros(4), l2 * np.diag([1.0, 1, 1, 0])
+    w = np.zeros(4)
+    penalty = l2 * np.diag([1.0, 1, 1, 0])
     for _ in range(30):
         p = sigmoid(ONES @ w)
         w -= np.linalg.solve(
@@ -209,10 +214,10 @@ def trained(**more):
 
 def state(net):
     return (
-        net._parameters.tobytes(),
-        net._state.tobytes(),
-        str(net._rng.bit_generator.state),
-        net._steps_done,
+        net.parameters.tobytes(),
+        net.train_state.optimizer_state.tobytes(),
+        str(net.train_state.rng.bit_generator.state),
+        net.train_state.step,
         net.history_,
     )
 
@@ -254,7 +259,7 @@ def test_astype():
     ]
     assert {a.dtype for a in arrays} == {np.dtype("float64")}
     assert all(np.array_equal(a, b) for a, b in zip(double.weights, net.weights, strict=True))
-    assert double.astype(np.float32)._parameters.tobytes() == net._parameters.tobytes()
+    assert double.astype(np.float32).parameters.tobytes() == net.parameters.tobytes()
     np.testing.assert_allclose(
         np.frombuffer(train_on(double)[0]), np.frombuffer(train_on(net)[0], "f4"), rtol=0, atol=1e-5
     )
@@ -263,9 +268,11 @@ def test_astype():
 def test_arrays_are_the_net_s_own():
     net = fastbp.MLP([3, 5, 2], output="identity")
     assert [a.shape for a in (*net.weights, *net.biases)] == [(3, 5), (5, 2), (5,), (2,)]
-    net.weights[1][...], net.biases[1][:] = 0, [1, 2]
+    net.weights[1][...] = 0
+    net.biases[1][:] = [1, 2]
     assert np.array_equal(net.predict(X), np.tile([1, 2], (11, 1)))
-    w, given = net.weights[0], np.arange(15)[::-1].reshape(5, 3).T
+    w = net.weights[0]
+    given = np.arange(15)[::-1].reshape(5, 3).T
     net.fit(X, X[:, :2], epochs=1)
     net.weights[0] += 1
     net.weights[0] = given
@@ -273,7 +280,8 @@ def test_arrays_are_the_net_s_own():
     assert np.array_equal(w, given)
     given[0, 0] = -1
     assert w[0, 0] == 14
-    net.weights, net.biases = [np.ones((3, 5)), [[1, 2]] * 5], (b for b in (np.zeros(5), [3, 4]))
+    net.weights = [np.ones((3, 5)), [[1, 2]] * 5]
+    net.biases = (b for b in (np.zeros(5), [3, 4]))
     assert [a.tolist() for a in (w, net.biases[1])] == [[[1] * 5] * 3, [3, 4]]
 
 
@@ -288,7 +296,8 @@ def test_parameters_assigned_from_themselves():
 
 
 def test_optimizers_are_values():
-    sgd, adam = fastbp.SGD(0.5, momentum=0.9, nesterov=True), fastbp.Adam(0.01, beta_1=0.8)
+    sgd = fastbp.SGD(0.5, momentum=0.9, nesterov=True)
+    adam = fastbp.Adam(0.01, beta_1=0.8)
     assert repr(sgd) == "SGD(lr=0.5, momentum=0.9, nesterov=True)"
     assert repr(adam) == "Adam(lr=0.01, beta_1=0.8, beta_2=0.999, epsilon=1e-08)"
     others = (

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastbp
-from fastbp.engine.samples import STAGED_BYTES
+from fastbp.engine.samples import CONVERTED_BYTES
 
 RNG = np.random.default_rng(1)
-N, N_IN, N_OUT = 37, 5, 3
+N = 37
+N_IN = 5
+N_OUT = 3
 X = RNG.normal(size=(N, N_IN))
 LABELS = RNG.integers(0, N_OUT, N)
 TARGETS = RNG.normal(size=(N, N_OUT))
@@ -109,7 +111,8 @@ def test_conversion_rounds_once():
 
 @pytest.mark.parametrize("given_dtype", ["float32", "float64", "int8"])
 def test_broadcast(given_dtype):
-    row, column = (3 * X[:1]).astype(given_dtype), (3 * X[:, :1]).astype(given_dtype)
+    row = (3 * X[:1]).astype(given_dtype)
+    column = (3 * X[:, :1]).astype(given_dtype)
     targets = np.broadcast_to((3 * TARGETS[:1]).astype(given_dtype), TARGETS.shape)
     number = np.broadcast_to(np.array(2, given_dtype), (N,))
     for x in (row, column, column[:1]):
@@ -150,8 +153,9 @@ def test_any_slice(rows, columns, steps, given_dtype, order, batch_size):
 @pytest.mark.parametrize("lay", [np.ascontiguousarray, np.asfortranarray])
 def test_conversion_in_several_pieces(lay, batch_size):
     x = RNG.integers(0, 3, (3000, 300)).astype(np.uint8)
-    y, weight = x[:, :3] / 2, x[:, 3] + 1
-    assert x.size * 4 > 3 * STAGED_BYTES
+    y = x[:, :3] / 2
+    weight = x[:, 3] + 1
+    assert x.size * 4 > 3 * CONVERTED_BYTES
     assert results(lay(x), lay(y), weight, batch_size=batch_size) == results(
         x.astype("f4"), y.astype("f4"), weight.astype("f4"), batch_size=batch_size
     )
@@ -164,7 +168,8 @@ def test_nothing_of_the_caller_is_written():
     assert all(np.array_equal(a, b) for a, b in zip(arrays, before, strict=True))
 
 
-ROWS, FEATURES = 40_000, 1000
+ROWS = 40_000
+FEATURES = 1000
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +213,7 @@ def test_never_copied_whole(on_disk, use, backwards):
     finally:
         tracemalloc.stop()
     converted = x.size * net.dtype.itemsize
-    # A block of 1024 rows as it is read, converted and in panels is 9 MB of the 160.
+    # A block of 1024 rows, read, converted and in panels, takes 9 MB of the 160.
     assert peak < converted / 8, f"{peak:,} bytes at the peak; converted, X has {converted:,}"
 
 

@@ -7,10 +7,10 @@ from fastbp.serialization import container
 
 
 def sealed(content):
-    """With the checksum that belongs to it, as somebody who means harm would have it."""
+    """The content with its correct checksum, as in a forged file."""
     size = min(int.from_bytes(content[:8], "little"), len(content) - 8)
     try:
-        at = container._checksum_at(content[: 8 + size])
+        at = container._checksum_offset(content[: 8 + size])
     except ValueError:
         return content
     return content[:at] + container._checksum(memoryview(content), at) + content[at + 64 :]

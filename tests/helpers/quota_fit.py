@@ -6,10 +6,11 @@ import fastbp
 
 RNG = np.random.default_rng(5)
 
-X, Y = RNG.normal(size=(3000, 64)).astype("f4"), RNG.integers(0, 5, 3000)
+X = RNG.normal(size=(3000, 64)).astype("f4")
+Y = RNG.integers(0, 5, 3000)
 
 
 def trained(n_threads=None, epochs=8):
     net = fastbp.MLP([64, 200, 100, 5])
     net.fit(X, Y, epochs=epochs, batch_size=100, optimizer=fastbp.Adam(), n_threads=n_threads)
-    return net._parameters.tobytes()
+    return net.parameters.tobytes()

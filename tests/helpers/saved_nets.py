@@ -54,18 +54,14 @@ def trained(shape="small", optimizer=OPTIMIZERS["adam"], epochs=3, **settings):
 
 
 def everything(net):
-    """All that a net is, in a form that can be compared; what is new in a net must be added here,
-    and to what is saved."""
-    parts = vars(net) | {
-        "_position": vars(net._position),
-        "_rng": net._rng.bit_generator.state,
-        "_weights": None,
-        "_biases": None,
-        "_network": None,
-    }
-    parts |= {
-        name: (str(a.dtype), a.shape, a.tobytes())
-        for name in ("_parameters", "_state")
-        if (a := parts[name]) is not None
-    }
+    """All that a net is, in a form that can be compared. A new attribute of a net must be added
+    here, and to what is saved."""
+    parts = vars(net) | vars(net.train_state)
+    for name in ("train_state", "_weights", "_biases", "network"):
+        del parts[name]
+    parts["rng"] = net.train_state.rng.bit_generator.state
+    parts["schedule_state"] = vars(net.train_state.schedule_state)
+    for name in ("parameters", "optimizer_state"):
+        a = parts[name]
+        parts[name] = str(a.dtype), a.shape, a.tobytes()
     return parts | {"repr": repr(net), "weights": [w.tobytes() for w in net.weights]}

@@ -6,9 +6,11 @@ import fastbp
 
 RNG = np.random.default_rng(3)
 
-X, Y = RNG.normal(size=(50, 4)), RNG.integers(0, 3, 50)
+X = RNG.normal(size=(50, 4))
+Y = RNG.integers(0, 3, 50)
 
-X_VAL, Y_VAL = RNG.normal(size=(30, 4)), RNG.integers(0, 3, 30)
+X_VAL = RNG.normal(size=(30, 4))
+Y_VAL = RNG.integers(0, 3, 30)
 
 VALIDATION = {"X_val": X_VAL, "y_val": Y_VAL}
 
@@ -19,8 +21,8 @@ def make(dtype="float32", **more):
 
 def bits(net):
     return (
-        net._parameters.tobytes(),
-        net._state.tobytes(),
-        str(net._rng.bit_generator.state),
-        net._steps_done,
+        net.parameters.tobytes(),
+        net.train_state.optimizer_state.tobytes(),
+        str(net.train_state.rng.bit_generator.state),
+        net.train_state.step,
     )

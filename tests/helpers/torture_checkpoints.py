@@ -18,7 +18,8 @@ import fastbp
 from fastbp import schedules
 
 RNG = np.random.default_rng(6)
-X, Y = RNG.normal(size=(50, 4)), RNG.integers(0, 3, 50)
+X = RNG.normal(size=(50, 4))
+Y = RNG.integers(0, 3, 50)
 VALIDATION = {"X_val": RNG.normal(size=(20, 4)), "y_val": RNG.integers(0, 3, 20)}
 SETTINGS = {
     "epochs": 4,
@@ -99,9 +100,9 @@ def long_fit(path=None, callbacks=()):
 
 def bits(net):
     return (
-        net._parameters.tobytes(),
-        net._state.tobytes(),
-        str(net._rng.bit_generator.state),
+        net.parameters.tobytes(),
+        net.train_state.optimizer_state.tobytes(),
+        str(net.train_state.rng.bit_generator.state),
         net.history_,
     )
 
@@ -122,11 +123,13 @@ def started(path):
 def kills(path, number):
     """Kill so many; each run that comes to its end must have the bits of one that nothing happened
     to. How many did."""
-    expected, rng, ended = bits(long_fit()), random.Random(1), 0
+    expected = bits(long_fit())
+    rng = random.Random(1)
+    ended = 0
     for _ in range(number):
         pid = started(path)
         time.sleep(rng.uniform(0.0, 0.3))
-        # which nobody handles: the process is gone as well
+        # No handler is set: either signal ends the process.
         os.kill(pid, rng.choice([signal.SIGKILL, signal.SIGTERM]))
         os.waitpid(pid, 0)
         if path.exists() and fastbp.load(path).history_.stopped_by is not None:
@@ -151,7 +154,8 @@ class Soon(fastbp.callbacks.Callback):
 def presses(path, number):
     """Ctrl-C so often in the course of one fit, between checkpoints: each press writes one, and
     nothing is done again."""
-    x, y = RNG.normal(size=(100_000, 4)), RNG.integers(0, 3, 100_000)
+    x = RNG.normal(size=(100_000, 4))
+    y = RNG.integers(0, 3, 100_000)
     settings = {"epochs": 2, "batch_size": 2, "optimizer": fastbp.Adam(1e-4)}
     plain = make()
     plain.fit(x, y, **settings)
@@ -171,12 +175,14 @@ def presses(path, number):
             continue
         half = fastbp.load(path)
         assert half.history_.batch_loss == net.history_.batch_loss
-        assert half._parameters.tobytes() == net._parameters.tobytes()
+        assert half.parameters.tobytes() == net.parameters.tobytes()
     assert bits(fastbp.resume(path, x, y)) == bits(plain)
 
 
 if __name__ == "__main__":
-    path, what, times = Path(sys.argv[1]) / "run", sys.argv[2], int(sys.argv[3])
+    path = Path(sys.argv[1]) / "run"
+    what = sys.argv[2]
+    times = int(sys.argv[3])
     if what == "kill":
         print(f"{times} kills, {kills(path, times)} fits that came to their end with the same bits")
     else:

@@ -30,9 +30,12 @@ def whole(path, made):
     """Which of the nets the file holds, every number of it."""
     loaded = fastbp.load(path)
     (found,) = [
-        i for i, net in enumerate(made) if net._parameters.tobytes() == loaded._parameters.tobytes()
+        i for i, net in enumerate(made) if net.parameters.tobytes() == loaded.parameters.tobytes()
     ]
-    assert loaded._state.tobytes() == made[found]._state.tobytes()
+    assert (
+        loaded.train_state.optimizer_state.tobytes()
+        == made[found].train_state.optimizer_state.tobytes()
+    )
     assert loaded.history_ == made[found].history_
     return found
 
@@ -55,7 +58,8 @@ def kills(path, made, number):
     """Kill so many, each at a moment of its own: the file is whole each time, and at most one other
     is left."""
     made[0].save(path)
-    rng, found = random.Random(0), [0, 0]
+    rng = random.Random(0)
+    found = [0, 0]
     for _ in range(number):
         pid = saving(path, made, 1_000_000)
         time.sleep(rng.uniform(0.0, 0.02))

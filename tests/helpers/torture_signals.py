@@ -21,7 +21,8 @@ from fastbp.runtime import team as teams
 from fastbp.runtime.team import Team
 
 RNG = np.random.default_rng(9)
-X, Y = RNG.normal(size=(200, 16)), RNG.integers(0, 3, 200)
+X = RNG.normal(size=(200, 16))
+Y = RNG.integers(0, 3, 200)
 VALIDATION = {"X_val": RNG.normal(size=(20, 16)), "y_val": RNG.integers(0, 3, 20)}
 SETTINGS = {"epochs": 15, "batch_size": 10, "optimizer": fastbp.Adam(0.01)}
 STEPS = 20  # an epoch
@@ -33,8 +34,10 @@ def make():
 
 
 def digest(net):
-    state = net._state.tobytes() if net._state.any() else b""  # which is empty before the first fit
-    return hashlib.sha256(net._parameters.tobytes() + state).hexdigest()
+    state = (
+        net.train_state.optimizer_state.tobytes() if net.train_state.optimizer_state.any() else b""
+    )  # which is empty before the first fit
+    return hashlib.sha256(net.parameters.tobytes() + state).hexdigest()
 
 
 def course():
@@ -54,7 +57,8 @@ class Watched:
     """Notes how many steps were seen when a team had been asked to stop."""
 
     def __init__(self):
-        self.asked, stop = [], Team.stop
+        self.asked = []
+        stop = Team.stop
 
         def noted(team):
             stop(team)
@@ -90,7 +94,7 @@ def check(net, number, out, after):
     it can be trained."""
     history = net.history_
     made = 0 if history is None else len(history.batch_loss)
-    assert net._steps_done == made
+    assert net.train_state.step == made
     assert digest(net) == after[made], f"{made} steps"
     if history is not None:
         assert 0 <= made - STEPS * history.n_epochs <= STEPS
@@ -106,14 +110,15 @@ def check(net, number, out, after):
         "a handler is not the user's own"
     )
     net.fit(X, Y, epochs=1, batch_size=10, optimizer=SETTINGS["optimizer"])
-    assert net._steps_done == made + STEPS
-    assert np.isfinite(net._parameters).all()
+    assert net.train_state.step == made + STEPS
+    assert np.isfinite(net.parameters).all()
     return made
 
 
 def resumed(path, net, after):
     """From the checkpoint to the same end; how many steps it had."""
-    made, kept = len(net.history_.batch_loss), fastbp.load(path)
+    made = len(net.history_.batch_loss)
+    kept = fastbp.load(path)
     assert digest(kept) == after[len(kept.history_.batch_loss)]
     assert kept.history_.batch_loss == net.history_.batch_loss or made == len(after) - 1
     assert digest(fastbp.resume(path, X, Y, **VALIDATION)) == after[-1]
@@ -124,14 +129,20 @@ def main(folder, times):
     warnings.simplefilter("ignore")
     for number, handler in HANDLERS.items():
         signal.signal(number, handler)
-    path, after, rng, watched = folder / "run", course(), random.Random(3), Watched()
+    path = folder / "run"
+    after = course()
+    rng = random.Random(3)
+    watched = Watched()
     began = time.perf_counter()
     make().fit(X, Y, **VALIDATION, **SETTINGS)
     whole = time.perf_counter() - began
-    stopped, kept = dict.fromkeys(HANDLERS, 0), 0
+    stopped = dict.fromkeys(HANDLERS, 0)
+    kept = 0
     for i in range(times):
-        number, n_threads = (list(HANDLERS)[i % 2]), rng.choice([1, 2, None])
-        net, more = make(), {"checkpoint": path} if i % 4 > 1 else {}
+        number = list(HANDLERS)[i % 2]
+        n_threads = rng.choice([1, 2, None])
+        net = make()
+        more = {"checkpoint": path} if i % 4 > 1 else {}
         out = attempt(net, number, rng.uniform(0, 1.2 * whole), n_threads=n_threads, **more)
         watched.check()
         if path.exists():

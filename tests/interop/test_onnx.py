@@ -136,7 +136,7 @@ def test_refused_before_anything_is_written(tmp_path, monkeypatch):
     ):
         net.to_onnx(path)
     net.weights[1][2, 3] = 0
-    size = net._parameters.nbytes
+    size = net.parameters.nbytes
     monkeypatch.setattr(onnx_export, "MAX_PARAMETER_BYTES", size - 1)
     with pytest.raises(
         ValueError, match=f"at most {size - 1:,} bytes of parameters, got a net with {size:,}"

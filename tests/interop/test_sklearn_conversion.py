@@ -209,7 +209,7 @@ def test_to_sklearn(name, dtype):
             assert each.score(x, y) > 0.5
             assert each.loss == net.loss_name
     assert (model.n_iter_, model.t_, model.loss_curve_) == (0, 0, [])
-    assert not any(np.shares_memory(w, net._parameters) for w in model.coefs_ + model.intercepts_)
+    assert not any(np.shares_memory(w, net.parameters) for w in model.coefs_ + model.intercepts_)
 
 
 @pytest.mark.parametrize("name", NETS)

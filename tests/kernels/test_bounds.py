@@ -44,10 +44,11 @@ for dtype in ("float32", "float64"):
 # and the check is alive: a plan for fewer rows than are asked for must be noticed
 from fastbp import engine
 from fastbp.runtime.team import borrow_team
-samples = net._samples(X, rng.integers(0, 3, 2050), None)
+from fastbp.training.fit import make_samples
+samples = make_samples(net, X, rng.integers(0, 3, 2050))
 numbers = fastbp.SGD(0.1).numbers()
 with borrow_team(1) as team:
-    steps = engine.Steps(net._network, net._parameters, net._state, samples, 20, numbers, team, [1])
+    steps = engine.Steps(net.network, net.parameters, net.train_state.optimizer_state, samples, 20, numbers, team, [1])
     steps.plan.job[0]["batch"] = steps.plan.job[0]["block"] = steps.batch = 2000
     try:
         steps.run(np.arange(2050), 0)
@@ -104,7 +105,7 @@ import numpy as np, fastbp
 from fastbp.kernels.memory import CHECKED
 from fastbp.base.activations import HIDDEN, OUTPUTS
 from fastbp.base.losses import LOSSES
-from fastbp.base.validation import check_loss
+from fastbp.base.network_arguments import (check_loss,)
 assert CHECKED
 rng = np.random.default_rng(0)
 for dtype in ("float32", "float64"):

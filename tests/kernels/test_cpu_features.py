@@ -19,15 +19,15 @@ digest = hashlib.sha256()
 for dtype in ("float32", "float64"):
     net = fastbp.MLP([33, 40, 21, 5], hidden=("elu", "tanh"), dtype=dtype)
     net.fit(X, y, epochs=2, optimizer=fastbp.Adam(0.01), l2=1e-3)
-    digest.update(net._parameters.tobytes() + net.forward(X)[-1].tobytes())
+    digest.update(net.parameters.tobytes() + net.forward(X)[-1].tobytes())
     for hidden, dropout in ((("gelu", "silu"), 0.0), (("mish", "gelu"), 0.3), ("selu", 0.0)):
         net = fastbp.MLP([33, 40, 21, 5], hidden, dtype=dtype, dropout=dropout)
         net.fit(20 * X, y, epochs=1)
-        digest.update(net._parameters.tobytes() + net.forward(X)[-1].tobytes())
+        digest.update(net.parameters.tobytes() + net.forward(X)[-1].tobytes())
     net = fastbp.MLP([33, 40, 21, 5], hidden="tanh", dropout=0.3, dtype=dtype)
     for rule in (fastbp.Nadam(), fastbp.RMSprop(momentum=0.5, centered=True), fastbp.Adagrad()):
         net.fit(X, y, epochs=1, optimizer=rule, l1=1e-3, clip_value=0.1, clip_norm=0.1)
-        digest.update(net._parameters.tobytes())
+        digest.update(net.parameters.tobytes())
 print(cpu_features.VECTOR_BYTES, digest.hexdigest())
 """
 CPUS = {

@@ -65,7 +65,7 @@ def test_training_on_denormals(what, dtype):
         net.weights = [w * tiny for w in net.weights]
     history = net.fit(x, Y, epochs=60, optimizer=fastbp.SGD(0.1))
     assert history.loss[-1] <= history.loss[0]
-    assert np.isfinite(net._parameters).all()
+    assert np.isfinite(net.parameters).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -81,15 +81,15 @@ def test_saturated_logits(output, n_out, dtype):
         assert np.isfinite(p).all()
         assert set(np.unique(p)) <= {0.0, 1.0, 0.5}
         right = net.predict(np.ones((4, 1)))
-        before = net._parameters.copy()
+        before = net.parameters.copy()
         assert net.loss(np.ones((4, 1)), right) < 1
         net.fit(np.ones((4, 1)), right, epochs=3)
-        assert np.isfinite(net._parameters).all()
+        assert np.isfinite(net.parameters).all()
         wrong = 1 - right if output == "sigmoid" else (right + 1) % 3
-        net._parameters[:] = before
+        net.parameters[:] = before
         assert net.loss(np.ones((4, 1)), wrong) > 500
         net.fit(np.ones((4, 1)), wrong, epochs=3)
-        assert np.isfinite(net._parameters).all()
+        assert np.isfinite(net.parameters).all()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -100,11 +100,11 @@ def test_a_weight_that_is_not_finite(dtype, bad):
     net = fastbp.MLP([5, 4, 3], dtype=dtype)
     net.weights[0][2, 1] = bad
     net.weights[1][1, :] = bad
-    before = net._parameters.tobytes()
+    before = net.parameters.tobytes()
     with pytest.raises(fastbp.DivergenceError, match="epoch 0, batch 0;"):
         net.fit(X, Y)
-    assert net._parameters.tobytes() == before
-    assert net._steps_done == 0
+    assert net.parameters.tobytes() == before
+    assert net.train_state.step == 0
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -112,13 +112,13 @@ def test_sums_that_overflow(dtype):
     """Finite inputs and weights, an infinite product: the error names the place, the weights are
     the last finite ones."""
     net = fastbp.MLP([5, 4, 3], "identity", "identity", dtype=dtype)
-    before, big = net._parameters.tobytes(), float(np.finfo(dtype).max) / 2
+    before, big = net.parameters.tobytes(), float(np.finfo(dtype).max) / 2
     x = X.copy()
     x[25:50] = big
     with pytest.raises(fastbp.DivergenceError, match="epoch 0, batch 1;"):
         net.fit(
             x, RNG.normal(size=(60, 3)), batch_size=25, shuffle=False, optimizer=fastbp.SGD(1e-3)
         )
-    assert net._steps_done == 1
-    assert net._parameters.tobytes() != before
-    assert np.isfinite(net._parameters).all()
+    assert net.train_state.step == 1
+    assert net.parameters.tobytes() != before
+    assert np.isfinite(net.parameters).all()

@@ -191,8 +191,8 @@ def test_the_same_bits_for_any_number_of_threads(dtype, batch, dropout):
             [20, 40, 33, 17, 3], ("gelu", "silu", "mish"), dropout=dropout, dtype=dtype
         )
         net.fit(X, y, epochs=2, batch_size=batch, n_threads=threads)
-        return net._parameters.tobytes() + b"".join(
-            a.tobytes() for a in activations(net._network, net._parameters, X, range(4), threads)
+        return net.parameters.tobytes() + b"".join(
+            a.tobytes() for a in activations(net.network, net.parameters, X, range(4), threads)
         )
 
     assert len({fitted(n) for n in (1, 2, 3)}) == 1
@@ -209,7 +209,7 @@ def test_saved_and_loaded(name, tmp_path):
     np.testing.assert_array_equal(back.predict_proba(X), net.predict_proba(X))
     for one in (net, back):
         one.fit(X, y, epochs=1, optimizer=one.optimizer_)
-    np.testing.assert_array_equal(back._parameters, net._parameters)
+    np.testing.assert_array_equal(back.parameters, net.parameters)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -227,7 +227,7 @@ def test_units_far_below_zero_are_not_taken_for_dropped_ones(name, dtype):
         assert (
             net.weights[0][:, 4:] != fastbp.MLP([20, 8, 3], name, dtype=dtype).weights[0][:, 4:]
         ).any()
-    np.testing.assert_allclose(nets[1]._parameters, nets[0]._parameters, rtol=1e-6)
+    np.testing.assert_allclose(nets[1].parameters, nets[0].parameters, rtol=1e-6)
 
 
 def test_nets_without_them_keep_no_slopes():

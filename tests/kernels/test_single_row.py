@@ -5,6 +5,7 @@ import pytest
 
 import fastbp
 from fastbp.base.activations import HIDDEN
+from fastbp.engine.forward import outputs
 
 WIDTHS = [(1, 1), (3, 2, 1), (5, 16, 10), (7, 33, 17, 4), (64, 100, 10), (130, 65, 31, 32, 3)]
 
@@ -27,7 +28,7 @@ def test_same_bits_alone_as_among_others(widths, output, dtype):
             )
             np.testing.assert_array_equal(alone[0, -widths[-1] :], together[i])
         # The buffers of a single sample serve several again.
-        few = net._outputs(X[1:4])
+        few = outputs(net.network, net.parameters, X[1:4])
         np.testing.assert_array_equal(few, together[1:4])
 
 

@@ -80,7 +80,7 @@ def test_the_kernel_gives_the_known_answers():
 
 def kept(net, layer, rows, step, first=0):
     """Whether each unit of a hidden layer is kept, from the twin's random words."""
-    limit, key = int((1 - net.dropout[layer]) * 2**32), list(net._dropout_key)
+    limit, key = int((1 - net.dropout[layer]) * 2**32), list(net.train_state.dropout_key)
     draw = [
         [
             naive.philox([unit // 4, first + r, step, layer], key)[unit % 4] < limit
@@ -130,7 +130,7 @@ def test_gradient_of_the_thinned_net(hidden, dtype):
             twin.weights[i][...] -= 0.05 * dW
             twin.biases[i][...] -= 0.05 * db
     near = 2e-6 if dtype == "float32" else 4e-15
-    np.testing.assert_allclose(net._parameters, twin._parameters, rtol=0, atol=near)
+    np.testing.assert_allclose(net.parameters, twin.parameters, rtol=0, atol=near)
 
 
 def test_rates():
@@ -143,8 +143,8 @@ def test_rates():
     assert abs(draws.mean() - 0.75) < 0.01
     flat = np.vstack([draws.reshape(6, -1), draws[0, 0].reshape(64, 64).T.ravel()])
     assert abs(np.corrcoef(flat) - np.eye(7)).max() < 0.06
-    assert net._dropout_key == fastbp.MLP([1, 1])._dropout_key
-    assert net._dropout_key != fastbp.MLP([1, 1], seed=1)._dropout_key
+    assert net.train_state.dropout_key == fastbp.MLP([1, 1]).train_state.dropout_key
+    assert net.train_state.dropout_key != fastbp.MLP([1, 1], seed=1).train_state.dropout_key
 
 
 def fitted(X, y, dropout=0.4, threads=None, **options):
@@ -159,7 +159,7 @@ def test_the_same_bits_for_any_number_of_threads(batch):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(2600 if batch > 1 else 60, 20)), rng.integers(0, 3, 2600)
     y = y[: len(X)]
-    results = {fitted(X, y, threads=n, batch_size=batch)._parameters.tobytes() for n in (1, 2, 3)}
+    results = {fitted(X, y, threads=n, batch_size=batch).parameters.tobytes() for n in (1, 2, 3)}
     assert len(results) == 1
 
 
@@ -169,7 +169,7 @@ def test_a_batch_in_pieces(monkeypatch):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(2600, 20)).astype("f4"), rng.integers(0, 3, 2600)
     whole = fitted(X, y, batch_size=2500)
-    monkeypatch.setattr("fastbp.engine.samples.STAGED_BYTES", 1)
+    monkeypatch.setattr("fastbp.engine.samples.CONVERTED_BYTES", 1)
     rows, step = [], StepRunner._part_of_step
     monkeypatch.setattr(
         StepRunner,
@@ -178,7 +178,7 @@ def test_a_batch_in_pieces(monkeypatch):
     )
     pieces = fitted(X.astype(">f4"), y, batch_size=2500)
     assert set(rows) == {0, 1024, 2048}
-    assert whole._parameters.tobytes() == pieces._parameters.tobytes()
+    assert whole.parameters.tobytes() == pieces.parameters.tobytes()
 
 
 def test_only_training_drops():
@@ -200,12 +200,12 @@ def test_a_rate_of_zero_is_no_dropout():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(50, 20)), rng.integers(0, 3, 50)
     assert (
-        fitted(X, y, dropout=0.0)._parameters.tobytes()
-        == fitted(X, y, dropout=(0, 0))._parameters.tobytes()
+        fitted(X, y, dropout=0.0).parameters.tobytes()
+        == fitted(X, y, dropout=(0, 0)).parameters.tobytes()
     )
     assert (
-        fitted(X, y, dropout=(0.0, 0.5))._parameters.tobytes()
-        != fitted(X, y, dropout=0.0)._parameters.tobytes()
+        fitted(X, y, dropout=(0.0, 0.5)).parameters.tobytes()
+        != fitted(X, y, dropout=0.0).parameters.tobytes()
     )
 
 
@@ -216,7 +216,7 @@ def test_going_on():
     for _ in range(2):
         net.fit(X, y, epochs=2)
     whole.fit(X, y, epochs=4)
-    assert net._parameters.tobytes() == whole._parameters.tobytes()
+    assert net.parameters.tobytes() == whole.parameters.tobytes()
 
 
 @pytest.mark.parametrize(

@@ -99,9 +99,9 @@ def test_training(integers):
         net.fit(X, t, y_val=t, n_threads=n, **options)
         for net, t, n in zip(nets, (y, y, soft), (1, 2, 1), strict=True)
     ]
-    assert nets[0]._parameters.tobytes() == nets[1]._parameters.tobytes()
+    assert nets[0].parameters.tobytes() == nets[1].parameters.tobytes()
     assert histories[0].batch_loss == histories[1].batch_loss
-    np.testing.assert_allclose(nets[0]._parameters, nets[2]._parameters, atol=1e-6)
+    np.testing.assert_allclose(nets[0].parameters, nets[2].parameters, atol=1e-6)
     for ours, theirs in (
         (histories[0].loss, histories[2].loss),
         (histories[0].val_loss, histories[2].val_loss),
@@ -114,7 +114,7 @@ def test_none_is_no_change_and_all_is_said():
     nets = [fastbp.MLP([4, 5, 3], **options) for options in ({}, {"label_smoothing": 0.0})]
     for net in nets:
         net.fit(X, LABELS, epochs=2)
-    assert nets[0]._parameters.tobytes() == nets[1]._parameters.tobytes()
+    assert nets[0].parameters.tobytes() == nets[1].parameters.tobytes()
     net = fastbp.MLP([4, 3], label_smoothing=0.1)
     assert net.astype("float64").label_smoothing == net.label_smoothing == 0.1
     assert "label_smoothing=0.1" in repr(net)

@@ -170,7 +170,7 @@ def test_same_bits_for_any_number_of_threads(output, loss):
         history = net.fit(
             X, targets, epochs=3, batch_size=128, optimizer=fastbp.Adam(), n_threads=n_threads
         )
-        return net._parameters.tobytes(), history.batch_loss
+        return net.parameters.tobytes(), history.batch_loss
 
     assert trained(1) == trained(2) == trained(3)
 

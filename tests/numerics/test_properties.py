@@ -20,7 +20,9 @@ from oracles import naive
 import fastbp
 from fastbp.base.activations import HIDDEN, OUTPUTS
 from fastbp.base.losses import LOSSES
-from fastbp.base.validation import check_loss
+from fastbp.base.network_arguments import (
+    check_loss,
+)
 
 N_EXAMPLES = int(os.environ.get("FASTBP_EXAMPLES", "100"))
 
@@ -244,7 +246,7 @@ def test_training(rule, dtype):
         }
 
         plain = copy.deepcopy(net)
-        rng = copy.deepcopy(net._rng)
+        rng = copy.deepcopy(net.train_state.rng)
         orders = [rng.permutation(n) if shuffle else np.arange(n) for _ in range(epochs)]
         step = min(batch or n, n)
         parts = [order[first : first + step] for order in orders for first in range(0, n, step)]
@@ -266,8 +268,10 @@ def test_training(rule, dtype):
             np.ascontiguousarray(X), given_[1], sample_weight=weight, n_threads=1, **fit
         )
         assert same.batch_loss == history.batch_loss
-        assert plain._parameters.tobytes() == net._parameters.tobytes()
-        assert plain._state.tobytes() == net._state.tobytes()
+        assert plain.parameters.tobytes() == net.parameters.tobytes()
+        assert (
+            plain.train_state.optimizer_state.tobytes() == net.train_state.optimizer_state.tobytes()
+        )
         assert_close(history.batch_loss, losses, DRIFT[dtype])
         for got, wanted in zip((*net.weights, *net.biases), oracle.arrays, strict=True):
             assert_close(got, wanted, DRIFT[dtype])

@@ -109,7 +109,7 @@ def test_one_call_of_many_steps_is_many_calls_of_one(rule):
     together.fit(X, Y, **settings)
     for first in range(0, 300, 10):
         apart.fit(X[first : first + 10], Y[first : first + 10], **settings)
-    assert together._parameters.tobytes() == apart._parameters.tobytes()
+    assert together.parameters.tobytes() == apart.parameters.tobytes()
 
 
 def test_a_gradient_that_stays_the_same_has_no_variance():
@@ -119,4 +119,4 @@ def test_a_gradient_that_stays_the_same_has_no_variance():
     net.fit(
         np.zeros((1, 1)), [1e6], epochs=3000, optimizer=fastbp.RMSprop(1e-9, 0.9, centered=True)
     )
-    assert np.isfinite(net._parameters).all()
+    assert np.isfinite(net.parameters).all()

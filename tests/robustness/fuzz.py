@@ -67,7 +67,8 @@ def file_of(data):
 def inputs_of(content):
     """What `file_of` makes the same file of, in both ways."""
     size = int.from_bytes(content[:8], "little")
-    head, body = content[8 : 8 + size], content[8 + size :]
+    head = content[8 : 8 + size]
+    body = content[8 + size :]
     header = json.loads(head)
     document = header.pop("__metadata__")["fastbp"].partition(", ")[2]
     yield b"h" + SPLIT + head + SPLIT + body
@@ -90,11 +91,11 @@ def model(data):
         net = fastbp.load(PATH)
     except ValueError:
         return
-    assert np.isfinite(net._parameters).all()
-    assert np.isfinite(net._state).all()
-    again = b"".join(save.file_of(net))
+    assert np.isfinite(net.parameters).all()
+    assert np.isfinite(net.train_state.optimizer_state).all()
+    again = b"".join(save.to_bytes(net))
     PATH.write_bytes(again)
-    assert b"".join(save.file_of(fastbp.load(PATH))) == again
+    assert b"".join(save.to_bytes(fastbp.load(PATH))) == again
 
 
 def checkpoint(data):
@@ -106,10 +107,8 @@ def checkpoint(data):
 
 def csv(data):
     """Read as the input's first byte says, and sound."""
-    wanted, delimiter = (
-        WANTED[data[0] % len(WANTED)] if data else {},
-        DELIMITERS[data[0] // 8 % 3] if data else None,
-    )
+    wanted = WANTED[data[0] % len(WANTED)] if data else {}
+    delimiter = DELIMITERS[data[0] // 8 % 3] if data else None
     PATH.write_bytes(data[1:])
     try:
         table = tables.read_table(str(PATH), tables.Wanted(**wanted), delimiter)
@@ -138,7 +137,7 @@ def files_of_models():
 
 
 def fastbp_file(net):
-    return b"".join(save.file_of(net))
+    return b"".join(save.to_bytes(net))
 
 
 def seeds(target):
@@ -188,7 +187,8 @@ def main():
     targets = {"model": model, "checkpoint": checkpoint, "csv": csv}
     if len(sys.argv) < 2 or sys.argv[1] not in targets:
         sys.exit(__doc__)
-    name, options = sys.argv[1], sys.argv[2:]
+    name = sys.argv[1]
+    options = sys.argv[2:]
     corpus = FOLDER / name
     corpus.mkdir(parents=True, exist_ok=True)
     given = seeds(name)

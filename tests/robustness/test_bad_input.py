@@ -12,8 +12,11 @@ from helpers.bad_numbers import NUMBERS
 import fastbp
 
 RNG = np.random.default_rng(0)
-N, N_IN, N_OUT = 7, 3, 4
-X, Y = RNG.normal(size=(N, N_IN)), np.arange(N) % N_OUT
+N = 7
+N_IN = 3
+N_OUT = 4
+X = RNG.normal(size=(N, N_IN))
+Y = np.arange(N) % N_OUT
 ONE_HOT = np.eye(N_OUT)[Y]
 
 
@@ -36,7 +39,7 @@ def bits(net):
     shuffle and the state."""
     twin = copy.deepcopy(net)
     twin.fit(X, Y, epochs=2, batch_size=2, optimizer=fastbp.Adam())
-    return pickle.dumps(net), twin._parameters.tobytes(), twin.history_.batch_loss
+    return pickle.dumps(net), twin.parameters.tobytes(), twin.history_.batch_loss
 
 
 def refused(net, call, error, message):
@@ -325,10 +328,8 @@ def test_dtypes_and_probabilities(trained):
         trained, lambda net: net.loss_and_gradients(X, Y, n_threads=0), ValueError, "^n_threads .*0"
     )
     refused(trained, lambda net: fastbp.warmup(["int32"]), ValueError, names)
-    line, doubled = (
-        fastbp.MLP([3, 1], output="identity"),
-        fastbp.MLP([N_IN, N_OUT], dtype="float64"),
-    )
+    line = fastbp.MLP([3, 1], output="identity")
+    doubled = fastbp.MLP([N_IN, N_OUT], dtype="float64")
     refused(
         trained,
         lambda net: line.predict_proba(X),

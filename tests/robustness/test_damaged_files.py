@@ -55,8 +55,8 @@ def test_mutated_under_a_right_checksum(content, tmp_path):
             refusals.append(str(error))
         else:
             assert net.forward(X)[-1].shape == (40, net.widths[-1]), seed
-            assert np.isfinite(net._parameters).all(), seed
-            assert np.isfinite(net._state).all(), seed
+            assert np.isfinite(net.parameters).all(), seed
+            assert np.isfinite(net.train_state.optimizer_state).all(), seed
     assert [
         words
         for words in refusals
@@ -209,10 +209,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("change", "message"), WRONG.values(), ids=WRONG)
 def test_what_does_not_fit_together_is_refused(change, message, content, tmp_path):
-    assert (
-        everything(loading(changed(content, lambda h, d: None), tmp_path / "net"))["_steps_done"]
-        == 9
-    )
+    assert everything(loading(changed(content, lambda h, d: None), tmp_path / "net"))["step"] == 9
     with pytest.raises(ValueError, match=message):
         loading(changed(content, change), tmp_path / "net")
 

@@ -198,7 +198,8 @@ def test_a_fit_goes_on_after_a_save_that_failed(tmp_path):
         except OSError as error:
             errors.append(error)
 
-    net, plain = trained(callbacks=save)[0], trained()[0]
+    net = trained(callbacks=save)[0]
+    plain = trained()[0]
     assert len(errors) == 3
-    assert net._parameters.tobytes() == plain._parameters.tobytes()
-    assert np.isfinite(net._parameters).all()
+    assert net.parameters.tobytes() == plain.parameters.tobytes()
+    assert np.isfinite(net.parameters).all()

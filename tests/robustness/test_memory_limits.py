@@ -14,7 +14,7 @@ from fastbp.cli import tables
 from fastbp.cli.tables import DataError, Wanted, read_table
 from fastbp.history import History
 from fastbp.preprocessing import OneHot, Preprocessing, Scaled
-from fastbp.serialization.container import MAX_HEADER
+from fastbp.serialization.container import MAX_HEADER_BYTES
 
 FLOOR = 32 << 20
 
@@ -73,7 +73,9 @@ ROWS = {
 def test_what_rows_of_csv_take(names, row, n, tmp_path):
     """Of twice as many rows, the second half: not ten times what it takes in the file, and no
     floor."""
-    path, peaks, sizes = tmp_path / "t.csv", [], []
+    path = tmp_path / "t.csv"
+    peaks = []
+    sizes = []
     for rows in (n, 2 * n):
         path.write_text(f"{names}\n" + row * rows, encoding="utf-8")
         peaks.append(peak_of(lambda: read_table(str(path), Wanted())))
@@ -140,9 +142,9 @@ def test_headers_full_of_small_things(part, tmp_path):
     """As full as a header can be: what is larger is not even parsed."""
     path = tmp_path / "net"
     fastbp.MLP([1, 1]).save(path)
-    room = (MAX_HEADER - 5000) // (len(json.dumps(json.dumps(part))))
+    room = (MAX_HEADER_BYTES - 5000) // (len(json.dumps(json.dumps(part))))
     path.write_bytes(changed(path.read_bytes(), put("document", "more", value=[part] * room)))
-    assert 0.7 * MAX_HEADER < os.path.getsize(path) < MAX_HEADER
+    assert 0.7 * MAX_HEADER_BYTES < os.path.getsize(path) < MAX_HEADER_BYTES
     with pytest.raises(ValueError, match="document must have the keys"):
         fastbp.load(path)
     assert peak_of(lambda: fastbp.load(path)) < 10 * os.path.getsize(path) + FLOOR

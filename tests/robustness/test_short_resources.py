@@ -17,7 +17,7 @@ from fastbp.runtime.team import borrow_team
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
 def test_a_team_is_not_larger_than_the_machine():
-    """Neither one that is asked for; the caller's affinity counts."""
+    """The affinity of the calling thread limits the number of threads."""
     before = os.sched_getaffinity(0)
     assert team.team_sizes(1000, 10**9) == [team.available_cpus()]
     os.sched_setaffinity(0, {min(before)})
@@ -37,7 +37,8 @@ def confine(cpus):
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux")
 def test_a_team_shrinks_to_the_cpus_that_are_left():
     """From one run to the next, which in a fit are a twentieth of a second or an epoch."""
-    before, sizes = os.sched_getaffinity(0), []
+    before = os.sched_getaffinity(0)
+    sizes = []
     if team.available_cpus() < 2:
         pytest.skip("needs two CPUs")
     with borrow_team(2) as two:
@@ -53,7 +54,8 @@ def test_a_team_shrinks_to_the_cpus_that_are_left():
 @pytest.mark.usefixtures("many_cpus")
 def test_cpus_taken_away_and_given_back(n_threads):
     """Again and again while a fit runs: all but one, and all again."""
-    before, ended = os.sched_getaffinity(0), threading.Event()
+    before = os.sched_getaffinity(0)
+    ended = threading.Event()
     if len(before) < 2:
         pytest.skip("needs two CPUs")
 
@@ -87,7 +89,7 @@ print(fastbp.runtime.team.available_cpus())
 
 @pytest.fixture
 def half_a_cpu(tmp_path):
-    """A control group whose processes get half of one CPU, where this user may make one."""
+    """A control group that limits its processes to half of one CPU, if this user may make one."""
     made = None
     for root, file, quota in (
         ("cpu", "cpu.cfs_quota_us", "50000"),
@@ -111,10 +113,8 @@ def half_a_cpu(tmp_path):
 
 
 def test_half_a_cpu(half_a_cpu):
-    command, env = (
-        [sys.executable, "-c", QUOTA, half_a_cpu],
-        os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
-    )
+    command = [sys.executable, "-c", QUOTA, half_a_cpu]
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     *digests, cpus = done.stdout.split()
@@ -141,7 +141,7 @@ call = {
 }[which]
 
 def state(net):
-    return net._parameters.tobytes(), net._state.tobytes(), net._steps_done, str(net._rng.bit_generator.state)
+    return net.parameters.tobytes(), net.train_state.optimizer_state.tobytes(), net.train_state.step, str(net.train_state.rng.bit_generator.state)
 
 def limit(size):
     resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
@@ -162,7 +162,7 @@ for megabytes in (*range(0, 24, 3), *range(24, 400, 24)):
         error = str(caught)
     finally:
         limit(resource.RLIM_INFINITY)
-    steps = net._steps_done - made._steps_done
+    steps = net.train_state.step - made.train_state.step
     if error is None:
         worked += 1
     elif steps == 0:

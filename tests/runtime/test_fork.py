@@ -29,9 +29,9 @@ def work(net, n_threads=2):
     net.fit(X, Y, epochs=2, optimizer=fastbp.Adam(), n_threads=n_threads)
     parts = [
         *predicted,
-        net._parameters.tobytes(),
-        net._state.tobytes(),
-        trained(n_threads)._parameters.tobytes(),
+        net.parameters.tobytes(),
+        net.train_state.optimizer_state.tobytes(),
+        trained(n_threads).parameters.tobytes(),
     ]
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
@@ -113,4 +113,4 @@ def test_forked_in_the_middle_of_a_fit(n_threads, wanted):
     net.fit(X, Y, epochs=4, n_threads=n_threads, callbacks=callback)
     plain.fit(X, Y, epochs=4)
     assert told(children) == [wanted]
-    assert net._parameters.tobytes() == plain._parameters.tobytes()
+    assert net.parameters.tobytes() == plain.parameters.tobytes()

@@ -71,16 +71,16 @@ def test_what_a_handler_raises_comes_out_after_a_whole_step(
     x, y = X.repeat(20_000, axis=0), Y.repeat(20_000)
 
     def send():
-        while net._parameters.tobytes() == before:
+        while net.parameters.tobytes() == before:
             time.sleep(0.001)
         os.kill(os.getpid(), getattr(signal, number))
 
-    before, sender = net._parameters.tobytes(), threading.Thread(target=send)
+    before, sender = net.parameters.tobytes(), threading.Thread(target=send)
     sender.start()
     with pytest.raises(error):
         net.fit(x, y, n_threads=n_threads, **settings)
     sender.join()
-    made = net._steps_done
+    made = net.train_state.step
     assert net.history_.stopped_by == ("interrupt" if error is SystemExit else "error")
     assert 0 < made == len(net.history_.batch_loss) == net.history_.n_samples < len(x)
     twin.fit(x[:made], y[:made], epochs=1, **settings)
@@ -107,7 +107,7 @@ def test_a_job_that_is_told_to_end_leaves_a_checkpoint(tmp_path, handled):
     handled(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGTERM))
     with pytest.raises(SystemExit):
         net.fit(x, y, epochs=2, batch_size=2, checkpoint=path, callbacks=Soon())
-    assert len(fastbp.load(path).history_.batch_loss) == net._steps_done
+    assert len(fastbp.load(path).history_.batch_loss) == net.train_state.step
     assert bits(fastbp.resume(path, x, y)) == bits(plain)
 
 
@@ -118,7 +118,7 @@ def test_a_handler_that_returns_disturbs_nothing(number, handled):
     net, plain, steps = make(), make(), []
     x, y = X.repeat(2000, axis=0), Y.repeat(2000)
     plain.fit(x, y, epochs=1, batch_size=2)
-    handled(number, lambda *_: steps.append(net._steps_done))
+    handled(number, lambda *_: steps.append(net.train_state.step))
     if number != signal.SIGALRM:
         handled(signal.SIGALRM, lambda *_: signal.raise_signal(number))
     assert net.fit(x, y, epochs=1, batch_size=2, callbacks=Soon()).stopped_by == "epochs"

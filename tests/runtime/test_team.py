@@ -123,7 +123,7 @@ def test_nobody_stays_for_ever():
     net.fit(X, y, epochs=4, batch_size=60, n_threads=2, callbacks=pause)
     alone.fit(X, y, epochs=4, batch_size=60, n_threads=1)
     assert runs == list(range(runs[0], runs[0] + 4))
-    np.testing.assert_array_equal(net._parameters, alone._parameters)
+    np.testing.assert_array_equal(net.parameters, alone.parameters)
 
 
 def test_threads_are_freed_where_no_exception_is_lost():
@@ -173,7 +173,7 @@ def test_a_handler_that_raises_before_all_have_come_changes_nothing(monkeypatch)
     first will not come."""
     X, y = np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 3
     net = fastbp.MLP([5, 8, 3])
-    before = net._parameters.copy()
+    before = net.parameters.copy()
     real, teams_of = Worker.give, []
     monkeypatch.setattr(
         Team,
@@ -196,7 +196,7 @@ def test_a_handler_that_raises_before_all_have_come_changes_nothing(monkeypatch)
             net.fit(X, y, epochs=2, n_threads=2)
     finally:
         signal.signal(signal.SIGCHLD, old)
-    np.testing.assert_array_equal(net._parameters, before)
+    np.testing.assert_array_equal(net.parameters, before)
     monkeypatch.undo()
     assert net.fit(X, y, epochs=2, n_threads=2).n_epochs == 2
 

@@ -7,6 +7,7 @@ import pytest
 import fastbp
 from fastbp.engine import forward, steps
 from fastbp.runtime import cpus, workers
+from fastbp.training.fit import make_samples
 
 pytestmark = pytest.mark.usefixtures("many_cpus")
 NETS = [[3, 2], [64, 20, 20, 10], [30, 70, 45, 7], [5, 200, 1]]
@@ -32,7 +33,13 @@ def test_training(widths, dtype, optimizer):
         history = net.fit(
             X, y, epochs=2, batch_size=37, optimizer=optimizer, l2=1e-3, n_threads=n_threads
         )
-        results.append((net._parameters.tobytes(), net._state.tobytes(), history.batch_loss))
+        results.append(
+            (
+                net.parameters.tobytes(),
+                net.train_state.optimizer_state.tobytes(),
+                history.batch_loss,
+            )
+        )
     assert results[0] == results[1] == results[2]
 
 
@@ -46,7 +53,7 @@ def test_batches(batch):
         net.fit(
             X, y, epochs=1, batch_size=batch, optimizer=fastbp.SGD(0.1, 0.5), n_threads=n_threads
         )
-        results.append(net._parameters.tobytes())
+        results.append(net.parameters.tobytes())
     assert results[0] == results[1] == results[2]
 
 
@@ -65,7 +72,13 @@ def test_everything_at_once(batch):
             "optimizer": fastbp.Nadam(0.01),
         }
         history = net.fit(X, y, epochs=2, batch_size=batch, n_threads=n_threads, **settings)
-        results.append((net._parameters.tobytes(), net._state.tobytes(), history.batch_loss))
+        results.append(
+            (
+                net.parameters.tobytes(),
+                net.train_state.optimizer_state.tobytes(),
+                history.batch_loss,
+            )
+        )
     assert results[0] == results[1] == results[2]
 
 
@@ -74,17 +87,15 @@ def test_gradients_and_inference(dtype):
     X, y = data([30, 70, 45, 7], 1999)
     X = X.astype(dtype)
     net = fastbp.MLP([30, 70, 45, 7], dtype=dtype)
-    samples = net._samples(X, y, None)
+    samples = make_samples(net, X, y)
     gradients, losses, outputs = zip(
         *[
             (
-                steps.loss_and_gradient(net._network, net._parameters, samples, 0.1, n)[
-                    1
-                ].tobytes(),
-                forward.mean_loss(net._network, net._parameters, samples, n),
+                steps.loss_and_gradient(net.network, net.parameters, samples, 0.1, n)[1].tobytes(),
+                forward.mean_loss(net.network, net.parameters, samples, n),
                 [
                     a.tobytes()
-                    for a in forward.activations(net._network, net._parameters, X, range(3), n)
+                    for a in forward.activations(net.network, net.parameters, X, range(3), n)
                 ],
             )
             for n in (1, 2, 3)
@@ -110,7 +121,7 @@ def test_a_team_larger_than_the_machine_finishes():
     net, alone = fastbp.MLP([8, 16, 3]), fastbp.MLP([8, 16, 3])
     net.fit(X, y, epochs=2, n_threads=13)
     alone.fit(X, y, epochs=2, n_threads=1)
-    np.testing.assert_array_equal(net._parameters, alone._parameters)
+    np.testing.assert_array_equal(net.parameters, alone.parameters)
 
 
 @pytest.mark.skipif(cpus.current_cpu is None, reason="threads cannot be moved here")

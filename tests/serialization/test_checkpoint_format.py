@@ -150,7 +150,7 @@ def test_mutated_under_a_right_checksum(content, tmp_path):
         except ValueError as error:
             refusals.append(str(error))
         else:
-            assert np.isfinite(net._parameters).all(), seed
+            assert np.isfinite(net.parameters).all(), seed
     assert [
         words
         for words in refusals
@@ -213,7 +213,7 @@ net = make()
 try:
     net.fit(X, Y, **SETTINGS, checkpoint=sys.argv[1])
 except OSError as error:
-    print(type(error).__name__, error, net._steps_done)
+    print(type(error).__name__, error, net.train_state.step)
 """
 
 

@@ -60,10 +60,12 @@ def test_arrays_begin_with_a_cache_line(way):
     net = fastbp.MLP([4, 3, 1], output="sigmoid")
     net.fit(np.ones((5, 4)), np.ones(5), epochs=1, optimizer=fastbp.Adam())
     for each in (net, way(net), way(net).astype("float64"), way(net.astype("float64"))):
-        state = slots_of(each._state, 19)
+        state = slots_of(each.train_state.optimizer_state, 19)
         assert len(state) == 2
-        assert not any(array.ctypes.data % CACHE_LINE for array in (each._parameters, *state))
-        np.testing.assert_array_equal(state, slots_of(net._state, 19).astype(each.dtype))
+        assert not any(array.ctypes.data % CACHE_LINE for array in (each.parameters, *state))
+        np.testing.assert_array_equal(
+            state, slots_of(net.train_state.optimizer_state, 19).astype(each.dtype)
+        )
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)

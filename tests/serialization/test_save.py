@@ -49,28 +49,32 @@ def test_every_argument_and_field_is_in_the_file(tmp_path):
     assert set(document["optimizer"]["settings"]) == {
         f.name for f in dataclasses.fields(fastbp.Adam)
     }
-    known = {
+    assert set(vars(net)) == {
         "widths",
         "hidden",
         "output",
         "loss_name",
+        "loss_function",
         "dtype",
-        "_parameters",
-        "_state",
-        "_rng",
-        "_steps_done",
+        "label_smoothing",
+        "dropout",
+        "train_state",
         "optimizer_",
-    }
-    known |= {"label_smoothing", "dropout", "_dropout_key", "_position"}
-    assert set(vars(net)) == known | {
         "history_",
         "preprocessing_",
+        "network",
         "_weights",
         "_biases",
-        "_network",
-        "loss_function",
     }
-    assert set(document["position"]) == set(vars(net._position)) - {"lr"}
+    assert set(vars(net.train_state)) == {
+        "parameters",
+        "optimizer_state",
+        "step",
+        "rng",
+        "schedule_state",
+        "dropout_key",
+    }
+    assert set(document["position"]) == set(vars(net.train_state.schedule_state)) - {"lr"}
 
 
 def test_a_diverged_history(tmp_path):

@@ -20,11 +20,13 @@ from fastbp.engine import steps
 
 class Recorder(Callback):
     def __init__(self, name, calls, stop_at=None):
-        self.name, self.calls, self.stop_at = name, calls, stop_at
+        self.name = name
+        self.calls = calls
+        self.stop_at = stop_at
 
     def _note(self, hook, net, history):
         assert history is net.history_
-        assert net._steps_done == len(history.batch_loss) == len(history.learning_rate)
+        assert net.train_state.step == len(history.batch_loss) == len(history.learning_rate)
         self.calls.append((self.name, hook, history.n_epochs, len(history.batch_loss)))
         return self.stop_at == (hook, len(history.batch_loss))
 
@@ -45,7 +47,8 @@ class StepRecorder(Recorder):
 
 
 def test_order_of_the_hooks():
-    calls, net = [], make()
+    calls = []
+    net = make()
     net.fit(
         X,
         Y,
@@ -98,7 +101,9 @@ def test_hooks_that_are_not_overridden_cost_no_call(monkeypatch):
     ("stop_at", "epochs", "steps"), [(("epoch", 4), 2, 4), (("step", 3), 1, 3), (("step", 4), 1, 4)]
 )
 def test_stopping(stop_at, epochs, steps):
-    net, calls, twin = make(), [], make()
+    net = make()
+    calls = []
+    twin = make()
     history = net.fit(X, Y, epochs=9, shuffle=False, callbacks=StepRecorder("a", calls, stop_at))
     assert (history.stopped_by, history.n_epochs, len(history.batch_loss)) == (
         "callback",
@@ -123,7 +128,9 @@ def test_a_callback_that_raises(hook):
             raise ZeroDivisionError("of the callback")
 
     setattr(Faulty, hook, fail)
-    net, twin, calls = make(), make(), []
+    net = make()
+    twin = make()
+    calls = []
     with pytest.raises(ZeroDivisionError, match="of the callback") as caught:
         net.fit(
             X,
@@ -141,9 +148,9 @@ def test_a_callback_that_raises(hook):
         f"raised by the callback <the faulty one> in {hook}, after {done[0]} epochs and {done[1]} steps"
     ]
     history = net.history_
-    assert (history.n_epochs, len(history.batch_loss), net._steps_done) == (*done, done[1])
+    assert (history.n_epochs, len(history.batch_loss), net.train_state.step) == (*done, done[1])
     assert history.stopped_by == ("epochs" if hook == "on_fit_end" else "error")
-    # Who has begun is told of the end, who has not is not.
+    # on_fit_end is called for the callbacks that have begun, and for no others.
     assert [c[0] for c in calls if c[1] == "end"] == (
         ["a"] if hook == "on_fit_begin" else ["a", "b"]
     )
@@ -169,11 +176,13 @@ def test_an_error_at_the_end_does_not_hide_the_first():
 
 
 def test_divergence_in_single_steps():
-    net, twin, settings = make(), make(), {"batch_size": 10, "shuffle": False}
+    net = make()
+    twin = make()
+    settings = {"batch_size": 10, "shuffle": False}
     bad = X.copy()
     bad[30:40] = 1e38
     for each, callbacks in ((net, StepRecorder("a", [])), (twin, ())):
-        each._parameters[:] = fastbp.MLP([4, 6, 3], "identity", seed=1)._parameters
+        each.parameters[:] = fastbp.MLP([4, 6, 3], "identity", seed=1).parameters
         each = fastbp.MLP([4, 3], output="identity", loss="softmax_cross_entropy", seed=1)
         with pytest.raises(fastbp.DivergenceError) as caught:
             each.fit(bad, Y, epochs=5, optimizer=fastbp.SGD(1e3), callbacks=callbacks, **settings)
@@ -189,7 +198,8 @@ def test_ctrl_c_in_a_step_callback():
             if len(history.batch_loss) == 3:
                 signal.raise_signal(signal.SIGINT)
 
-    net, calls = make(), []
+    net = make()
+    calls = []
     with pytest.warns(UserWarning, match="interrupted after 1 epochs and 3 steps"):
         history = net.fit(X, Y, callbacks=[Press(), Recorder("a", calls)])
     assert (history.stopped_by, calls[-1]) == ("interrupt", ("a", "end", 1, 3))
@@ -220,10 +230,11 @@ def test_early_stopping_is_patience():
 @pytest.mark.parametrize("monitor", [None, "loss", "val_loss"])
 @pytest.mark.parametrize("min_delta", [0.0, 0.02])
 def test_early_stopping(monitor, min_delta):
-    net, seen = make(), []
+    net = make()
+    seen = []
     callbacks = [
         EarlyStopping(4, monitor, min_delta),
-        lambda net, h: seen.append(net._parameters.tobytes()),
+        lambda net, h: seen.append(net.parameters.tobytes()),
     ]
     history = net.fit(
         X,
@@ -243,7 +254,7 @@ def test_early_stopping(monitor, min_delta):
         best + 5,
         "patience",
     )
-    assert net._parameters.tobytes() == seen[best]
+    assert net.parameters.tobytes() == seen[best]
 
 
 def test_early_stopping_of_what_is_not_there():
@@ -265,7 +276,8 @@ def test_early_stopping_of_what_is_not_there():
 def test_csv_logger(tmp_path, validation):
     path = tmp_path / "log.csv"
     path.write_text("older", encoding="utf-8")
-    net, logger = make(), CSVLogger(path)
+    net = make()
+    logger = CSVLogger(path)
     rows_then = []
     schedule = fastbp.schedules.Exponential(0.1, 0.5)
     settings = {"batch_size": 20, "optimizer": fastbp.SGD(schedule), **validation}
@@ -312,7 +324,8 @@ def events_in(folder):
 
 def test_tensorboard(tmp_path):
     pytest.importorskip("tensorboardX")
-    net, board = make(), TensorBoard(tmp_path / "runs")
+    net = make()
+    board = TensorBoard(tmp_path / "runs")
     settings = {
         "optimizer": fastbp.SGD(fastbp.schedules.Exponential(0.1, 0.9, per="step")),
         **VALIDATION,
@@ -350,7 +363,8 @@ def test_tensorboard_without_its_library(monkeypatch):
 
 
 def test_timer():
-    timer, sleep = Timer(), 0.02
+    timer = Timer()
+    sleep = 0.02
     start = time.perf_counter()
     history = make().fit(X, Y, epochs=3, callbacks=[lambda net, h: time.sleep(sleep), timer])
     total = time.perf_counter() - start

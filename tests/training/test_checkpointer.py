@@ -14,11 +14,12 @@ from helpers.torture_checkpoints import CASES, SETTINGS, VALIDATION, X, Y, make
 
 import fastbp
 from fastbp.runtime import autotune
-from fastbp.training import checkpointer as keeping
+from fastbp.training import checkpointer
 
 KILLS = int(os.environ.get("FASTBP_KILLS", "25"))
 TORTURE = Path(__file__).parents[1] / "helpers" / "torture_checkpoints.py"
-EPOCHS, STEPS = 4, 4  # of the fits here: 50 samples by 16, the last batch short
+EPOCHS = 4
+STEPS = 4  # of the fits here: 50 samples by 16, the last batch short
 
 
 class Killed(BaseException):
@@ -30,15 +31,16 @@ class KillAt(fastbp.callbacks.Callback):
     written."""
 
     def __init__(self, monkeypatch, number):
-        self.left, write = number, keeping.Checkpointer.write
+        save = checkpointer.Checkpointer.save
+        self.left = number
 
-        def write_and_die(keeper, *arguments):
-            write(keeper, *arguments)
+        def save_and_die(checkpointer, *arguments):
+            save(checkpointer, *arguments)
             self.left -= 1
             if self.left == 0:
                 raise Killed
 
-        monkeypatch.setattr(keeping.Checkpointer, "write", write_and_die)
+        monkeypatch.setattr(checkpointer.Checkpointer, "save", save_and_die)
 
 
 def plain(case="adam", **more):
@@ -68,7 +70,8 @@ def resumed(path, **more):
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("case", CASES)
 def test_the_same_bits_at_every_batch_boundary(case, n_threads, tmp_path, monkeypatch):
-    net, weight = plain(case), CASES[case][1].get("sample_weight")
+    net = plain(case)
+    weight = CASES[case][1].get("sample_weight")
     made = len(net.history_.batch_loss)
     for number in range(1, made + 1):
         path = tmp_path / str(number)
@@ -85,7 +88,8 @@ def test_the_same_bits_at_every_batch_boundary(case, n_threads, tmp_path, monkey
 
 def test_killed_again_and_again(tmp_path, monkeypatch):
     """Each time one step further."""
-    net, path = plain(), tmp_path / "run"
+    net = plain()
+    path = tmp_path / "run"
     killed(monkeypatch, path, 1)
     for _ in range(len(net.history_.batch_loss) - 2):
         with monkeypatch.context() as patch:
@@ -99,7 +103,8 @@ class EveryStep(fastbp.callbacks.Callback):
     """One step a run of the kernels; stops at the step `last`."""
 
     def __init__(self, last=10**9):
-        self.seen, self.last = 0, last
+        self.seen = 0
+        self.last = last
 
     def checkpoint_state(self):
         return {"seen": self.seen, "rates": np.arange(3.0)}
@@ -124,7 +129,7 @@ def test_one_step_at_a_time(last, tmp_path, monkeypatch):
         callback = EveryStep(last)
         assert everything(resumed(path, callbacks=callback)) == everything(net), number
         made = len(net.history_.batch_loss)
-        assert callback.seen == (made if number < made else 0)  # a fit that has ended calls nobody
+        assert callback.seen == (made if number < made else 0)  # a completed fit calls none
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int8, np.float64])
@@ -154,7 +159,8 @@ def test_within_a_run_of_many_steps(dtype, tmp_path, monkeypatch):
     """Not at each step, but where the pace ends a call of the kernels; with rows read where they
     lie, and in pieces."""
     rng = np.random.default_rng(2)
-    rows, labels = rng.normal(size=(40_000, 20)).astype(dtype), rng.integers(0, 3, 40_000)
+    rows = rng.normal(size=(40_000, 20)).astype(dtype)
+    labels = rng.integers(0, 3, 40_000)
     settings = {"epochs": 2, "batch_size": 8, "optimizer": fastbp.Adam(1e-4), "n_threads": 1}
     net = fastbp.MLP([20, 16, 3], seed=1)
     net.fit(rows, labels, **settings)
@@ -177,7 +183,8 @@ def test_within_a_run_of_many_steps(dtype, tmp_path, monkeypatch):
 def test_ctrl_c_writes_a_last_one(tmp_path):
     """At whatever step it comes; the checkpoint of before stands if it comes while callbacks are
     called."""
-    net, path = plain(), tmp_path / "run"
+    net = plain()
+    path = tmp_path / "run"
     for at in range(1, len(net.history_.batch_loss)):
         path.unlink(missing_ok=True)
 
@@ -231,23 +238,24 @@ def test_killed_for_real(tmp_path):
 def test_the_default_cadence(tmp_path, monkeypatch):
     """Sixty seconds, or a hundred times what the last one took."""
     now = [0.0]
-    monkeypatch.setattr(keeping.time, "monotonic", lambda: now[0])
-    kept = keeping.Checkpointer(tmp_path / "run", None, "warn")
-    for record, wait in ((0.0, 60.0), (0.5, 60.0), (2.0, 200.0)):
-        kept._wait(record)
+    monkeypatch.setattr(checkpointer.time, "monotonic", lambda: now[0])
+    kept = checkpointer.Checkpointer(tmp_path / "run", None, "warn")
+    for writing, wait in ((0.0, 60.0), (0.5, 60.0), (2.0, 200.0)):
+        kept._schedule_next(writing)
         now[0] += wait - 0.001
-        assert not kept.due()
+        assert not kept.is_due()
         now[0] += 0.002
-        assert kept.due()
-    kept = keeping.Checkpointer(tmp_path / "run", 5, "warn")
-    kept._wait(2.0)
+        assert kept.is_due()
+    kept = checkpointer.Checkpointer(tmp_path / "run", 5, "warn")
+    kept._schedule_next(2.0)
     now[0] += 5.001
-    assert kept.due()
+    assert kept.is_due()
 
 
 @pytest.mark.parametrize("errors", ["warn", "raise"])
 def test_a_folder_that_goes_away(errors, tmp_path, monkeypatch):
-    net, folder = plain(), tmp_path / "folder"
+    net = plain()
+    folder = tmp_path / "folder"
     folder.mkdir()
 
     class Remove(fastbp.callbacks.Callback):
@@ -285,7 +293,9 @@ def test_a_folder_that_goes_away(errors, tmp_path, monkeypatch):
 
 
 def test_bad_paths_are_refused_before_anything_is_changed(tmp_path):
-    net, other, text = make(), tmp_path / "model", tmp_path / "data.csv"
+    net = make()
+    other = tmp_path / "model"
+    text = tmp_path / "data.csv"
     net.save(other)
     text.write_text("1,2\n")
     before = everything(net)
@@ -358,9 +368,11 @@ def test_what_no_file_can_hold_is_refused(tmp_path):
 
 
 def test_other_data_is_refused_by_name(tmp_path, monkeypatch):
-    path, weight = tmp_path / "run", np.linspace(1, 2, 50)
+    path = tmp_path / "run"
+    weight = np.linspace(1, 2, 50)
     killed(monkeypatch, path, 6, sample_weight=weight)
-    held, good = path.read_bytes(), {"X": X, "y": Y, **VALIDATION, "sample_weight": weight}
+    held = path.read_bytes()
+    good = {"X": X, "y": Y, **VALIDATION, "sample_weight": weight}
     swapped = X.copy()
     swapped[[3, 4]] = swapped[[4, 3]]
     for name, given, message in (

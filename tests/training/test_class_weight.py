@@ -16,7 +16,7 @@ MAPPING = {0: 0.5, np.int64(2): 3, 3: 0.0}
 def fitted(y=Y, output="softmax", loss=None, widths=(4, 5, 4), **options):
     net = fastbp.MLP(list(widths), output=output, loss=loss, dtype="float64", seed=1)
     history = net.fit(X, y, epochs=3, batch_size=17, **options)
-    return net._parameters.tobytes(), history.loss, history.batch_loss
+    return net.parameters.tobytes(), history.loss, history.batch_loss
 
 
 @pytest.mark.parametrize("own", [None, OWN])

@@ -63,7 +63,9 @@ def test_the_second_fit_is_refused(second, n_threads):
 def test_many_at_once():
     """Whoever comes first trains; of the others each is refused, or comes after it: never are two
     at work."""
-    net, plain, outcomes = make(), make(), []
+    net = make()
+    plain = make()
+    outcomes = []
     ready = threading.Barrier(8)
 
     def fit():
@@ -87,7 +89,9 @@ def test_many_at_once():
 
 def test_a_fit_within_a_fit():
     """Of a callback, on the net that it is called about; a copy is another net."""
-    net, plain, copies = make(), make(), []
+    net = make()
+    plain = make()
+    copies = []
 
     def callback(net, history):
         copies.append(fastbp.MLP([4, 6, 3], seed=history.n_epochs))
@@ -106,7 +110,8 @@ def test_predictions_while_another_thread_trains(n_threads):
     """They come of weights that are being updated, some of one step, some of the next:
     probabilities all the same. The fit does not notice."""
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(2000, 40)), rng.integers(0, 3, 2000)
+    x = rng.normal(size=(2000, 40))
+    y = rng.integers(0, 3, 2000)
     net, plain = (fastbp.MLP([40, 100, 3]) for _ in range(2))
     fit = threading.Thread(target=lambda: net.fit(x, y, epochs=30, n_threads=n_threads))
     fit.start()

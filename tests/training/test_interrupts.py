@@ -17,7 +17,8 @@ from helpers.small_fit import VALIDATION, X, Y, bits, make
 import fastbp
 
 RNG = np.random.default_rng(4)
-LONG_X, LONG_Y = RNG.normal(size=(300_000, 4)), RNG.integers(0, 3, 300_000)
+LONG_X = RNG.normal(size=(300_000, 4))
+LONG_Y = RNG.integers(0, 3, 300_000)
 
 
 @pytest.mark.parametrize(
@@ -29,13 +30,11 @@ LONG_X, LONG_Y = RNG.normal(size=(300_000, 4)), RNG.integers(0, 3, 300_000)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_ctrl_c_within_an_epoch(dtype, n_threads, press):
     net, twin = (fastbp.MLP([4, 64, 64, 3], dtype=dtype, seed=8) for _ in range(2))
-    initial, settings = (
-        net._parameters.copy(),
-        {"batch_size": 1, "shuffle": False, "optimizer": fastbp.Adam(1e-4)},
-    )
+    initial = net.parameters.copy()
+    settings = {"batch_size": 1, "shuffle": False, "optimizer": fastbp.Adam(1e-4)}
 
     def wait_and_press():
-        while np.array_equal(net._parameters, initial):
+        while np.array_equal(net.parameters, initial):
             time.sleep(0.01)
         time.sleep(0.1)
         press()
@@ -47,7 +46,7 @@ def test_ctrl_c_within_an_epoch(dtype, n_threads, press):
     thread.join()
     made = len(history.batch_loss)
     assert history is net.history_
-    assert (history.stopped_by, history.n_epochs, net._steps_done) == ("interrupt", 0, made)
+    assert (history.stopped_by, history.n_epochs, net.train_state.step) == ("interrupt", 0, made)
     assert 0 < made < len(LONG_X)
     twin.fit(LONG_X[:made], LONG_Y[:made], epochs=1, **settings)
     assert twin.history_.batch_loss == history.batch_loss
@@ -77,15 +76,15 @@ def tell(net, history):
     if history.n_epochs == 1:
         print(end=".", flush=True)
 
-while net._steps_done < 10**9:
-    done = net._steps_done
+while net.train_state.step < 10**9:
+    done = net.train_state.step
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         history = net.fit(x, y, epochs=10**9, batch_size=16, n_threads=n_threads, callbacks=tell)
     assert history is net.history_ and history.stopped_by == "interrupt" and len(caught) == 1, (history.stopped_by, caught)
-    assert len(history.batch_loss) == net._steps_done - done, (len(history.batch_loss), net._steps_done - done)
+    assert len(history.batch_loss) == net.train_state.step - done, (len(history.batch_loss), net.train_state.step - done)
     assert 0 <= len(history.batch_loss) - 4 * history.n_epochs <= 4, (len(history.batch_loss), history.n_epochs)
-    assert np.isfinite(net._parameters).all()
+    assert np.isfinite(net.parameters).all()
     assert threading.active_count() == 1 + sum(len(team._threads) for team in fastbp.runtime.team._idle)
 """
 
@@ -122,7 +121,8 @@ def fitted(seed, n_threads=None):
 
 @pytest.mark.parametrize("n_threads", [1, 2, None])
 def test_fits_in_other_threads(n_threads):
-    results, seeds = {}, range(8)
+    results = {}
+    seeds = range(8)
     threads = [
         threading.Thread(target=lambda s=seed: results.update({s: fitted(s, n_threads)}))
         for seed in seeds
@@ -167,13 +167,13 @@ net = fastbp.MLP([3, 100, 100, 2])
 net.fit(X, y, epochs=1)
 for i in range(60):
     signal.setitimer(signal.ITIMER_REAL, 0.003 + i * 1e-4)
-    done, before = net._steps_done, net.history_
+    done, before = net.train_state.step, net.history_
     try:
         net.fit(X, y, epochs=10**6, batch_size=16, n_threads=int(sys.argv[1]))
     except Alarm:
         pass
     made = 0 if net.history_ is before else len(net.history_.batch_loss)  # on a busy machine it may not have begun by then
-    assert made == net._steps_done - done
+    assert made == net.train_state.step - done
 assert np.isfinite(net.fit(X, y, epochs=1).loss).all()
 """
 

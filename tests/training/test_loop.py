@@ -53,7 +53,7 @@ def test_losses(batch, l2, weight):
 
 def test_batches_follow_the_shuffle():
     net, plain = make(), make()
-    order = copy.deepcopy(net._rng).permutation(50)
+    order = copy.deepcopy(net.train_state.rng).permutation(50)
     plain.fit(X[order], Y[order], epochs=1, batch_size=7, shuffle=False)
     net.fit(X, Y, epochs=1, batch_size=7)
     assert bits(net)[0] == bits(plain)[0]
@@ -79,9 +79,9 @@ def test_state_is_kept_for_an_optimizer_of_its_kind_only():
         net = make()
         for optimizer in optimizers:
             net.fit(X, Y, epochs=1, shuffle=False, optimizer=optimizer)
-        net._parameters[:] = make()._parameters
+        net.parameters[:] = make().parameters
         if forget:
-            net._state[:] = 0
+            net.train_state.optimizer_state[:] = 0
         net.fit(X, Y, epochs=1, shuffle=False, optimizer=fastbp.Adam())
         return bits(net)
 
@@ -94,7 +94,8 @@ def test_state_is_kept_for_an_optimizer_of_its_kind_only():
 @pytest.mark.parametrize("patience", [1, 3])
 @pytest.mark.parametrize("validation", [VALIDATION, {}])
 def test_patience(validation, patience, restore):
-    net, seen = make(), []
+    net = make()
+    seen = []
     history = net.fit(
         X,
         Y,
@@ -104,30 +105,32 @@ def test_patience(validation, patience, restore):
         patience=patience,
         restore_best=restore,
         **validation,
-        callbacks=lambda net, history: seen.append(net._parameters.tobytes()),
+        callbacks=lambda net, history: seen.append(net.parameters.tobytes()),
     )
     losses = history.val_loss if validation else history.loss
     assert history.stopped_by == "patience"
     assert history.best_epoch == int(np.argmin(losses))
     assert history.n_epochs == len(seen) == history.best_epoch + patience + 1
-    assert net._parameters.tobytes() == seen[history.best_epoch if restore else -1]
+    assert net.parameters.tobytes() == seen[history.best_epoch if restore else -1]
 
 
 def test_patience_to_the_end_and_with_no_progress():
-    net, seen = make(), []
+    net = make()
+    seen = []
     history = net.fit(
         X, Y, epochs=30, optimizer=fastbp.Adam(0.1), patience=29, **VALIDATION,
-        callbacks=lambda net, history: seen.append(net._parameters.tobytes()),
+        callbacks=lambda net, history: seen.append(net.parameters.tobytes()),
     )  # fmt: skip
     assert (history.stopped_by, history.n_epochs) == ("epochs", 30)
-    assert net._parameters.tobytes() == seen[history.best_epoch] != seen[-1]
+    assert net.parameters.tobytes() == seen[history.best_epoch] != seen[-1]
     # never lower than at first
     history = make().fit(X, Y, epochs=30, optimizer=fastbp.SGD(1e-30), patience=4, **VALIDATION)
     assert (history.stopped_by, history.best_epoch, history.n_epochs) == ("patience", 0, 5)
 
 
 def test_callbacks():
-    net, calls = make(), []
+    net = make()
+    calls = []
 
     def first(given, history):
         assert given is net
@@ -157,7 +160,9 @@ def test_an_error_in_a_callback_goes_through():
 
 
 def test_progress(capsys):
-    quiet, shown, threads = make(), make(), threading.active_count()
+    quiet = make()
+    shown = make()
+    threads = threading.active_count()
     quiet.fit(X, Y, epochs=3, **VALIDATION)
     assert capsys.readouterr() == ("", "")
     history = shown.fit(X, Y, epochs=3, **VALIDATION, progress=True)
@@ -188,16 +193,16 @@ def test_divergence(dtype, optimizer):
     assert (error.epoch, error.batch) == divmod(made, 5)
     assert not math.isfinite(error.history.batch_loss[-1])
     assert np.isfinite(error.history.batch_loss[:-1]).all()
-    assert np.isfinite(net._parameters).all()
+    assert np.isfinite(net.parameters).all()
     if error.epoch:
         twin.fit(X, X[:, :3], epochs=error.epoch, batch_size=10, optimizer=optimizer)
-    order = copy.deepcopy(twin._rng).permutation(50)[: 10 * error.batch]
+    order = copy.deepcopy(twin.train_state.rng).permutation(50)[: 10 * error.batch]
     if error.batch:
         twin.fit(
             X[order], X[order, :3], epochs=1, batch_size=10, optimizer=optimizer, shuffle=False
         )
     assert bits(net)[:2] == bits(twin)[:2]
-    assert net._steps_done == twin._steps_done == made
+    assert net.train_state.step == twin.train_state.step == made
 
 
 @pytest.mark.parametrize(
@@ -207,8 +212,10 @@ def test_divergence(dtype, optimizer):
 def test_an_update_that_overflows(bad, epochs, optimizer):
     """The update of batch `bad` makes the weight infinite, which the next batch's loss shows, or
     else the epoch's end."""
-    x, y = np.tile([[0.01], [-0.01]], (6, 1)), np.tile([1, 0], 6)
-    x[2 * bad : 2 * bad + 2], y[2 * bad : 2 * bad + 2] = 1e38, 0
+    x = np.tile([[0.01], [-0.01]], (6, 1))
+    y = np.tile([1, 0], 6)
+    x[2 * bad : 2 * bad + 2] = 1e38
+    y[2 * bad : 2 * bad + 2] = 0
     net, twin = (
         fastbp.MLP([1, 1], output="sigmoid", init=lambda rng, shape: np.full(shape, 0.1))
         for _ in range(2)
@@ -217,7 +224,7 @@ def test_an_update_that_overflows(bad, epochs, optimizer):
     with pytest.raises(fastbp.DivergenceError, match=f"epoch 0, batch {min(bad + 1, 5)};"):
         net.fit(x, y, epochs=epochs, **settings)
     twin.fit(x[: 2 * bad], y[: 2 * bad], epochs=1, **settings)
-    assert np.isfinite(net._parameters).all()
+    assert np.isfinite(net.parameters).all()
     assert bits(net) == bits(twin)
     for each in (net, twin):
         each.fit(x[:2], y[:2], **settings)
@@ -227,9 +234,13 @@ def test_an_update_that_overflows(bad, epochs, optimizer):
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("n", [1024, 1025, 2500])
 def test_a_batch_of_several_blocks(n, n_threads):
-    x, y, weight, l2 = RNG.normal(size=(n, 4)), RNG.integers(0, 3, n), RNG.uniform(0, 2, n), 0.01
+    x = RNG.normal(size=(n, 4))
+    y = RNG.integers(0, 3, n)
+    weight = RNG.uniform(0, 2, n)
+    l2 = 0.01
     net = make("float64")
-    (w1, w2), (b1, b2) = [w.copy() for w in net.weights], [b.copy() for b in net.biases]
+    w1, w2 = [w.copy() for w in net.weights]
+    b1, b2 = [b.copy() for b in net.biases]
     hidden = np.tanh(x @ w1 + b1)
     z = hidden @ w2 + b2
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)

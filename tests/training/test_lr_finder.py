@@ -16,8 +16,9 @@ def test_definition():
     )
     rates = 1e-4 * 1e4 ** (np.arange(30) / 29)
     np.testing.assert_allclose(found.learning_rates, rates, rtol=1e-12)
-    net, losses = make("float64"), []
-    order = net._rng.permutation(50)  # one batch: its order matters to rounding only
+    net = make("float64")
+    losses = []
+    order = net.train_state.rng.permutation(50)  # one batch: its order matters to rounding only
     losses = [net.partial_fit(X[order], Y[order], fastbp.SGD(rate)) for rate in rates]
     np.testing.assert_allclose(found.losses, losses, rtol=1e-10)
     weights = 0.8 ** np.arange(30)

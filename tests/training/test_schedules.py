@@ -20,7 +20,8 @@ def by_torch(kind, lr, n=N, **settings):
     """The rates of PyTorch's scheduler: before each of its first n steps."""
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
-    scheduler, rates = kind(torch.optim.lr_scheduler)(optimizer, **settings), []
+    scheduler = kind(torch.optim.lr_scheduler)(optimizer, **settings)
+    rates = []
     for _ in range(n):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
@@ -30,11 +31,12 @@ def by_torch(kind, lr, n=N, **settings):
 
 def rates_of(schedule, n=N):
     """The same of a schedule of ours, epochs being one step long."""
-    position, rates = ScheduleState(schedule), []
+    position = ScheduleState(schedule)
+    rates = []
     for _ in range(n):
         rates += position.rates(1).tolist()
         position.steps += 1
-        position.epoch_ends(1.0)
+        position.end_epoch(1.0)
     return rates
 
 
@@ -105,14 +107,15 @@ def test_reduce_on_plateau_against_torch(patience):
         np.testing.assert_allclose(position.rates(3), [rate] * 3, rtol=1e-12)
         seen.append(rate)
         scheduler.step(loss)
-        position.epoch_ends(loss)
+        position.end_epoch(loss)
     assert len(set(seen)) > 3
     assert min(seen) == 0.004
 
 
 def test_inverse_scaling_against_sklearn():
     optimizers = pytest.importorskip("sklearn.neural_network._stochastic_optimizers")
-    theirs, rates = optimizers.SGDOptimizer([], 0.3, "invscaling", power_t=0.6), []
+    theirs = optimizers.SGDOptimizer([], 0.3, "invscaling", power_t=0.6)
+    rates = []
     for t in range(N):
         theirs.iteration_ends(t)
         rates.append(theirs.learning_rate)
@@ -164,7 +167,7 @@ def test_the_kernels_follow(optimizer, schedule):
             )
             twin.fit(X[part], Y[part], epochs=1, batch_size=8, shuffle=False, optimizer=constant)
         position.steps += 7
-        position.epoch_ends(history.loss[epoch])
+        position.end_epoch(history.loss[epoch])
     assert bits(net)[:2] == bits(twin)[:2]
     assert len(history.learning_rate) == 35
 
@@ -187,15 +190,17 @@ def test_going_on(schedule, between):
     assert rates == whole.fit(X, Y, epochs=5, **settings, **VALIDATION).learning_rate
     assert bits(net) == bits(whole)
     # Another schedule begins at its beginning, the optimizer's state stays.
-    steps, other = net._steps_done, schedules.Step(0.05, 1)
+    steps = net.train_state.step
+    other = schedules.Step(0.05, 1)
     assert net.fit(
         X, Y, epochs=2, batch_size=None, optimizer=fastbp.Adam(other)
     ).learning_rate == pytest.approx([0.05, 0.005])
-    assert net._steps_done == steps + 2
+    assert net.train_state.step == steps + 2
 
 
 def test_the_validation_loss_is_what_must_not_stop_falling():
-    losses, net = [], make()
+    losses = []
+    net = make()
     settings = {
         "epochs": 40,
         "batch_size": 5,
@@ -205,7 +210,8 @@ def test_the_validation_loss_is_what_must_not_stop_falling():
     history = net.fit(X, Y, optimizer=fastbp.Adam(schedule), **settings, **VALIDATION)
     rates = {}
     for watched in (0, 1):
-        state, rates[watched] = None, []
+        state = None
+        rates[watched] = []
         for loss in losses:
             rates[watched] += [schedule.lr if state is None else state[0]] * 10
             state = schedule.watch(state, loss[watched])
@@ -308,7 +314,8 @@ def test_a_schedule_that_fails(name, hook):
             callbacks=callback,
         )
     assert any("raised by the schedule Own(wrong_at=12" in note for note in caught.value.__notes__)
-    history, made = net.history_, 12 if hook else 10
+    history = net.history_
+    made = 12 if hook else 10
     assert (history.stopped_by, history.n_epochs, len(history.batch_loss)) == ("error", 2, made)
     assert history.learning_rate == [0.1 * 0.5**t for t in range(made)]
     twin.fit(X, Y, epochs=2, batch_size=10, shuffle=False, optimizer=fastbp.SGD(Own(99, wrong)))

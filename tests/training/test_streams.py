@@ -24,7 +24,8 @@ class Source:
     """An iterable that can be read again and again, and remembers by which threads."""
 
     def __init__(self, *arrays):
-        self.arrays, self.threads = arrays, set()
+        self.arrays = arrays
+        self.threads = set()
 
     def __iter__(self):
         for batch in batches(*self.arrays):
@@ -39,7 +40,9 @@ class Source:
 @pytest.mark.parametrize("kind", [list, tuple, Source])
 def test_fit_over_an_iterable(kind, weight, optimizer):
     """The same as steps made one by one."""
-    net, twin, settings = make(), make(), {"optimizer": optimizer, "l2": 0.01}
+    net = make()
+    twin = make()
+    settings = {"optimizer": optimizer, "l2": 0.01}
     arrays = (X, Y) if weight is None else (X, Y, weight)
     source = Source(*arrays) if kind is Source else kind(batches(*arrays))
     history = net.fit(source, epochs=3, **settings, **VALIDATION)
@@ -49,8 +52,8 @@ def test_fit_over_an_iterable(kind, weight, optimizer):
             one = {"sample_weight": w[0]} if w else {}
             twin.fit(x, y, epochs=1, batch_size=None, shuffle=False, **settings, **one)
             expected += twin.history_.batch_loss
-            twin._position.epochs -= 1  # of a schedule that counts in epochs
-        twin._position.epochs += 1
+            twin.train_state.schedule_state.epochs -= 1  # of a schedule that counts in epochs
+        twin.train_state.schedule_state.epochs += 1
         shares = SIZES if weight is None else [w.sum() for _, _, w in batches(*arrays)]
         means.append(np.average(expected[-5:], weights=shares))
         rates += [
@@ -85,11 +88,13 @@ def test_an_iterator_is_read_once():
 
 def test_a_source_may_use_its_arrays_again():
     def refilled():
-        x, y = np.empty((5, 4), np.float32), np.empty(5, int)
+        x = np.empty((5, 4), np.float32)
+        y = np.empty(5, int)
         for first in range(0, 50, 5):
             x[:], y[:] = X[first : first + 5], Y[first : first + 5]
             yield x, y
-            x[:], y[:] = np.nan, -1
+            x[:] = np.nan
+            y[:] = -1
 
     net, twin = make(), make()
     net.fit(refilled(), epochs=1)
@@ -99,12 +104,13 @@ def test_a_source_may_use_its_arrays_again():
 
 
 def test_the_next_batch_is_read_while_this_one_is_computed():
-    read, second = [], threading.Event()
+    read = []
+    second = threading.Event()
 
     class Wait(fastbp.callbacks.Callback):
         def on_step_end(self, net, history):
             if len(history.batch_loss) == 1:
-                assert second.wait(10)  # nobody has asked for it yet
+                assert second.wait(10)  # before the loop requests it
                 read_then.append(list(read))
 
     def source():
@@ -231,7 +237,7 @@ def readers():
 
 
 def wait_for_readers():
-    """To end: a reader is told to, and may be in the middle of a batch."""
+    """Wait until all readers end: one may be in the middle of a batch."""
     until = time.monotonic() + 10
     while readers() and time.monotonic() < until:
         time.sleep(0.01)
@@ -251,7 +257,7 @@ def test_ctrl_c_while_waiting_for_a_batch():
 
     def source():
         yield from batches(X, Y)[:2]
-        while net._steps_done < 2:  # it is read ahead
+        while net.train_state.step < 2:  # it is read ahead
             time.sleep(0.01)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         let_go.wait(30)
@@ -262,7 +268,11 @@ def test_ctrl_c_while_waiting_for_a_batch():
         history = net.fit(source(), epochs=1)
     assert time.monotonic() - start < 25  # it did not wait for the source
     let_go.set()
-    assert (history.stopped_by, len(history.batch_loss), net._steps_done) == ("interrupt", 2, 2)
+    assert (history.stopped_by, len(history.batch_loss), net.train_state.step) == (
+        "interrupt",
+        2,
+        2,
+    )
 
 
 @pytest.mark.parametrize(
@@ -293,7 +303,8 @@ def test_partial_fit(weight, optimizer):
 
 def test_partial_fit_learns_a_stream():
     rng = np.random.default_rng(0)
-    net, w = fastbp.MLP([3, 1], output="identity"), np.array([1.0, -2.0, 0.5])
+    net = fastbp.MLP([3, 1], output="identity")
+    w = np.array([1.0, -2.0, 0.5])
     for _ in range(500):
         x = rng.normal(size=(20, 3))
         net.partial_fit(x, x @ w + 3, fastbp.SGD(0.1))
@@ -310,4 +321,4 @@ def test_partial_fit_that_diverges():
 
     with pytest.raises(fastbp.DivergenceError):
         train()
-    assert np.isfinite(net._parameters).all()
+    assert np.isfinite(net.parameters).all()

@@ -1,5 +1,5 @@
-"""A file replaced as a whole: whoever is killed at whatever moment leaves the old content or the
-new, never a part."""
+"""Atomic replacement of a file: a process killed at any moment leaves the old content or the new,
+never a part of it."""
 
 import contextlib
 import fcntl
@@ -11,23 +11,22 @@ from pathlib import Path
 
 
 def replace_file(path: str | os.PathLike, parts: Iterable[bytes]) -> None:
-    """Write `parts`, one after the other, to the file `path`, in place of what it may hold; a link
-    is followed.
+    """Write the concatenated `parts` to the file `path`, which is replaced; a link is followed.
 
-    It is written to a temporary file in the same folder, ``.name.xxxxxxxxxxxxxxxx.tmp``, forced to
-    the disk, and then given the name. Such files that killed processes have left behind are
-    removed; a lock tells them from those at work.
+    The content is written to a temporary file in the same folder, ``.name.xxxxxxxxxxxxxxxx.tmp``,
+    flushed to the disk and renamed. Temporary files of killed processes are removed first; a live
+    writer holds a lock on its own.
 
     Raises
     ------
     OSError
-        Naming `path`, if there is no such folder, it may not be written to, or the disk is full.
-        What `path` held still stands.
+        With the name `path`, if the folder is missing or not writable, or the disk is full. The
+        previous content is left unchanged.
     """
     target = Path(os.path.realpath(path))
     temporary = None
     try:
-        _clear(target)
+        _remove_stale(target)
         temporary, descriptor = _locked_file(target)
         with os.fdopen(descriptor, "wb") as file:
             file.writelines(parts)
@@ -38,25 +37,25 @@ def replace_file(path: str | os.PathLike, parts: Iterable[bytes]) -> None:
             os.replace(temporary, target)
         folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(folder)  # the new name itself
+            os.fsync(folder)  # makes the rename itself durable
         finally:
             os.close(folder)
     except BaseException as error:
         if temporary is not None:
-            with contextlib.suppress(OSError):  # it may have its final name by now
+            with contextlib.suppress(OSError):  # it may have been renamed already
                 temporary.unlink()
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
 
 
-def probe(path: str | os.PathLike) -> None:
-    """Find out whether `path` can be replaced, leaving it as it is.
+def check_writable(path: str | os.PathLike) -> None:
+    """Check that `path` can be replaced, and leave it unchanged.
 
     Raises
     ------
     OSError
-        Naming `path`, if its folder is missing or may not be written to.
+        With the name `path`, if its folder is missing or not writable.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -68,22 +67,22 @@ def probe(path: str | os.PathLike) -> None:
 
 
 def _locked_file(target):
-    """A new temporary file, with the lock that says that its writer lives: its path and descriptor."""
+    """A new temporary file, locked for as long as its writer lives: its path and descriptor."""
     while True:
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        # of a file system that has no locks, where nobody clears away either
+        # A file system without locks raises; there, `_remove_stale` removes nothing either.
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
             return temporary, descriptor
-        os.close(descriptor)  # cleared away before it was locked
+        os.close(descriptor)  # another process removed it before it was locked
 
 
-def _clear(target):
-    """Remove the temporary files of `target` whose writers are no more."""
-    left = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{16}\.tmp")
-    for entry in [entry for entry in os.scandir(target.parent) if left.fullmatch(entry.name)]:
+def _remove_stale(target):
+    """Remove the temporary files of `target` that no live process holds a lock on."""
+    stale = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{16}\.tmp")
+    for entry in [entry for entry in os.scandir(target.parent) if stale.fullmatch(entry.name)]:
         with contextlib.suppress(OSError):
             descriptor = os.open(entry.path, os.O_WRONLY)
             try:

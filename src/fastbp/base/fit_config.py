@@ -1,18 +1,17 @@
-"""What a fit is asked to do, beside its samples and its optimizer: what a checkpoint has to hold of
-it."""
+"""The settings of a fit other than its samples, optimizer and callbacks: what a checkpoint holds of
+the call."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from .strict_json import require_keys
-from .validation import check_count, check_flag
+from .strict_json import decode_fields, encode_fields
+from .validation import check_count, check_flag, check_number
 
 
 @dataclass
 class FitConfig:
-    """See `MLP.fit`. What is a matter of the update rule is checked with the optimizer,
-    `class_weight` with the targets."""
+    """Arguments of `MLP.fit`, checked. `class_weight` is checked together with the targets."""
 
     epochs: int
     batch_size: int | None
@@ -32,33 +31,39 @@ class FitConfig:
                 setattr(self, name, check_count(name, getattr(self, name)))
         for name in ("shuffle", "restore_best"):
             setattr(self, name, check_flag(name, getattr(self, name)))
+        for name in ("l2", "l1"):
+            setattr(self, name, check_number(name, getattr(self, name), least=0))
+        for name in ("clip_value", "clip_norm"):
+            if getattr(self, name) is not None:
+                setattr(self, name, check_number(name, getattr(self, name), above=0))
 
     @property
     def of_update(self):
-        """What the update rule reads."""
+        """The settings that are part of the update rule: l2, l1, clip_value, clip_norm."""
         return self.l2, self.l1, self.clip_value, self.clip_norm
 
-    def batch(self, n):
-        """Samples a step, of `n`."""
+    def batch_of(self, n):
+        """Samples a step, out of `n`."""
         return n if self.batch_size is None else min(self.batch_size, n)
 
 
-def encode_fit_config(settings):
-    """As values of JSON; the numbers have been checked."""
-    values = asdict(settings)
-    for name in ("l2", "l1", "clip_value", "clip_norm"):
-        values[name] = None if values[name] is None else float(values[name])
-    if isinstance(values["class_weight"], Mapping):
-        values["class_weight"] = [
-            [int(label), float(weight)] for label, weight in values["class_weight"].items()
-        ]
-    return values
+def encode_fit_config(config):
+    """A `FitConfig` as values of JSON; a mapping of class weights becomes pairs [label, weight]."""
+    weights = config.class_weight
+    if isinstance(weights, Mapping):
+        weights = [[int(label), float(weight)] for label, weight in weights.items()]
+    return encode_fields(replace(config, class_weight=weights))
 
 
 def decode_fit_config(value):
-    """The settings that were so described."""
-    values = dict(require_keys("settings", value, [f.name for f in fields(FitConfig)]))
-    weights = values["class_weight"]
+    """The `FitConfig` that `encode_fit_config` encoded.
+
+    Raises
+    ------
+    ValueError, TypeError
+    """
+    config = decode_fields("settings", value, FitConfig)
+    weights = config.class_weight
     if isinstance(weights, list):
         if not all(
             isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is int for pair in weights
@@ -66,7 +71,7 @@ def decode_fit_config(value):
             raise ValueError(
                 f"class_weight must be pairs of a label and a weight, got {weights!r:.200}"
             )
-        values["class_weight"] = dict(weights)
+        config.class_weight = dict(weights)
     elif weights not in (None, "balanced"):
         raise ValueError(f"class_weight must be null, 'balanced' or pairs, got {weights!r:.200}")
-    return FitConfig(**values)
+    return config

@@ -1,4 +1,4 @@
-"""What a learning-rate schedule is, and how far a net's training has come in one."""
+"""The base class of learning-rate schedules, and the progress of a training in one."""
 
 import numpy as np
 
@@ -7,13 +7,12 @@ from .validation import check_number
 
 
 class Schedule:
-    """What all schedules share; subclass it, preferably as a frozen dataclass, for a schedule of
-    your own.
+    """Base class of learning-rate schedules; subclass it, preferably as a frozen dataclass.
 
-    A subclass says in `per` whether its time t runs in steps or in epochs, and gives the rates in
-    `at`. The ready ones check what they are given: ValueError or TypeError for a number outside the
-    range that the docstring says. Schedules are compared by ``==`` to find out whether a fit goes
-    on with the schedule of the last one: dataclasses compare by value.
+    `per` is "step" or "epoch", the unit of the time t; `at` returns the rates. The schedules of
+    this module check their arguments: ValueError or TypeError for a number outside the documented
+    range. A fit continues the schedule of the previous fit if both are equal by ``==``, which
+    compares dataclasses by value.
 
     Examples
     --------
@@ -38,7 +37,7 @@ class Schedule:
         Parameters
         ----------
         t : ndarray of int64 (n,)
-            Steps or epochs done before, from 0 on.
+            Number of steps or epochs made before, from 0.
 
         Returns
         -------
@@ -48,8 +47,19 @@ class Schedule:
         raise NotImplementedError(f"{type(self).__name__} has no at(t)")
 
     def rates(self, steps, epoch, state):
-        """The rates of the steps number `steps` (ndarray of int64), after `epoch` epochs, of which
-        `watch` made `state`."""
+        """The learning rates of the steps with numbers `steps`, in epoch number `epoch`.
+
+        Parameters
+        ----------
+        steps : ndarray of int64 (n,)
+        epoch : int
+        state
+            The last value that `watch` returned, None at first.
+
+        Returns
+        -------
+        ndarray (n,)
+        """
         return (
             self.at(steps)
             if self.per == "step"
@@ -57,35 +67,44 @@ class Schedule:
         )
 
     def watch(self, state, loss):
-        """The state that follows from `state` (None at first) by an epoch with the monitored loss
-        `loss`."""
+        """The state after an epoch with monitored loss `loss`, given the `state` before it (None
+        at first)."""
         return state
 
 
-_NONE = np.zeros(0)
-
-
 class ScheduleState:
-    """How far a net's training has come in a schedule: steps and epochs done, and what the schedule
-    keeps of the losses.
+    """Progress in a schedule.
 
     Parameters
     ----------
     lr : float or Schedule
+
+    Attributes
+    ----------
+    steps, epochs : int
+        Made with this schedule.
+    state
+        What the schedule keeps of the losses, see `Schedule.watch`; None at first.
     """
 
     def __init__(self, lr):
         self.lr = lr if isinstance(lr, Schedule) else float(lr)
-        self.steps, self.epochs, self.state = 0, 0, None
+        self.steps = 0
+        self.epochs = 0
+        self.state = None
 
     def rates(self, n, made=0):
-        """The rates of `n` steps, of which `made` are made, float64 (n,); empty for a number, which
-        the update rule knows.
+        """The learning rates of `n` steps, of which the first `made` have been made.
 
-        All at once also where some are made: an array's values can depend on its length, by a bit.
+        Returns
+        -------
+        ndarray of float64 (n,)
+            Empty for a constant rate, which is part of the update rule. All `n` rates are computed
+            together: NumPy's vectorised functions may round an element differently in an array of
+            another length.
         """
         if not isinstance(self.lr, Schedule):
-            return _NONE
+            return np.zeros(0)
         with error_context(
             f"the schedule {self.lr!r} at its step {self.steps}, epoch {self.epochs}"
         ):
@@ -101,8 +120,8 @@ class ScheduleState:
                 )
         return rates
 
-    def epoch_ends(self, loss):
-        """Note an epoch with the monitored loss `loss`."""
+    def end_epoch(self, loss):
+        """Count an epoch with the monitored loss `loss`."""
         if isinstance(self.lr, Schedule):
             with error_context(f"the schedule {self.lr!r} after its epoch {self.epochs}"):
                 self.state = self.lr.watch(self.state, loss)
@@ -110,11 +129,10 @@ class ScheduleState:
 
 
 def check_rate(name, lr):
-    """`lr` if it is a positive number or a schedule."""
+    """`lr`, checked to be a positive number or a schedule."""
     return lr if isinstance(lr, Schedule) else check_number(name, lr, above=0)
 
 
 def constant_rate(lr):
-    """The rate that an update rule begins with: the number, or where a schedule gives each step's
-    own, 0."""
+    """The rate in the constants of an update rule: `lr`, or 0 if a schedule sets each step's."""
     return 0.0 if isinstance(lr, Schedule) else lr

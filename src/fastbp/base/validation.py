@@ -1,5 +1,5 @@
-"""Checks of what callers pass, made once and before anything is changed. Each error names the
-argument, what was given and what is wanted."""
+"""Checks of the arguments that callers pass, made once and before anything is changed. Each error
+names the argument, the wanted value and the given one."""
 
 import math
 import numbers
@@ -7,19 +7,18 @@ import operator
 
 import numpy as np
 
-from .activations import ALIASES, HIDDEN
-from .losses import CANONICAL, CUSTOM, LOSSES
+from .losses import LOSSES
 
 FLAGS = (bool, np.bool_)
 LARGEST = {np.dtype(t): float(np.finfo(t).max) for t in ("f4", "f8")}
-# losses of targets that are no probabilities
+# losses with targets that are not probabilities
 REGRESSIONS = tuple(name for name, row in LOSSES.items() if row.is_regression)
-SMALL = 1 << 12
-CHECK_BYTES = 1 << 22  # looked at together: an array on disk is never in memory whole
+SMALL_SIZE = 1 << 12  # elements up to which one dot product finds all non-finite values fastest
+CHECK_BYTES = 1 << 22  # of an array checked at a time: a memory-mapped array is never loaded whole
 
 
 def check_choice(name, value, choices):
-    """`value` if it is one of the names in `choices`."""
+    """`value`, checked to be one of the names in `choices`."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
     if value not in choices:
@@ -28,8 +27,8 @@ def check_choice(name, value, choices):
 
 
 def check_number(name, value, *, least=None, above=None, below=None):
-    """`value` as a finite float within the bounds."""
-    # Steps of a caller's own loop ask for some numbers each: one that is fine is to cost little.
+    """`value` as a finite float with `least` <= value, `above` < value < `below`."""
+    # fastbp.functional checks several numbers a step, so a valid float takes the shortest path.
     if type(value) is not float and (
         not isinstance(value, numbers.Real) or isinstance(value, FLAGS)
     ):
@@ -54,14 +53,14 @@ def check_number(name, value, *, least=None, above=None, below=None):
 
 
 def check_flag(name, value):
-    """`value` if it is True or False."""
+    """`value`, checked to be True or False, as a bool."""
     if not isinstance(value, FLAGS):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     return bool(value)
 
 
 def check_count(name, value, least=1, most=None):
-    """`value` as an int of at least `least` and at most `most`."""
+    """`value` as an int with `least` <= value <= `most`."""
     try:
         if isinstance(value, FLAGS):
             raise TypeError
@@ -76,7 +75,8 @@ def check_count(name, value, least=1, most=None):
 
 
 def check_real_array(name, array, ndim):
-    """`array` as an ndarray of real numbers; a view wherever the caller's is one."""
+    """`array` as an ndarray of real numbers with one of the numbers of axes `ndim`, without a copy
+    where it is an ndarray."""
     try:
         array = np.asanyarray(array)
     except ValueError as error:
@@ -86,7 +86,8 @@ def check_real_array(name, array, ndim):
     if type(array) is not np.ndarray:
         if isinstance(array, np.ma.MaskedArray):
             raise TypeError(
-                f"{name} must be a plain array, got a masked one: fill or drop the masked values first"
+                f"{name} must be a plain array, got a masked one: fill or drop the masked values "
+                "first"
             )
         array = array.view(np.ndarray)
     if array.dtype.kind not in "fiub":
@@ -98,27 +99,25 @@ def check_real_array(name, array, ndim):
 
 
 def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
-    """Refuse values that are NaN, too large for `dtype` or outside [low, high]; the error says
-    which row."""
-    if array.size <= SMALL and array.dtype == dtype and low == -np.inf and high == np.inf:
+    """Raise a ValueError that names the row if a value is NaN, too large for `dtype` or outside
+    [low, high]."""
+    if array.size <= SMALL_SIZE and array.dtype == dtype and low == -np.inf and high == np.inf:
         flat = array.ravel()
-        # invalid: of a signalling NaN, as files may have them
+        # A signalling NaN, which a file may hold, is an invalid operation. The sum of squares is
+        # finite only if all values are; if it overflows, the loop below decides.
         with np.errstate(over="ignore", invalid="ignore"):
-            # one quick pass that a NaN or an infinity would show in, and a large square too
             if np.dot(flat, flat) < np.inf:
                 return
     largest = LARGEST[np.dtype(dtype)]
     low, high = max(low, -largest), min(high, largest)
     if array.size == 0:
         return
-    rows = max(1, CHECK_BYTES // max(1, array[:1].nbytes))
-    for first in range(0, len(array), rows):
-        part = array[first : first + rows]
+    for first, part in _blocks_of_rows(array):
         if low <= float(part.min()) and float(part.max()) <= high:
             continue
         if part.dtype.itemsize < 8:
             with np.errstate(invalid="ignore"):
-                # in the array's own dtype the limits may be infinite
+                # the limits may be infinite in the array's dtype
                 part = part.astype(np.float64)
         good = (part >= low) & (part <= high)
         row = first + int(np.argmin(good.reshape(len(part), -1).all(axis=1)))
@@ -131,7 +130,7 @@ def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
 
 
 def check_inputs(name, X, n_in, dtype):
-    """`X` as an (n, n_in) array of finite real numbers."""
+    """`X` as an (n, n_in) array of real numbers that are finite in `dtype`."""
     X = check_real_array(name, X, (2,))
     if X.shape[1] != n_in:
         raise ValueError(f"{name} must have {n_in} features (columns), got shape {X.shape}")
@@ -140,7 +139,7 @@ def check_inputs(name, X, n_in, dtype):
 
 
 def check_weight(sample_weight, n, dtype):
-    """`sample_weight` as an (n,) array of finite numbers, none below 0 and not all 0."""
+    """`sample_weight`, if not None, as an (n,) array of finite numbers of at least 0, not all 0."""
     if sample_weight is None:
         return None
     weight = check_real_array("sample_weight", sample_weight, (1,))
@@ -153,7 +152,7 @@ def check_weight(sample_weight, n, dtype):
 
 
 def check_targets(name, y, n, n_out, loss, dtype):
-    """`y` as (targets, labels), one of them None: real (n, n_out) targets, or int64 labels (n,)."""
+    """`y` as (targets, labels): real (n, n_out) targets and None, or None and int64 labels (n,)."""
     y = check_real_array(name, y, (1, 2))
     if len(y) != n:
         raise ValueError(f"{name} must have one row for each of the {n} rows of X, got {len(y)}")
@@ -163,7 +162,8 @@ def check_targets(name, y, n, n_out, loss, dtype):
         return None, check_labels(name, y, n_out, loss)
     if y.shape[1] != n_out:
         raise ValueError(
-            f"{name} must be of shape ({n}, {n_out}) or integer labels of shape ({n},), got {y.shape}"
+            f"{name} must be of shape ({n}, {n_out}) or integer labels of shape ({n},), "
+            f"got {y.shape}"
         )
     if loss in REGRESSIONS:
         check_finite(name, y, dtype, 0.0 if loss == "poisson" else -np.inf)
@@ -173,8 +173,7 @@ def check_targets(name, y, n, n_out, loss, dtype):
         _check_sums(name, y)
     if loss == "hinge":
         return None, one_hot_labels(name, y)
-    # One column is small beside X, so it is converted at once; more are converted a batch at a
-    # time.
+    # A single column is small compared with X and converted here; others a batch at a time.
     return y.astype(dtype) if n_out == 1 else y, None
 
 
@@ -182,14 +181,16 @@ def check_labels(name, y, n_out, loss):
     """`y` (n,) as int64 labels 0..n_out - 1."""
     if loss in REGRESSIONS and y.dtype.kind == "f":
         raise ValueError(
-            f"{name} must be of shape ({len(y)}, {n_out}) for {n_out} outputs, or integer labels, got {y.shape}"
+            f"{name} must be of shape ({len(y)}, {n_out}) for {n_out} outputs, or integer labels, "
+            f"got {y.shape}"
         )
     if y.dtype.kind == "f":
         check_finite(name, y, np.float64)
         fractional = np.flatnonzero(np.floor(y) != y)
         if len(fractional):
             raise ValueError(
-                f"{name} must hold whole labels 0..{n_out - 1}, got {y[fractional[0]]} in row {fractional[0]}"
+                f"{name} must hold whole labels 0..{n_out - 1}, got {y[fractional[0]]} in row "
+                f"{fractional[0]}"
             )
     if len(y) and not (y.min() >= 0 and y.max() < n_out):
         outside = np.flatnonzero((y < 0) | (y >= n_out))
@@ -200,11 +201,9 @@ def check_labels(name, y, n_out, loss):
 
 
 def one_hot_labels(name, y):
-    """The int64 labels (n,) of one-hot rows (n, k), or where k is 1 of zeros and ones."""
+    """The int64 labels (n,) of one-hot rows (n, k); for k = 1, of zeros and ones."""
     labels = np.empty(len(y), np.int64)
-    rows = max(1, CHECK_BYTES // max(1, y[:1].nbytes))
-    for first in range(0, len(y), rows):
-        part = y[first : first + rows]
+    for first, part in _blocks_of_rows(y):
         one = part == 1
         wrong = np.flatnonzero(
             ~((part == 0) | one).all(axis=1) | (one.sum(axis=1) != 1) & (y.shape[1] > 1)
@@ -212,86 +211,27 @@ def one_hot_labels(name, y):
         if len(wrong):
             row = part[wrong[0]].tolist()
             raise ValueError(
-                f"{name} must hold integer labels or one-hot rows, got {row} in row {first + wrong[0]}"
+                f"{name} must hold integer labels or one-hot rows, got {row} in row "
+                f"{first + wrong[0]}"
             )
-        labels[first : first + rows] = one.argmax(axis=1) if y.shape[1] > 1 else one[:, 0]
+        labels[first : first + len(part)] = one.argmax(axis=1) if y.shape[1] > 1 else one[:, 0]
     return labels
 
 
 def _check_sums(name, y):
-    """Each row a probability distribution: to within what rounding does to one-hot or smoothed
-    targets."""
-    rows = max(1, CHECK_BYTES // max(1, y[:1].nbytes))
-    for first in range(0, len(y), rows):
-        sums = y[first : first + rows].sum(axis=1, dtype=np.float64)
+    """Raise a ValueError if a row does not sum to 1 within 1e-3, the tolerance for rounding."""
+    for first, part in _blocks_of_rows(y):
+        sums = part.sum(axis=1, dtype=np.float64)
         wrong = np.flatnonzero(abs(sums - 1) > 1e-3)
         if len(wrong):
             raise ValueError(
-                f"{name} must hold rows that sum to 1, got a sum of {sums[wrong[0]]:g} in row {first + wrong[0]}"
+                f"{name} must hold rows that sum to 1, got a sum of {sums[wrong[0]]:g} in row "
+                f"{first + wrong[0]}"
             )
 
 
-def check_hidden(hidden, n_hidden, argument="hidden"):
-    """One activation name for each hidden layer, aliases resolved."""
-    if isinstance(hidden, str):
-        names = [check_choice(argument, hidden, HIDDEN)] * n_hidden
-    else:
-        try:
-            names = list(hidden)
-        except TypeError:
-            raise TypeError(
-                f"{argument} must be a name or a sequence of names, got {hidden!r}"
-            ) from None
-        if len(names) != n_hidden:
-            raise ValueError(
-                f"{argument} must be one name, or one for each of the {n_hidden} hidden layers, "
-                f"got {len(names)}"
-            )
-    checked = [check_choice(argument, name, HIDDEN) for name in names]
-    return tuple(ALIASES.get(name, name) for name in checked)
-
-
-def check_dropout(dropout, n_hidden):
-    """One rate in [0, 1) for each hidden layer."""
-    if not np.iterable(dropout) or isinstance(dropout, str | bytes):
-        return (check_number("dropout", dropout, least=0, below=1),) * n_hidden
-    rates = tuple(dropout)
-    if len(rates) != n_hidden:
-        raise ValueError(
-            f"dropout must be one rate, or one for each of the {n_hidden} hidden layers, "
-            f"got {len(rates)}"
-        )
-    return tuple(
-        check_number(f"dropout[{i}]", rate, least=0, below=1) for i, rate in enumerate(rates)
-    )
-
-
-def check_loss(loss, output, n_out):
-    """The name of a loss that goes with the output; of None, the output's own."""
-    if loss is None:
-        return CANONICAL.get(output, "squared_error")
-    if callable(loss):
-        return CUSTOM
-    row = LOSSES[check_choice("loss", loss, LOSSES)]
-    if output != (row.output or output):
-        raise ValueError(f"loss={loss!r} needs output={row.output!r}, got output={output!r}")
-    if output in row.refused_outputs:
-        raise ValueError(
-            f"loss={loss!r} goes with any output but {output!r}, got output={output!r}"
-        )
-    if row.needs_labels and n_out < 2:
-        raise ValueError(f"loss={loss!r} needs at least 2 outputs, one a class, got {n_out}")
-    return loss
-
-
-def check_smoothing(label_smoothing, loss, n_out):
-    """(keep, spread): targets t of a smoothed loss are taken as keep t + spread."""
-    label_smoothing = check_number("label_smoothing", label_smoothing, least=0)
-    if label_smoothing > 1:
-        raise ValueError(f"label_smoothing must be at most 1, got {label_smoothing}")
-    row = LOSSES.get(loss)
-    if label_smoothing and not (row and row.has_smoothing):
-        smoothed = ", ".join(repr(name) for name, row in LOSSES.items() if row.has_smoothing)
-        raise ValueError(f"label_smoothing needs one of the losses {smoothed}, got loss={loss!r}")
-    classes = (row and row.smoothing_classes) or n_out
-    return 1 - label_smoothing, label_smoothing / classes
+def _blocks_of_rows(array):
+    """Pairs (index of the first row, rows) of blocks of at most CHECK_BYTES, at least one row."""
+    rows = max(1, CHECK_BYTES // max(1, array[:1].nbytes))
+    for first in range(0, len(array), rows):
+        yield first, array[first : first + rows]

@@ -1,21 +1,17 @@
-"""The protocol of callbacks."""
-
-from __future__ import annotations
+"""The base class of callbacks."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ..history import History
-    from ..mlp import MLP
+from ..history import History
 
 
 class Callback:
-    """Subclass it and override the hooks that you want; one that is not overridden costs nothing.
+    """Base class of callbacks; a hook that is not overridden costs nothing.
 
-    All are called with the net and the history of the fit that is running, which agree with each
-    other: the net holds the weights of its last whole step, and the history all steps and epochs up
-    to it. An error in a hook stops the training and comes out of ``fit`` with a note that names the
+    Hooks are called with `net`, the `MLP`, and the history of the running fit. Both agree: the net
+    holds the weights after its last whole step, the history all steps and epochs up to it. An
+    exception in a hook ends the training and is raised by ``fit`` with a note that names the
     callback; the net stays usable.
 
     Examples
@@ -26,32 +22,40 @@ class Callback:
     ...         return abs(net.weights[0]).max() < 1e-3  # True stops
     """
 
-    def on_fit_begin(self, net: MLP, history: History) -> object:
+    def on_fit_begin(self, net: Any, history: History) -> object:
         """Before the first step."""
 
-    def on_step_end(self, net: MLP, history: History) -> object:
-        """After each step; True stops. Overridden, it has the kernels called for one step at a
-        time, not for a whole epoch."""
+    def on_step_end(self, net: Any, history: History) -> object:
+        """After each step; True stops. If it is overridden, the kernels are called for one step at
+        a time instead of a whole epoch."""
 
-    def on_epoch_end(self, net: MLP, history: History) -> object:
-        """After each epoch, its validation loss taken; True stops."""
+    def on_epoch_end(self, net: Any, history: History) -> object:
+        """After each epoch and its validation loss; True stops."""
 
-    def on_fit_end(self, net: MLP, history: History) -> object:
-        """At the end, however it came about: ``history.stopped_by`` says how."""
+    def on_fit_end(self, net: Any, history: History) -> object:
+        """At the end of the fit, for whatever reason; see ``history.stopped_by``."""
 
     def checkpoint_state(self) -> Mapping[str, Any]:
-        """What a checkpoint has to hold of it: None, numbers, text and arrays of float32 or
-        float64, by names.
+        """The state that a checkpoint holds of the callback, for `on_fit_resume`.
 
-        Called at an end of a step or an epoch. Overridden, the fit can only be resumed with a
-        callback of this type in its place among those that do.
+        Called after a step or an epoch. If callbacks override it, the fit can only be resumed with
+        callbacks of the same types, in the same order.
+
+        Returns
+        -------
+        mapping of str to None, bool, int, float, str or ndarray of float32 or float64
         """
         return {}
 
-    def on_fit_resume(self, net: MLP, history: History, state: Mapping[str, Any]) -> object:
-        """In the place of `on_fit_begin` where a fit goes on from a checkpoint: with what
-        `checkpoint_state` gave, or {}.
+    def on_fit_resume(self, net: Any, history: History, state: Mapping[str, Any]) -> object:
+        """Instead of `on_fit_begin` if the fit continues from a checkpoint.
 
-        The history is that of the steps and epochs so far.
+        Parameters
+        ----------
+        net : MLP
+        history : History
+            Of the steps and epochs so far.
+        state : mapping
+            What `checkpoint_state` returned, {} if it is not overridden.
         """
         return self.on_fit_begin(net, history)

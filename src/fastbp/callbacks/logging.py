@@ -1,9 +1,10 @@
-"""The course of a fit in files: a table, or what TensorBoard reads."""
+"""The history of a fit in files: a CSV table, or TensorBoard's event files."""
 
 import csv
 import os
 import time
 
+from ..base.optional import require
 from ..base.strict_json import require_keys
 from ..base.validation import check_count, check_flag, check_number
 from .base import Callback
@@ -11,20 +12,21 @@ from .base import Callback
 
 class CSVLogger(Callback):
     """A row an epoch in a CSV file: epoch (from 0), loss, val_loss (empty without a validation
-    set), learning_rate (of the epoch's last step) and seconds since the fit began. Each row is on
-    the disk when the next epoch begins. A fit that is resumed goes on behind the rows that its
-    checkpoint knew of.
+    set), learning_rate (of the epoch's last step) and seconds since the beginning of the fit.
+
+    Each row is written before the next epoch begins. A resumed fit removes the rows of epochs after
+    its checkpoint and continues there.
 
     Parameters
     ----------
     path : str or path
     append : bool, default False
-        Go on with a file that is there already, instead of beginning it anew.
+        Append to an existing file instead of replacing it.
 
     Raises
     ------
     TypeError
-        If they are not what they must be.
+        For an invalid argument.
     OSError
         At the beginning of a fit, if the file cannot be written.
     """
@@ -32,11 +34,21 @@ class CSVLogger(Callback):
     COLUMNS = ("epoch", "loss", "val_loss", "learning_rate", "seconds")
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
-        self.path, self.append = os.fspath(path), check_flag("append", append)
+        self.path = os.fspath(path)
+        self.append = check_flag("append", append)
 
     def on_fit_begin(self, net, history):
-        self._file = open(self.path, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115 - see on_fit_end
-        self._writer, self._began = csv.writer(self._file), time.perf_counter()
+        self._open("a" if self.append else "w")
+
+    def _open(self, mode, size=None, seconds=0.0):
+        """Open the file, cut off what follows its first `size` bytes, and continue `seconds` after
+        the beginning of the fit."""
+        self._file = open(self.path, mode, newline="", encoding="utf-8")  # noqa: SIM115 - see on_fit_end
+        if size is not None:
+            self._file.truncate(min(size, os.path.getsize(self.path)))
+            self._file.seek(0, os.SEEK_END)
+        self._writer = csv.writer(self._file)
+        self._began = time.perf_counter() - seconds
         if self._file.tell() == 0:
             self._writer.writerow(self.COLUMNS)
 
@@ -44,19 +56,11 @@ class CSVLogger(Callback):
         return {"size": self._file.tell(), "seconds": time.perf_counter() - self._began}
 
     def on_fit_resume(self, net, history, state):
-        """Go on behind the rows of the checkpoint, those of epochs that will be done again cut off."""
+        """Continue after the rows of the checkpoint; later ones are of epochs that are repeated."""
         require_keys("CSVLogger's state in the checkpoint", state, ["size", "seconds"])
-        size, seconds = (
-            check_count("size", state["size"], least=0),
-            check_number("seconds", state["seconds"]),
-        )
-        there = os.path.isfile(self.path)
-        self._file = open(self.path, "r+" if there else "w", newline="", encoding="utf-8")  # noqa: SIM115 - see on_fit_end
-        self._file.truncate(min(size, os.path.getsize(self.path)))
-        self._file.seek(0, os.SEEK_END)
-        self._writer, self._began = csv.writer(self._file), time.perf_counter() - seconds
-        if self._file.tell() == 0:
-            self._writer.writerow(self.COLUMNS)
+        size = check_count("size", state["size"], least=0)
+        seconds = check_number("seconds", state["seconds"])
+        self._open("r+" if os.path.isfile(self.path) else "w", size, seconds)
 
     def on_epoch_end(self, net, history):
         val_loss = history.val_loss[-1] if history.has_validation else ""
@@ -68,7 +72,7 @@ class CSVLogger(Callback):
 
     def on_fit_end(self, net, history):
         self._file.close()
-        del self._file, self._writer  # so that it can be pickled between fits
+        del self._file, self._writer  # they cannot be pickled
 
     def __repr__(self):
         return f"CSVLogger({self.path!r}, append={self.append})"
@@ -78,13 +82,13 @@ class TensorBoard(Callback):
     """Curves for TensorBoard: ``loss/batch`` and ``learning_rate`` by steps, ``loss/train`` and
     ``loss/validation`` by epochs.
 
-    Written by tensorboardX, after each epoch: ``pip install 'fastbp[tensorboard]'``. Steps and
-    epochs count on from one fit to the next of the same callback.
+    tensorboardX writes them after each epoch: ``pip install 'fastbp[tensorboard]'``. The numbers of
+    steps and epochs continue from fit to fit of the same callback.
 
     Parameters
     ----------
     directory : str or path
-        Where the event files go; made if missing.
+        For the event files; created if missing.
 
     Raises
     ------
@@ -95,22 +99,16 @@ class TensorBoard(Callback):
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        try:
-            import tensorboardX
-        except ImportError as error:
-            raise ImportError(
-                "TensorBoard needs tensorboardX: pip install 'fastbp[tensorboard]'"
-            ) from error
-        self.directory, self._writer_of = os.fspath(directory), tensorboardX.SummaryWriter
+        tensorboardX = require("tensorboardX", "TensorBoard", "'fastbp[tensorboard]'")
+        self._new_writer = tensorboardX.SummaryWriter
+        self.directory = os.fspath(directory)
         self._fits = self._steps = self._epochs = 0
 
     def on_fit_begin(self, net, history):
-        # tensorboardX names a file by the second in which it is made: the number keeps two fits'
-        # files apart.
-        self._writer, self._written = (
-            self._writer_of(self.directory, filename_suffix=f".{self._fits}"),
-            0,
-        )
+        # tensorboardX names a file by the second of its creation; the suffix makes the names of two
+        # fits differ.
+        self._writer = self._new_writer(self.directory, filename_suffix=f".{self._fits}")
+        self._written = 0
         self._fits += 1
 
     def checkpoint_state(self):
@@ -138,7 +136,7 @@ class TensorBoard(Callback):
         self._epochs += 1
 
     def on_fit_end(self, net, history):
-        self._write_steps(history)  # of an epoch that was not finished
+        self._write_steps(history)  # those of an unfinished epoch
         self._writer.close()
         del self._writer
 

@@ -1,8 +1,7 @@
 """The progress bar of a fit: tqdm's, one tick an epoch, with the losses and the speed.
 
-A bar in a terminal or a notebook; where the output goes to a file or a pipe, a bar that overwrites
-itself would be one endless line, so there it is a line each time, and not more than one in some
-seconds.
+In a terminal or a notebook the bar overwrites itself. In a file or a pipe that would be one endless
+line, so each update is a line there, at most one every few seconds.
 """
 
 import sys
@@ -10,7 +9,7 @@ import time
 
 from .base import Callback
 
-LOG_SECONDS = 5.0  # between two lines of a log file, at least
+LOG_SECONDS = 5.0  # between two lines in a file or a pipe, at least
 
 
 class Progress(Callback):
@@ -20,23 +19,23 @@ class Progress(Callback):
         self._epochs = epochs
 
     def on_fit_begin(self, net, history):
-        # Not before: it takes a while, and in a notebook without ipywidgets it warns that the bar
-        # will be text.
+        # Imported here: the import is slow, and in a notebook without ipywidgets it warns that the
+        # bar is text.
         from tqdm.auto import tqdm
         from tqdm.notebook import tqdm_notebook
 
         class Bar(tqdm):
-            monitor_interval = 0  # no thread of its own, which a later fork would have to mind
+            monitor_interval = 0  # no monitor thread, which would not survive a fork
 
-        options: dict[str, object] = {
-            "miniters": 1
-        }  # tqdm's own guess of how many epochs to pass over is wrong as soon as they take longer
+        # tqdm's estimate of the epochs to skip between updates is wrong once they take longer.
+        options: dict[str, object] = {"miniters": 1}
         if not (sys.stderr.isatty() or issubclass(tqdm, tqdm_notebook)):
             options |= {"file": _Lines(sys.stderr), "mininterval": LOG_SECONDS, "ncols": 0}
         self._bar = Bar(
             total=self._epochs, initial=history.n_epochs, unit="epoch", desc="fit", **options
         )
-        self._last, self._samples = time.perf_counter(), history.n_samples
+        self._last = time.perf_counter()
+        self._samples = history.n_samples
 
     def on_epoch_end(self, net, history):
         now = time.perf_counter()
@@ -44,7 +43,8 @@ class Progress(Callback):
         if history.has_validation:
             figures["val_loss"] = f"{history.val_loss[-1]:.4f}"
         figures["samples/s"] = f"{(history.n_samples - self._samples) / (now - self._last):,.0f}"
-        self._last, self._samples = now, history.n_samples
+        self._last = now
+        self._samples = history.n_samples
         self._bar.set_postfix(figures, refresh=False)
         self._bar.update()
 
@@ -56,8 +56,7 @@ class Progress(Callback):
 
 
 class _Lines:
-    """What tqdm writes to a terminal, as lines: its carriage returns, and the blanks over what
-    stood there before, left out."""
+    """A stream that writes tqdm's updates as lines, without carriage returns and padding."""
 
     def __init__(self, stream):
         self._stream = stream

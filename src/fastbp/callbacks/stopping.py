@@ -17,9 +17,9 @@ class EarlyStopping(Callback):
     Parameters
     ----------
     patience : int, default 10
-        Epochs in a row without a lower loss after which to stop.
+        Stop after this many consecutive epochs without a lower loss.
     monitor : "val_loss" or "loss", optional
-        By default the validation loss, or the training loss where there is no validation set.
+        By default the validation loss, or the training loss without a validation set.
     min_delta : float, default 0
         A loss counts as lower if it is lower than the lowest by more than this.
     restore : bool, default True
@@ -28,8 +28,8 @@ class EarlyStopping(Callback):
     Raises
     ------
     ValueError, TypeError
-        If one of them is not what it must be; at the beginning of a fit, if "val_loss" is monitored
-        without a validation set.
+        For an invalid argument; at the beginning of a fit, if "val_loss" is monitored without a
+        validation set.
     """
 
     def __init__(
@@ -49,14 +49,15 @@ class EarlyStopping(Callback):
     def on_fit_begin(self, net, history):
         if self.monitor == "val_loss" and not history.has_validation:
             raise ValueError("monitor='val_loss' needs a validation set: X_val and y_val")
-        self._lowest, self._best = math.inf, None
+        self._lowest = math.inf
+        self._best = None
 
     def on_epoch_end(self, net, history):
         loss = history.monitored if self.monitor is None else getattr(history, self.monitor)[-1]
         if loss < self._lowest - (self.min_delta if self._lowest < math.inf else 0):
             self._lowest = loss
             if self.restore:
-                self._best = net._parameters.copy()
+                self._best = net.parameters.copy()
             history.best_epoch = history.n_epochs - 1
         elif (
             history.best_epoch is None or history.n_epochs - 1 - history.best_epoch >= self.patience
@@ -69,18 +70,16 @@ class EarlyStopping(Callback):
     def on_fit_resume(self, net, history, state):
         require_keys("EarlyStopping's state in the checkpoint", state, ["lowest", "best"])
         self.on_fit_begin(net, history)
-        lowest, best = state["lowest"], state["best"]
+        best = state["best"]
         if best is not None and (
-            not isinstance(best, np.ndarray) or best.shape != net._parameters.shape
+            not isinstance(best, np.ndarray) or best.shape != net.parameters.shape
         ):
             raise ValueError(
-                f"the best weights in the checkpoint must be an array of {net._parameters.size} numbers"
+                f"the best weights in the checkpoint must be an array of {net.parameters.size} "
+                "numbers"
             )
-        self._lowest = (
-            math.inf
-            if lowest is None
-            else check_number("the lowest loss in the checkpoint", lowest)
-        )
+        if state["lowest"] is not None:
+            self._lowest = check_number("the lowest loss in the checkpoint", state["lowest"])
         self._best = best
 
     def on_fit_end(self, net, history):
@@ -89,9 +88,11 @@ class EarlyStopping(Callback):
             "divergence",
             "error",
         ):
-            net._parameters[:] = self._best
+            net.parameters[:] = self._best
         self._best = None
 
     def __repr__(self):
-        shown = f"patience={self.patience}, monitor={self.monitor!r}, min_delta={self.min_delta}, restore={self.restore}"
-        return f"EarlyStopping({shown})"
+        return (
+            f"EarlyStopping(patience={self.patience}, monitor={self.monitor!r}, "
+            f"min_delta={self.min_delta}, restore={self.restore})"
+        )

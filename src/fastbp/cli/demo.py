@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..base.files import replace_file
-from ..serialization.save import load
+from ..loading import load
 
 ARMS = ("red", "green", "blue")
 ROWS = 300  # an arm

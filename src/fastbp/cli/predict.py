@@ -7,8 +7,8 @@ import sys
 import numpy as np
 
 from ..base.files import replace_file
+from ..loading import load
 from ..preprocessing import ColumnError, OneHot, Scaled
-from ..serialization.save import load
 from .arguments import character, check_writable, model_path
 from .tables import STDIN, Wanted, read_table
 

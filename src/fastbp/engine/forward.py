@@ -42,6 +42,13 @@ def activations(network, params, x, layers, n_threads=None):
     ]
 
 
+def outputs(network, params, X):
+    """The outputs (n, n_out) of the rows of X."""
+    if 0 < len(X) <= network.few:
+        return network.few_outputs(params, np.ascontiguousarray(X, network.dtype))
+    return activations(network, params, X, [len(network.widths) - 2])[0]
+
+
 class Forward:
     """Forward passes of one net: plan and buffers, kept from pass to pass.
 
@@ -69,8 +76,8 @@ class Forward:
         """The samples `order`: layer i's activations go to out[places[i]:], or each block's share
         of the loss to `losses`."""
         plan, done = self.plan, 0
-        for piece, part, _ in samples.pieces(order, self.rows):
-            arrays = piece.describe(plan.job[0])
+        for piece, part, _ in samples.chunks(order, self.rows):
+            arrays = piece.fill_job(plan.job[0])
             for i, place in places.items():
                 plan.layers[i]["out"] = place + done * self.widths[i + 1]
             here = losses[done // self.rows :]

@@ -1,5 +1,4 @@
-"""Initial weights: glorot and he, uniform and normal, or the caller's own function. Biases start at
-zero."""
+"""Initial weights: Glorot and He, uniform and normal, or a function. Biases start at zero."""
 
 import math
 
@@ -40,14 +39,27 @@ INITIALIZERS = {
 
 
 def initial_weights(init, rng, shape, dtype):
-    """The weights (n_in, n_out) of one layer, for a net of that dtype; `init` is a name or a
-    callable (rng, shape) -> array."""
+    """The initial weights of one layer.
+
+    Parameters
+    ----------
+    init : str or callable (rng, shape) -> array
+    rng : numpy.random.Generator
+    shape : (n_in, n_out)
+    dtype : of the network
+
+    Returns
+    -------
+    ndarray (n_in, n_out)
+        Finite in `dtype`, but not converted to it.
+    """
     if not callable(init):
         init = INITIALIZERS[check_choice("init", init, INITIALIZERS)]
     drawn = np.asarray(init(rng, shape))
     if drawn.shape != shape or drawn.dtype.kind not in "fiu":
         raise ValueError(
-            f"init must give a real array of shape {shape}, got {drawn.dtype} of shape {drawn.shape}"
+            f"init must give a real array of shape {shape}, got {drawn.dtype} of shape "
+            f"{drawn.shape}"
         )
     check_finite("init", drawn, dtype)
     return drawn

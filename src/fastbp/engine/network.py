@@ -81,7 +81,7 @@ class _Few:
         self.plan.layers[-1]["out"] = 0
         self.work, self.sums = self.plan.work(dtype), np.zeros(self.plan.sums_size)
         x = np.zeros((1, network.widths[0]), dtype)
-        self.others = Samples(x, None, None, None, dtype).describe(self.plan.job[0])[1:]
+        self.others = Samples(x, None, None, None, dtype).fill_job(self.plan.job[0])[1:]
         self.no_losses, self.order, self.sync = np.zeros(0), np.arange(network.few), new_sync(1)
 
     def call(self, params, x):

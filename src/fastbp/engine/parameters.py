@@ -1,21 +1,58 @@
-"""A net's weights or biases: views of its flat parameters, one a layer."""
+"""The flat parameters of a network, and the weights and biases as views of them."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from ..base.validation import check_finite, check_real_array
+from ..kernels.cpu_features import CACHE_LINE
+from ..kernels.plan import aligned_zeros
+
+
+def layer_views(flat, widths):
+    """Views of flat parameters, or of a gradient of that layout.
+
+    Returns
+    -------
+    weights : list of ndarray (n_in, n_out)
+    biases : list of ndarray (n_out,)
+    """
+    weights = []
+    biases = []
+    at = 0
+    for n_in, n_out in pairwise(widths):
+        end = at + n_in * n_out
+        weights.append(flat[at:end].reshape(n_in, n_out))
+        at = end + n_out
+        biases.append(flat[end:at])
+    return weights, biases
+
+
+def ensure_aligned(array):
+    """`array`, or an aligned copy of it.
+
+    An array is copied if it is a view of a file, is read-only (joblib passes large arrays to its
+    workers like that) or does not start on a cache line, as after unpickling. With unaligned
+    parameters two threads took 10 % longer for 64-128-64-10 in batches of 32, 25 % with Adam.
+    """
+    if type(array) is np.ndarray and array.flags.writeable and array.ctypes.data % CACHE_LINE == 0:
+        return array
+    copy = aligned_zeros(array.size, array.dtype)
+    copy[:] = array
+    return copy
 
 
 class Parameters(Sequence[np.ndarray]):
     """The weights (n_in, n_out), or the biases (n_out,), of each layer.
 
-    Reading an item gives an array that is the net's own: writing into it changes the net. Assigning
-    an item copies the values in, after checking their shape.
+    An item is a view of the network's memory: writing into it changes the network. Assigning to an
+    item checks the shape and the values, and copies them.
     """
 
     def __init__(self, name, views):
-        self._name, self._views = name, views
+        self._name = name
+        self._views = views
 
     def __len__(self):
         return len(self._views)
@@ -27,17 +64,19 @@ class Parameters(Sequence[np.ndarray]):
         view = self._views[i]
         if isinstance(i, slice):
             raise TypeError(
-                f"{self._name} are assigned one layer at a time, or all of them with net.{self._name} = [...]"
+                f"{self._name} are assigned one layer at a time, or all of them with "
+                f"net.{self._name} = [...]"
             )
-        view[...] = self.checked(i, values)
+        view[...] = self._checked(i, values)
 
     def __add__(self, other):
-        """A list of both one's arrays, as for two lists: ``net.weights + net.biases``."""
+        """A list of the arrays of both, as for two lists: ``net.weights + net.biases``."""
         return [*self, *other]
 
-    def checked(self, i, values):
-        """`values` as an array that fits layer i."""
-        name, view = f"{self._name}[{i}]", self._views[i]
+    def _checked(self, i, values):
+        """`values` as an array of the shape of layer i."""
+        name = f"{self._name}[{i}]"
+        view = self._views[i]
         values = check_real_array(name, values, (view.ndim,))
         if values.shape != view.shape:
             raise ValueError(f"{name} must be of shape {view.shape}, got {values.shape}")
@@ -45,7 +84,7 @@ class Parameters(Sequence[np.ndarray]):
         return values
 
     def assign(self, all_values):
-        """Copy in one array a layer; nothing is changed unless all fit."""
+        """Copy one array a layer into the views; all are checked before any is changed."""
         if not np.iterable(all_values):
             raise TypeError(
                 f"{self._name} must be {len(self)} arrays, one a layer, got {all_values!r}"
@@ -55,9 +94,8 @@ class Parameters(Sequence[np.ndarray]):
             raise ValueError(
                 f"{self._name} must be {len(self)} arrays, one a layer, got {len(all_values)}"
             )
-        for view, values in zip(
-            self._views, [self.checked(i, v).copy() for i, v in enumerate(all_values)], strict=True
-        ):
+        copies = [self._checked(i, values).copy() for i, values in enumerate(all_values)]
+        for view, values in zip(self._views, copies, strict=True):
             view[...] = values
 
     def __repr__(self):

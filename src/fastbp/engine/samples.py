@@ -1,50 +1,53 @@
-"""The caller's arrays as the kernels see them: flat, with steps between rows and columns; never
-copied whole."""
+"""Samples as the kernels read them: strided, zero-copy views of user arrays; other dtypes are
+converted batch by batch."""
 
 import numpy as np
 
 from ..kernels.plan import BLOCK_ROWS
 
-STAGED_BYTES = 1 << 20  # how much is converted at a time, where one batch is less
+CONVERTED_BYTES = 1 << 20  # of x converted at a time, if a batch is smaller
 
 
 class StridedArray:
-    """A validated (n, k) array of real numbers in the caller's own dtype and memory layout.
+    """A validated (n, k) array of real numbers in the caller's dtype and memory layout.
 
     Attributes
     ----------
+    array : ndarray (n, k)
+    zero_copy : bool
+        Whether a kernel of the network's dtype can read the array in place; if not, `rows`
+        converts a part of it.
     flat, base, row_step, column_step
-        Element (r, i) is ``flat[base + r * row_step + i * column_step]``, where `direct`.
-    direct : bool
-        Whether a kernel of the net's dtype can read the array where it lies; otherwise rows are
-        converted by `rows`.
+        If `zero_copy`, element (r, i) is ``flat[base + r * row_step + i * column_step]``.
     """
 
     def __init__(self, array, dtype):
-        self.array, self.dtype = array, np.dtype(dtype)
+        self.array = array
+        self.dtype = np.dtype(dtype)
         size = self.dtype.itemsize
-        self.direct = (
+        self.zero_copy = (
             array.dtype == dtype
             and array.flags.aligned
             and all(s % size == 0 for s in array.strides)
         )
-        if self.direct:
+        if self.zero_copy:
             self.row_step, self.column_step = (s // size for s in array.strides)
             self.flat, self.base = _flat(array)
 
     def rows(self, index):
-        """The rows `index` as a matrix that a kernel can read."""
+        """The rows `index`, converted to the network's dtype."""
         return StridedArray(self.array[index].astype(self.dtype), self.dtype)
 
 
 def _flat(array):
-    """All memory from the array's lowest element to its highest as one flat array, and the place of
-    element (0, 0)."""
+    """The memory from the array's lowest to its highest element as a flat read-only array, and the
+    index of element (0, 0) in it."""
     if array.flags.c_contiguous:
         flat = array.reshape(-1)
         flat.flags.writeable = False
         return flat, 0
-    base, last = 0, 0
+    base = 0
+    last = 0
     for axis, (n, stride) in enumerate(zip(array.shape, array.strides, strict=True)):
         if stride < 0:
             array = np.flip(array, axis)
@@ -56,16 +59,15 @@ def _flat(array):
 
 
 class Samples:
-    """Inputs with what they are trained on: targets (n, k) or integer labels (n,), and each
-    sample's weight.
+    """Inputs with their targets (n, k) or integer labels (n,), and the weight of each sample.
 
     Parameters
     ----------
-    x : ndarray (n, n_in), or a Matrix of them
+    x : ndarray (n, n_in) or StridedArray
     targets : ndarray (n, n_out) or None
     labels : ndarray of int64 (n,) or None
     weight : ndarray (n,) or None
-    dtype : the net's dtype
+    dtype : of the network
     """
 
     def __init__(self, x, targets, labels, weight, dtype):
@@ -77,24 +79,24 @@ class Samples:
         self.n = self.x.array.shape[0]
 
     @property
-    def direct(self):
-        return self.x.direct and (self.targets is None or self.targets.direct)
+    def zero_copy(self):
+        return self.x.zero_copy and (self.targets is None or self.targets.zero_copy)
 
     @property
     def total(self):
-        """What a mean over all samples is divided by."""
+        """The divisor of a mean over all samples."""
         return (
             float(self.n) if self.weight is None else float(np.sum(self.weight, dtype=np.float64))
         )
 
     def weight_of(self, index):
-        """The total weight of the samples `index`, added up in the kernels' order."""
+        """The total weight of the samples `index`, summed in the order of the kernels."""
         if self.weight is None:
             return float(len(index))
         return float(np.cumsum(self.weight[index], dtype=np.float64)[-1])
 
     def weights_of_batches(self, order, batch):
-        """The weight of each batch along `order` in a mean over all: its samples', or their number."""
+        """The total weight of each batch along `order`: its weight in a mean over the batches."""
         if self.weight is not None:
             return np.add.reduceat(
                 self.weight[order], np.arange(0, len(order), batch), dtype=np.float64
@@ -103,53 +105,69 @@ class Samples:
         weights[-1] = len(order) - batch * (len(weights) - 1)
         return weights
 
-    def staged(self, index):
-        """The samples `index`, converted to the net's dtype."""
-        part = object.__new__(Samples)
-        part.dtype, part.n, part.x = self.dtype, len(index), self.x.rows(index)
-        part.targets = self.targets and self.targets.rows(index)
-        part.labels = None if self.labels is None else self.labels[index]
-        part.weight = None if self.weight is None else self.weight[index]
-        return part
+    def converted(self, index):
+        """The samples `index`, converted to the network's dtype."""
+        return Samples(
+            self.x.rows(index),
+            None if self.targets is None else self.targets.array[index].astype(self.dtype),
+            None if self.labels is None else self.labels[index],
+            None if self.weight is None else self.weight[index],
+            self.dtype,
+        )
 
-    def pieces(self, order, batch):
-        """Pieces (samples, order in them, whether more of the same batch follows) along `order`.
+    def chunks(self, order, batch):
+        """Split the samples along `order` into chunks that a kernel can read.
 
-        A piece is some whole batches, or where one batch is large, some whole blocks of it.
+        A chunk is a whole number of batches, or of blocks of a large batch.
+
+        Yields
+        ------
+        samples : Samples
+        order : ndarray of int64
+            Order of the chunk's samples in `samples`.
+        unfinished : bool
+            Whether the next chunk belongs to the same batch.
         """
-        if self.direct:
+        if self.zero_copy:
             yield self, order, False
             return
-        room = STAGED_BYTES // (self.x.array.shape[1] * self.dtype.itemsize)
-        if batch <= max(room, BLOCK_ROWS):
-            step, run = max(1, room // batch) * batch, len(order)
+        capacity = CONVERTED_BYTES // (self.x.array.shape[1] * self.dtype.itemsize)
+        if batch <= max(capacity, BLOCK_ROWS):
+            step = max(1, capacity // batch) * batch
+            span = len(order)
         else:
-            step, run = max(1, room // BLOCK_ROWS) * BLOCK_ROWS, batch
-        for start in range(0, len(order), run):
-            end = min(start + run, len(order))
+            step = max(1, capacity // BLOCK_ROWS) * BLOCK_ROWS
+            span = batch
+        for start in range(0, len(order), span):
+            end = min(start + span, len(order))
             for first in range(start, end, step):
-                part = self.staged(order[first : min(first + step, end)])
-                yield part, np.arange(part.n), run == batch and first + step < end
+                part = self.converted(order[first : min(first + step, end)])
+                yield part, np.arange(part.n), span == batch and first + step < end
 
-    def describe(self, job):
-        """Tell the kernels where everything lies; returns their arguments (source, targets, labels,
-        sample_weight)."""
+    def fill_job(self, job):
+        """Write the layout of the arrays into a job record.
+
+        Returns
+        -------
+        tuple of ndarray
+            The kernels' arguments source, targets, labels, sample_weight; empty if absent.
+        """
         empty = np.empty(0, self.dtype)
-        nothing = np.empty(0, self.dtype)
-        nothing.flags.writeable = False
-        job["x_base"], job["x_row"], job["x_column"] = (
-            self.x.base,
-            self.x.row_step,
-            self.x.column_step,
-        )
-        job["has_targets"], job["has_labels"] = self.targets is not None, self.labels is not None
+        no_targets = np.empty(0, self.dtype)
+        no_targets.flags.writeable = False
+        job["x_base"] = self.x.base
+        job["x_row"] = self.x.row_step
+        job["x_column"] = self.x.column_step
+        job["has_targets"] = self.targets is not None
+        job["has_labels"] = self.labels is not None
         job["has_weights"] = self.weight is not None
         if self.targets is not None:
-            job["t_base"], job["t_row"] = self.targets.base, self.targets.row_step
+            job["t_base"] = self.targets.base
+            job["t_row"] = self.targets.row_step
             job["t_column"] = self.targets.column_step
         return (
             self.x.flat,
-            nothing if self.targets is None else self.targets.flat,
+            no_targets if self.targets is None else self.targets.flat,
             np.empty(0, np.int64) if self.labels is None else self.labels,
             empty if self.weight is None else self.weight,
         )

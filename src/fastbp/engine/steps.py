@@ -98,7 +98,7 @@ class StepRunner:
         """
         losses, steps, at, stopped, self.failure = [np.zeros(0)], 0, 0, False, None
         try:
-            for samples, part, unfinished in self.samples.pieces(order, self.batch):
+            for samples, part, unfinished in self.samples.chunks(order, self.batch):
                 self._part_of_step(order, at, unfinished)
                 here, made, failed, stopped = self._piece(
                     samples, part, done, steps, None if unfinished else pause
@@ -169,7 +169,7 @@ class StepRunner:
             losses,
             self.plan.layers,
             job,
-            *samples.describe(job[0]),
+            *samples.fill_job(job[0]),
             order,
             self.rules,
             rates,

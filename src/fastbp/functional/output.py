@@ -5,7 +5,14 @@ from numpy.typing import ArrayLike
 
 from ..base.activations import OUTPUTS
 from ..base.losses import LOSSES
-from ..base.validation import check_choice, check_labels, check_loss, check_real_array
+from ..base.network_arguments import (
+    check_loss,
+)
+from ..base.validation import (
+    check_choice,
+    check_labels,
+    check_real_array,
+)
 from ..kernels import functional as kernels
 from .arrays import (
     as_kernel_array,

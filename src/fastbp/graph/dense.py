@@ -15,14 +15,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..base.activations import ALIASES, OUTPUTS
 from ..base.losses import LOSSES
+from ..base.network_arguments import (
+    check_hidden,
+    check_loss,
+    check_smoothing,
+)
 from ..base.validation import (
     check_choice,
     check_count,
-    check_hidden,
-    check_loss,
     check_number,
     check_real_array,
-    check_smoothing,
     one_hot_labels,
 )
 from .scalar import FUNCTIONS, Value, elementwise, log, log_sum_exp, softmax, total

@@ -1,4 +1,5 @@
-"""A network becomes the bytes of a file, and a file is read back strictly.
+"""A network becomes the bytes of a file, and the bytes are decoded strictly.
 
-No module here builds a network: `fastbp.loading` does.
+No module here makes a network, which belongs in `fastbp.loading`; when a checkpoint is written
+belongs in `fastbp.training`.
 """

@@ -1,5 +1,5 @@
-"""What a checkpoint holds beside the net: how the fit was called, of which samples, and where it
-stands. As JSON and back."""
+"""What a checkpoint holds beside the network: the settings of the fit, fingerprints of its samples,
+and its progress. As values of JSON and back."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,147 +9,158 @@ import numpy as np
 from ..base.fit_config import FitConfig, decode_fit_config, encode_fit_config
 from ..base.strict_json import require_ints, require_keys
 from ..base.validation import check_choice, check_count
-from . import encoding
+from .encoding import decode_generator, encode_generator
 from .fingerprints import NAMES
 
-FORMAT = 1  # of the course in a checkpoint; every one from 1 on is read
+FORMAT = 1  # of the fit state that is written; all from 1 on are read
 KEYS = ("format", "settings", "data", "generator", "order", "callbacks")
 DTYPES = ("float32", "float64")
 
 
 @dataclass
 class FitState:
-    """Where a fit stands, between two steps, beside what net and history say.
+    """The state of a fit between two steps, beside that of its network and history.
 
     Attributes
     ----------
-    settings : Settings
+    config : FitConfig
     data : dict
         See `fingerprints`.
     generator : dict
-        State of the net's generator before it drew the order of the epoch that is running.
+        NumPy's state of the network's generator before it drew the order of the present epoch.
     order : str or None
-        Digest of that order: None where no step of the epoch is made, so that it is drawn anew.
+        Digest of that order; None if no step of the epoch has been made, so that it is drawn anew.
     callbacks : list of (str, dict)
-        Type and state of each callback that keeps one.
+        Type and state of each callback that keeps a state.
     """
 
-    settings: FitConfig
+    config: FitConfig
     data: dict[str, dict[str, Any] | None]
     generator: dict[str, Any]
     order: str | None
     callbacks: list[tuple[str, dict[str, Any]]]
 
 
-def encode_fit_state(moment):
-    """Its values of JSON, and its arrays."""
-    described, arrays = [], dict[str, np.ndarray]()
-    for i, (name, state) in enumerate(moment.callbacks):
-        inside = {key: value for key, value in state.items() if isinstance(value, np.ndarray)}
-        plain = {key: value for key, value in state.items() if key not in inside}
+def encode_fit_state(fit_state):
+    """A `FitState` as a value of JSON, and the arrays in the states of its callbacks.
+
+    Returns
+    -------
+    dict
+    dict of str to ndarray
+    """
+    callbacks = []
+    arrays: dict[str, np.ndarray] = {}
+    for i, (name, state) in enumerate(fit_state.callbacks):
+        values = {}
+        shapes = {}
         for key, value in state.items():
-            allowed = (
-                value.dtype.name in DTYPES
-                if key in inside
-                else isinstance(value, bool | int | float | str | None)
-            )
-            if not (isinstance(key, str) and allowed):
+            is_array = isinstance(value, np.ndarray) and value.dtype.name in DTYPES
+            if not (
+                isinstance(key, str)
+                and (is_array or isinstance(value, bool | int | float | str | None))
+            ):
                 raise TypeError(
-                    f"{key}={value!r:.200} of {name}'s checkpoint_state() must be None, a number, text or a float array"
+                    f"{key}={value!r:.200} of {name}'s checkpoint_state() must be None, a number, "
+                    "text or a float array"
                 )
-        shapes = {key: [value.dtype.name, *value.shape] for key, value in inside.items()}
-        described.append({"type": name, "values": plain, "arrays": shapes})
-        arrays |= {f"callbacks.{i}.{key}": value for key, value in inside.items()}
+            if is_array:
+                shapes[key] = [value.dtype.name, *value.shape]
+                arrays[f"callbacks.{i}.{key}"] = value
+            else:
+                values[key] = value
+        callbacks.append({"type": name, "values": values, "arrays": shapes})
     return {
         "format": FORMAT,
-        "settings": encode_fit_config(moment.settings),
-        "data": moment.data,
-        "generator": moment.generator,
-        "order": moment.order,
-        "callbacks": described,
+        "settings": encode_fit_config(fit_state.config),
+        "data": fit_state.data,
+        "generator": encode_generator(fit_state.generator),
+        "order": fit_state.order,
+        "callbacks": callbacks,
     }, arrays
 
 
 def decode_fit_state(value):
-    """The moment so described, its callbacks' arrays still missing, and what the file's entries for
-    those must be."""
-    form = check_count(
+    """The `FitState` that was encoded as `value`, without the arrays of its callbacks.
+
+    Returns
+    -------
+    FitState
+    dict of str to (dtype, tuple of int)
+        Dtype and shape of each of these arrays, by its name in the file.
+
+    Raises
+    ------
+    ValueError, TypeError
+    """
+    number = check_count(
         "the course's format", value.get("format") if isinstance(value, dict) else None
     )
-    if form > FORMAT:
+    if number > FORMAT:
         raise ValueError(
-            f"its course is in format {form} of a newer fastbp: this one reads up to {FORMAT}"
+            f"its course is in format {number} of a newer fastbp: this one reads up to {FORMAT}"
         )
     require_keys("the course", value, KEYS)
     data = require_keys("data", value["data"], NAMES)
-    for name, one in data.items():
-        if one is not None:
-            require_ints(
-                f"the shape of {name}",
-                require_keys(name, one, ["shape", "dtype", "sha256"])["shape"],
-            )
+    for name, entry in data.items():
+        if entry is not None:
+            require_keys(name, entry, ["shape", "dtype", "sha256"])
+            require_ints(f"the shape of {name}", entry["shape"])
     if data["X"] is None or data["y"] is None or not data["X"]["shape"]:
         raise ValueError("its course is without X or y")
     if not isinstance(value["order"], str | None):
         raise ValueError(f"order must be text or null, got {value['order']!r:.200}")
     if not isinstance(value["callbacks"], list):
         raise ValueError(f"callbacks must be a list, got {value['callbacks']!r:.200}")
-    callbacks, entries = [], {}
-    for i, one in enumerate(value["callbacks"]):
-        require_keys(f"callbacks[{i}]", one, ["type", "values", "arrays"])
-        if not (
-            isinstance(one["type"], str)
-            and isinstance(one["values"], dict)
-            and isinstance(one["arrays"], dict)
-        ):
+    callbacks = []
+    shapes: dict[str, tuple] = {}
+    for i, entry in enumerate(value["callbacks"]):
+        require_keys(f"callbacks[{i}]", entry, ["type", "values", "arrays"])
+        if [type(entry[key]) for key in ("type", "values", "arrays")] != [str, dict, dict]:
             raise ValueError(
-                f"callbacks[{i}] must have a name, values and arrays, got {one!r:.200}"
+                f"callbacks[{i}] must have a name, values and arrays, got {entry!r:.200}"
             )
-        for key, about in one["arrays"].items():
+        for key, about in entry["arrays"].items():
             if not isinstance(about, list) or not about:
                 raise ValueError(
                     f"{key} of callbacks[{i}] must have a dtype and a shape, got {about!r:.200}"
                 )
             dtype = np.dtype(check_choice(f"the dtype of {key}", about[0], DTYPES))
-            entries[f"callbacks.{i}.{key}"] = dtype, require_ints(f"the shape of {key}", about[1:])
-        callbacks.append((one["type"], dict(one["values"])))
-    settings, generator = (
-        decode_fit_config(value["settings"]),
-        encoding.generator_of(value["generator"]),
-    )
-    return FitState(settings, data, generator, value["order"], callbacks), entries
+            shapes[f"callbacks.{i}.{key}"] = dtype, require_ints(f"the shape of {key}", about[1:])
+        callbacks.append((entry["type"], entry["values"]))
+    config = decode_fit_config(value["settings"])
+    generator = decode_generator(value["generator"])
+    return FitState(config, data, generator, value["order"], callbacks), shapes
 
 
-def restore_arrays(moment, arrays):
-    """Put the arrays of the file's entries into the states of the callbacks."""
+def restore_arrays(fit_state, arrays):
+    """Put the arrays of a file into the states of the callbacks."""
     for name, values in arrays.items():
         if name.startswith("callbacks."):
             _, i, key = name.split(".", 2)
-            moment.callbacks[int(i)][1][key] = values
+            fit_state.callbacks[int(i)][1][key] = values
 
 
-def check_consistency(net, moment):
-    """Refuse a moment of a running fit that does not agree with the net's history and counters.
+def check_consistency(fit_state, history, train_state):
+    """Check that the state of a running fit agrees with the network's history and counters.
 
     Raises
     ------
     ValueError
     """
-    n, history = moment.data["X"]["shape"][0], net.history_
+    n = fit_state.data["X"]["shape"][0]
     if n == 0:
         raise ValueError("its course is one of no samples")
-    per_epoch, made = -(-n // moment.settings.batch(n)), len(history.batch_loss)
-    done = made - history.n_epochs * per_epoch
-    fits = (
-        0 <= done < per_epoch
-        and history.n_epochs < moment.settings.epochs
-        and len(history.learning_rate) == made
-    )
-    fits = fits and len(history.val_loss) == history.n_epochs * history.has_validation
-    fits = fits and history.has_validation == (moment.data["X_val"] is not None)
+    steps = len(history.batch_loss)
+    steps_an_epoch = -(-n // fit_state.config.batch_of(n))
+    done = steps - history.n_epochs * steps_an_epoch
     if not (
-        fits
-        and (done > 0) == (moment.order is not None)
-        and min(net._position.steps, net._steps_done) >= made
+        0 <= done < steps_an_epoch
+        and history.n_epochs < fit_state.config.epochs
+        and len(history.learning_rate) == steps
+        and len(history.val_loss) == history.n_epochs * history.has_validation
+        and history.has_validation == (fit_state.data["X_val"] is not None)
+        and (done > 0) == (fit_state.order is not None)
+        and min(train_state.schedule_state.steps, train_state.step) >= steps
     ):
         raise ValueError("its history does not agree with its settings")

@@ -1,17 +1,17 @@
-"""What tells the samples of one run from others, at the cost of a look at some of them: a
-checkpoint holds no data itself."""
+"""Fingerprints of the samples of a fit, computed from a part of each array: a checkpoint holds no
+data."""
 
 import hashlib
 
 import numpy as np
 
-# bytes of an array, from rows spread evenly over it; with rows longer than that, two
-LOOKED_AT = 1 << 20
+# Of an array, in rows spread evenly over it; of longer rows than that, two are read.
+SAMPLED_BYTES = 1 << 20
 NAMES = ("X", "y", "sample_weight", "X_val", "y_val")
 
 
 def fingerprints(samples, validation):
-    """Of each array of a run, None for one that is not there.
+    """The fingerprint of each array of a fit, None for an absent one.
 
     Parameters
     ----------
@@ -33,29 +33,31 @@ def fingerprints(samples, validation):
 
 
 def check_same(given, kept):
-    """Refuse samples that are not those of the run that is to go on.
+    """Check that the fingerprints `given` are those of the checkpoint, `kept`.
 
     Raises
     ------
     ValueError
-        Naming the array, and what about it is different.
+        With the name of the array that differs, and what differs.
     """
     for name in NAMES:
-        here, there = given[name], kept[name]
-        if here == there:
+        new = given[name]
+        old = kept[name]
+        if new == old:
             continue
-        if here is None:
+        if new is None:
             raise ValueError(f"{name} must be given, as in the run that is resumed")
-        if there is None:
-            shape = tuple(here["shape"])
+        if old is None:
+            shape = tuple(new["shape"])
             raise ValueError(
                 f"{name} must not be given, as in the run that is resumed, got shape {shape}"
             )
         for what in ("shape", "dtype"):
-            if here[what] != there[what]:
-                wanted, got = _shown(there[what]), _shown(here[what])
+            if new[what] != old[what]:
+                wanted = _shown(old[what])
                 raise ValueError(
-                    f"{name} must have the {what} {wanted} of the run that is resumed, got {got}"
+                    f"{name} must have the {what} {wanted} of the run that is resumed, "
+                    f"got {_shown(new[what])}"
                 )
         raise ValueError(
             f"{name} must hold the values of the run that is resumed, got an array with others"
@@ -63,12 +65,12 @@ def check_same(given, kept):
 
 
 def digest(array):
-    """The SHA-256 of an array's values, in order."""
+    """The SHA-256 of an array's values, in row-major order."""
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
-def _shown(what):
-    return tuple(what) if isinstance(what, list) else what
+def _shown(value):
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _targets(samples):
@@ -76,6 +78,6 @@ def _targets(samples):
 
 
 def _fingerprint(array):
-    rows = max(2, LOOKED_AT // max(1, array[:1].nbytes))
-    some = np.linspace(0, len(array) - 1, min(rows, len(array))).astype(np.int64)
-    return {"shape": list(array.shape), "dtype": array.dtype.str, "sha256": digest(array[some])}
+    rows = max(2, SAMPLED_BYTES // max(1, array[:1].nbytes))
+    index = np.linspace(0, len(array) - 1, min(rows, len(array))).astype(np.int64)
+    return {"shape": list(array.shape), "dtype": array.dtype.str, "sha256": digest(array[index])}

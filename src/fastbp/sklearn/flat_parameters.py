@@ -8,7 +8,9 @@ import numpy as np
 
 from ..base.activations import HIDDEN, OUTPUTS
 from ..base.losses import LOSSES
-from ..base.validation import check_hidden
+from ..base.network_arguments import (
+    check_hidden,
+)
 from ..engine.forward import activations
 from ..engine.network import CompiledNetwork
 from ..kernels.plan import aligned_zeros

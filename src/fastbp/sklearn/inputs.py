@@ -13,7 +13,7 @@ class SparseRows(StridedArray):
     def __init__(self, array, dtype):
         self.array = array.tocsr()
         self.dtype = np.dtype(dtype)
-        self.direct = False
+        self.zero_copy = False
 
     def rows(self, index):
         return StridedArray(self.array[index].toarray().astype(self.dtype, copy=False), self.dtype)

@@ -18,7 +18,9 @@ from skl2onnx.common.shape_calculator import (
 from skl2onnx.common.utils_classifier import get_label_classes
 from sklearn.utils.validation import check_is_fitted
 
-from ..base.validation import check_hidden
+from ..base.network_arguments import (
+    check_hidden,
+)
 from ..export.onnx import outputs
 from .estimators import MLPClassifier, MLPRegressor
 from .flat_parameters import OUT_ACTIVATIONS

@@ -17,7 +17,9 @@ from sklearn.utils.validation import (
 )
 
 from ..base.activations import ACTIVATIONS, HIDDEN
-from ..base.validation import check_hidden
+from ..base.network_arguments import (
+    check_hidden,
+)
 from ..engine.forward import activations as forward_activations
 from ..engine.steps import work_of
 from ..runtime.team import borrow_team, team_size

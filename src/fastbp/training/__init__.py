@@ -1,4 +1,5 @@
-"""The course of a fit: batches, epochs, callbacks, checkpoints.
+"""A fit: its checks, batches, epochs, callback dispatch, checkpoints.
 
-The arithmetic of a step belongs in `fastbp.engine`, the public methods in `fastbp.mlp`.
+The arithmetic of a step belongs in `fastbp.engine`, the format of checkpoints in
+`fastbp.serialization`, the public methods in `fastbp.mlp`.
 """

@@ -1,7 +1,7 @@
 """Where the samples of a fit come from: arrays, or a stream of batches.
 
-`parts` of either gives, for one epoch, pairs (steps, order): buffers and samples for the kernels,
-and the samples' order in one run of them, which are all batches of an epoch, or one.
+Either source has `epoch`, which yields pairs (samples, order): the samples `order` of `samples`, to
+be trained on in this order in steps of `batch_size` rows.
 """
 
 import queue
@@ -11,153 +11,162 @@ import numpy as np
 
 from ..base.error_context import error_context
 from ..engine.samples import Samples
-from ..engine.steps import StepRunner
 from ..runtime.workers import start_thread
 
-HEARING = 0.1  # seconds between two looks whether a signal came, as in threads.py
+# How often the main thread wakes to run the handlers of signals while it waits for a batch.
+POLL_SECONDS = 0.1
 
 
-def drawn(rng, n, shuffle):
-    """The order of an epoch's samples."""
+def epoch_order(rng, n, shuffle):
+    """The order of an epoch's samples, ndarray of int64 (n,)."""
     return rng.permutation(n) if shuffle else np.arange(n)
 
 
-class Arrays:
-    """All samples at hand.
+class ArrayBatches:
+    """Batches of arrays in memory.
 
     Parameters
     ----------
     samples : Samples
-    batch : int
-        Samples a step.
+    batch_size : int
+        Rows a step.
     shuffle : bool
     single : bool
-        One step a run.
+        Whether `epoch` yields one batch at a time instead of all batches of the epoch together.
 
     Attributes
     ----------
-    order : ndarray of int64 (n,)
-        Of the samples in the epoch that is running; None before the first.
+    order : ndarray of int64 (n,) or None
+        Of the samples in the present epoch; None before the first.
     n_steps : int
         Of an epoch.
     """
 
-    def __init__(self, samples, batch, shuffle, single):
-        self._samples, self.batch, self._shuffle, self.single = samples, batch, shuffle, single
-        self._steps, self.order, self.n_steps = None, None, -(-samples.n // batch)
+    def __init__(self, samples, batch_size, shuffle, single):
+        self._samples = samples
+        self._shuffle = shuffle
+        self.batch_size = batch_size
+        self.single = single
+        self.order = None
+        self.n_steps = -(-samples.n // batch_size)
 
     def steps_into_epoch(self, history):
-        """How many steps of the running epoch are made."""
+        """Number of steps that the present epoch has made."""
         return len(history.batch_loss) - history.n_epochs * self.n_steps
 
-    def parts(self, rng, make_steps):
-        if self._steps is None:
-            self._steps = make_steps(self._samples, self.batch)
+    def epoch(self, rng):
         n = self._samples.n
-        self.order = order = drawn(rng, n, self._shuffle)
-        run = self.batch if self.single else n
-        for first in range(0, n, run):
-            yield self._steps, order[first : first + run]
+        self.order = order = epoch_order(rng, n, self._shuffle)
+        rows = self.batch_size if self.single else n
+        for first in range(0, n, rows):
+            yield self._samples, order[first : first + rows]
 
     def close(self):
         pass
 
 
-class Stream:
-    """Batches (X, y) or (X, y, sample_weight) of an iterable, read by a thread one ahead of the
-    step that is computed.
+class StreamBatches:
+    """Batches (X, y) or (X, y, sample_weight) of an iterable, each of which is one step.
 
-    Each is checked, copied and converted there too; so the source may fill the same arrays again
-    and again.
+    A thread reads one batch ahead, checks it, copies it and converts it to the network's dtype. The
+    iterable may therefore reuse its arrays.
 
     Parameters
     ----------
     batches : iterable
-        Read anew each epoch.
+        Iterated anew each epoch. Its first batch is read at once, so that errors in it are raised
+        before anything is changed.
     check : callable (X, y, sample_weight) -> Samples
 
     Attributes
     ----------
-    batch : int
-        Rows of the first batch, which is read at once, so that what is wrong with it is said before
-        anything is changed.
+    batch_size : int
+        Rows of the last batch that was read.
     """
 
     single = True
 
     def __init__(self, batches, check):
-        self._batches, self._check = batches, check
-        self._steps: StepRunner | None = None
-        self._wanted: queue.SimpleQueue = queue.SimpleQueue()  # see team.py for why not a Queue
-        self._got: queue.SimpleQueue = queue.SimpleQueue()
+        self._batches = batches
+        self._check = check
+        # True requests a batch, False ends the thread. A Queue's lock could be left locked by a
+        # signal's handler that raises; a SimpleQueue has none in Python.
+        self._requests: queue.SimpleQueue = queue.SimpleQueue()
+        self._results: queue.SimpleQueue = queue.SimpleQueue()
         start_thread(threading.Thread(target=self._read, name="fastbp-reader", daemon=True))
         try:
-            self._wanted.put(True)
+            self._requests.put(True)
             self._first = self._next()
             if self._first is None:
                 raise ValueError("X must give at least one batch (X, y), got none")
         except BaseException:
             self.close()
             raise
-        self.batch = self._first.n
 
-    def parts(self, rng, make_steps):
-        samples, self._first = self._first, None
+    def epoch(self, rng):
+        samples = self._first
+        self._first = None
         if samples is None:
-            self._wanted.put(True)
+            self._requests.put(True)
             samples = self._next()
             if samples is None:
                 raise ValueError(
-                    "X gave no batch the second time: it must be an iterable that can be read once an epoch"
+                    "X gave no batch the second time: it must be an iterable that can be read once "
+                    "an epoch"
                 )
         while samples is not None:
-            self._wanted.put(True)  # it is read while this one is computed
-            if self._steps is None or not self._steps.take(samples):
-                self._steps = make_steps(samples, samples.n)
-            yield self._steps, np.arange(samples.n)
+            self._requests.put(True)  # the next batch is read while this one is computed
+            yield samples, np.arange(samples.n)
             samples = self._next()
 
     def close(self):
-        self._wanted.put(False)
+        self._requests.put(False)
 
     def _next(self):
-        """The next batch, or None at an epoch's end."""
+        """The next batch, or None at the end of an epoch."""
         while True:
             try:
-                samples, error = self._got.get(timeout=HEARING)
+                samples, error = self._results.get(timeout=POLL_SECONDS)
             except queue.Empty:
                 continue
             if error is not None:
                 raise error
+            if samples is not None:
+                self.batch_size = samples.n
             return samples
 
     def _read(self):
-        """The thread's: answer each True in `_wanted` by a batch, None at the end of an epoch, or
-        an error."""
-        iterator, epoch, batch = None, 0, 0
-        while self._wanted.get():
+        """The reader thread: answer each request with a pair (samples, error); samples is None at
+        the end of an epoch."""
+        iterator = None
+        epoch = 0
+        batch = 0
+        while self._requests.get():
             samples = error = None
             try:
                 with error_context(f"the source of batches, at epoch {epoch}, batch {batch}"):
                     iterator = iter(self._batches) if iterator is None else iterator
                     for given in iterator:
-                        samples = self._checked(given)
+                        samples = self._converted(given)
                         break
             except BaseException as caught:
                 error = caught
-            iterator, epoch, batch = (
-                (iterator, epoch, batch + 1) if samples is not None else (None, epoch + 1, 0)
-            )
-            self._got.put((samples, error))
+            if samples is None:
+                iterator = None
+                epoch += 1
+                batch = 0
+            else:
+                batch += 1
+            self._results.put((samples, error))
 
-    def _checked(self, given):
+    def _converted(self, given):
         if not isinstance(given, tuple | list) or len(given) not in (2, 3):
             what = f"{len(given)} values" if isinstance(given, tuple | list) else repr(type(given))
             raise TypeError(f"X must give batches (X, y) or (X, y, sample_weight), got {what}")
         samples: Samples = self._check(*given, *[None] * (3 - len(given)))
-        return samples.staged(np.arange(samples.n))
+        return samples.converted(np.arange(samples.n))
 
 
 def is_stream(X, y):
-    """Whether `fit` was given an iterable of batches in the place of X."""
+    """Whether the arguments of `fit` are an iterable of batches instead of arrays."""
     return y is None and hasattr(X, "__iter__") and not hasattr(X, "__array__")

@@ -1,5 +1,5 @@
-"""The callbacks of one fit: which hook of which is to be called, and whose fault it is if that
-fails."""
+"""Dispatches the events of a fit to its callbacks, and names the callback in any exception it
+raises."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from ..callbacks.base import Callback
 
 
 class _Function(Callback):
-    """A plain callable (net, history), called after every epoch."""
+    """A callable (net, history) as a callback at the end of each epoch."""
 
     def __init__(self, function):
         self._function = function
@@ -21,14 +21,14 @@ class _Function(Callback):
 
 
 def as_callbacks(callbacks):
-    """One callback or several, each a Callback or a callable (net, history), as a list of
-    Callbacks."""
+    """A list of Callbacks from one or several, each a Callback or a callable (net, history)."""
     single = isinstance(callbacks, Callback) or callable(callbacks) or not np.iterable(callbacks)
     each = [callbacks] if single else list(callbacks)
     for callback in each:
         if isinstance(callback, type) and issubclass(callback, Callback):
             raise TypeError(
-                f"callbacks must be Callback objects, got the class {callback.__name__}: write {callback.__name__}()"
+                f"callbacks must be Callback objects, got the class {callback.__name__}: "
+                f"write {callback.__name__}()"
             )
         if not (isinstance(callback, Callback) or callable(callback)):
             raise TypeError(
@@ -40,19 +40,20 @@ def as_callbacks(callbacks):
 
 
 def check_same_callbacks(callbacks, states):
-    """Refuse callbacks that cannot take up the states that a checkpoint has kept."""
+    """Check that the callbacks that keep a state are of the types in a checkpoint's `states`."""
     given = [
         type(callback).__name__ for callback in callbacks if overrides(callback, "checkpoint_state")
     ]
     wanted = [name for name, _ in states]
     if given != wanted:
         raise ValueError(
-            f"callbacks must have those of the run that is resumed whose state was kept: {wanted}, got {given}"
+            "callbacks must have those of the run that is resumed whose state was kept: "
+            f"{wanted}, got {given}"
         )
 
 
 class CallbackList:
-    """The hooks that are overridden, in the callbacks' order.
+    """The callbacks of one fit, in order; hooks that are not overridden are not called.
 
     Parameters
     ----------
@@ -62,23 +63,20 @@ class CallbackList:
     """
 
     def __init__(self, callbacks, net, history):
-        self._callbacks, self._arguments, self._history = callbacks, (net, history), history
-        self._begun = 0
-        self.on_step_end = [
-            callback for callback in callbacks if overrides(callback, "on_step_end")
-        ]
-        self._on_epoch_end = [
-            callback for callback in callbacks if overrides(callback, "on_epoch_end")
-        ]
+        self._callbacks = callbacks
+        self._net = net
+        self._history = history
+        self._n_begun = 0
+        self._on_step_end = [each for each in callbacks if overrides(each, "on_step_end")]
+        self._on_epoch_end = [each for each in callbacks if overrides(each, "on_epoch_end")]
 
     @property
-    def listening(self):
-        """Whether anybody is told of steps or epochs."""
-        return bool(self.on_step_end or self._on_epoch_end)
+    def has_hooks(self):
+        """Whether a callback is called after steps or epochs."""
+        return bool(self._on_step_end or self._on_epoch_end)
 
     def begin(self, states=None):
-        """Begin, or go on with what a checkpoint has kept of the callbacks that keep a state, in
-        their order."""
+        """Call ``on_fit_begin``, or with the `states` of a checkpoint ``on_fit_resume``."""
         kept = iter(states or [])
         for callback in self._callbacks:
             if states is None:
@@ -86,44 +84,48 @@ class CallbackList:
             else:
                 state = next(kept)[1] if overrides(callback, "checkpoint_state") else {}
                 self._call(callback, "on_fit_resume", state)
-            self._begun += 1
+            self._n_begun += 1
 
     def states(self):
-        """The type and the state of each callback that keeps one."""
-        kept = [callback for callback in self._callbacks if overrides(callback, "checkpoint_state")]
+        """Pairs (name of the type, state) of the callbacks that keep a state."""
         return [
-            (type(callback).__name__, self._call(callback, "checkpoint_state", alone=True))
-            for callback in kept
+            (type(callback).__name__, self._guarded(callback, "checkpoint_state"))
+            for callback in self._callbacks
+            if overrides(callback, "checkpoint_state")
         ]
 
     def step_ended(self):
-        for callback in self.on_step_end:
-            self._call_and_stop(callback, "on_step_end")
+        self._call_and_stop(self._on_step_end, "on_step_end")
 
     def epoch_ended(self):
-        for callback in self._on_epoch_end:
-            self._call_and_stop(callback, "on_epoch_end")
+        self._call_and_stop(self._on_epoch_end, "on_epoch_end")
 
     def end(self):
-        """Call on_fit_end of all that were begun, even where one fails; returns the errors."""
+        """Call ``on_fit_end`` of all callbacks that were begun, even if one raises. Returns the
+        exceptions."""
         errors = []
-        for callback in self._callbacks[: self._begun]:
+        for callback in self._callbacks[: self._n_begun]:
             try:
                 self._call(callback, "on_fit_end")
             except Exception as error:
                 errors.append(error)
         return errors
 
-    def _call_and_stop(self, callback, hook):
-        if self._call(callback, hook) is True and self._history.stopped_by is None:
-            self._history.stopped_by = "callback"
+    def _call_and_stop(self, callbacks, hook):
+        for callback in callbacks:
+            if self._call(callback, hook) is True and self._history.stopped_by is None:
+                self._history.stopped_by = "callback"
 
-    def _call(self, callback, hook, *more, alone=False):
-        done = f"after {self._history.n_epochs} epochs and {len(self._history.batch_loss)} steps"
+    def _call(self, callback, hook, *more):
+        return self._guarded(callback, hook, self._net, self._history, *more)
+
+    def _guarded(self, callback, hook, *arguments):
+        history = self._history
+        done = f"after {history.n_epochs} epochs and {len(history.batch_loss)} steps"
         with error_context(f"the callback {callback!r} in {hook}, {done}"):
-            return getattr(callback, hook)(*([] if alone else self._arguments), *more)
+            return getattr(callback, hook)(*arguments)
 
 
 def overrides(callback, hook):
-    """Whether the callback has a hook of its own there."""
+    """Whether the callback's class overrides the hook."""
     return getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook)

@@ -1,5 +1,4 @@
-"""Checkpoints while a fit runs: when one is due, writing it, and what happens if it cannot be
-written."""
+"""Periodic checkpoint writer: schedule, atomic write, error policy."""
 
 import os
 import stat
@@ -8,18 +7,19 @@ import warnings
 
 import numpy as np
 
-from ..base.files import probe, replace_file
+from ..base.files import check_writable, replace_file
 from ..base.validation import check_choice, check_number
 from ..runtime.signals import DeferSignals
 from ..serialization import encoding
 from ..serialization.checkpoint_format import FitState
 from ..serialization.fingerprints import check_same, digest, fingerprints
-from .batches import drawn
+from ..serialization.save import read_file, read_history, to_bytes
+from .batches import epoch_order
 
-EVERY = 60.0  # seconds
-# by default writing takes at most one part in so many of a run's time, however large the net and
-# slow the disk
-SHARE = 100
+DEFAULT_SECONDS = 60.0  # between two checkpoints
+# By default the interval is at least this many times as long as writing the last checkpoint took:
+# writing costs at most 1 % of the time.
+MIN_INTERVAL_OF_WRITING = 100
 
 
 class Checkpointer:
@@ -29,7 +29,7 @@ class Checkpointer:
     ----------
     path : str or path-like
     every : float or None
-        Seconds, see `fit`.
+        Seconds between two checkpoints, see `MLP.fit`.
     errors : "warn" or "raise"
     """
 
@@ -39,101 +39,119 @@ class Checkpointer:
         self.path: str = os.fspath(path)
         self.every = None if every is None else check_number("checkpoint_every", every, least=0)
         self._errors = check_choice("checkpoint_errors", errors, ("warn", "raise"))
-        self._written, self._failing = "none has been written yet", False
+        self._last = "none has been written yet"
+        self._failing = False
 
-    def begin(self, net, settings, optimizer, samples, validation, resumed):
-        """Check all that can be checked before training. `resumed` is the moment from which the fit
-        goes on, or None."""
+    def open(self, net, config, optimizer, samples, validation, resumed):
+        """Make all checks that are possible before training.
+
+        Parameters
+        ----------
+        resumed : FitState or None
+            The checkpoint from which the fit continues.
+
+        Raises
+        ------
+        ValueError
+            If the network or the optimizer cannot be saved, `path` holds anything but the
+            checkpoint of a completed fit, or the samples are not those of `resumed`.
+        OSError
+            If `path` cannot be written.
+        """
         if net.loss_function is not None:
             raise ValueError(
-                f"checkpoint={self.path!r} cannot be used with a callable as loss: a file holds no code"
+                f"checkpoint={self.path!r} cannot be used with a callable as loss: a file holds no "
+                "code"
             )
-        encoding.optimizer_document(optimizer)
-        self._settings, self._data = settings, fingerprints(samples, validation)
+        encoding.encode_optimizer(optimizer)
+        self._config = config
+        self._data = fingerprints(samples, validation)
         if resumed is None:
-            self._refuse_to_replace()
+            self._check_replaceable()
         else:
             check_same(self._data, resumed.data)
             rng = np.random.default_rng()
             rng.bit_generator.state = resumed.generator
-            if resumed.order not in (None, digest(drawn(rng, samples.n, settings.shuffle))):
+            if resumed.order not in (None, digest(epoch_order(rng, samples.n, config.shuffle))):
                 raise ValueError(
-                    f"path must be a checkpoint whose shuffles NumPy {np.__version__} draws alike, got {self.path!r}"
+                    f"path must be a checkpoint whose shuffles NumPy {np.__version__} draws alike, "
+                    f"got {self.path!r}"
                 )
-            self._written = "the one it was resumed from stands"
-        probe(self.path)
-        self._wait(0)
+            self._last = "the one it was resumed from stands"
+        check_writable(self.path)
+        self._schedule_next(0)
 
-    def due(self):
-        """Whether it is time for the next one."""
+    def is_due(self):
         return time.monotonic() >= self._next
 
-    def write(self, net, states, generator, order, stop):
-        """Write one, of a fit that is running or has ended, as its history says.
+    def save(self, net, callback_states, generator, order, stop):
+        """Write a checkpoint of a fit that is running or, according to its history, has ended.
 
         Parameters
         ----------
         net : MLP
-        states : list of (str, dict), of the callbacks
+        callback_states : list of (str, dict)
         generator : dict
-            State from which the running epoch's order was drawn, or will be.
+            State of the generator before it drew the order of the present epoch.
         order : ndarray or None
-            The order, where steps of the epoch have been made.
-        stop : callable
-            Called at once on Ctrl-C.
+            The order, if steps of the epoch have been made.
+        stop : callable ()
+            Called at once if the handler of a signal raises.
         """
-        # which needs the module of the net, and that one this
-        from ..serialization.save import file_of
-
-        began, history = time.monotonic(), net.history_
-        moment = FitState(
-            self._settings, self._data, generator, None if order is None else digest(order), states
+        start = time.monotonic()
+        history = net.history_
+        state = FitState(
+            self._config,
+            self._data,
+            generator,
+            None if order is None else digest(order),
+            callback_states,
         )
         try:
             with DeferSignals(stop):
-                replace_file(self.path, file_of(net, moment))
+                replace_file(self.path, to_bytes(net, state))
         except (OSError, ValueError, MemoryError) as error:
             if self._errors == "raise":
                 error.add_note(
-                    f"the checkpoint of epoch {history.n_epochs} could not be written; {self._written}"
+                    f"the checkpoint of epoch {history.n_epochs} could not be written; {self._last}"
                 )
                 raise
             if not self._failing:
-                said = f"{type(error).__name__}: {error}"
                 warnings.warn(
-                    f"a checkpoint could not be written, training goes on; {self._written}. {said}",
+                    f"a checkpoint could not be written, training goes on; {self._last}. "
+                    f"{type(error).__name__}: {error}",
                     stacklevel=2,
                 )
             self._failing = True
         else:
             self._failing = False
-            self._written = f"the one after {history.n_epochs} epochs and {len(history.batch_loss)} steps stands"
-        self._wait(time.monotonic() - began)
+            steps = len(history.batch_loss)
+            self._last = f"the one after {history.n_epochs} epochs and {steps} steps stands"
+        self._schedule_next(time.monotonic() - start)
 
-    def _wait(self, record):
-        self._next = time.monotonic() + (
-            max(EVERY, SHARE * record) if self.every is None else self.every
-        )
+    def _schedule_next(self, writing):
+        """Set the time of the next checkpoint, given the seconds that the last one took."""
+        interval = self.every
+        if interval is None:
+            interval = max(DEFAULT_SECONDS, MIN_INTERVAL_OF_WRITING * writing)
+        self._next = time.monotonic() + interval
 
-    def _refuse_to_replace(self):
-        """Hours of training, or a file that was never meant, are not to be lost by a fit that is
-        begun again."""
-        from ..serialization.save import load
-
+    def _check_replaceable(self):
+        """An existing file is overwritten only if it is the checkpoint of a completed fit."""
         try:
-            about = os.stat(self.path)
+            mode = os.stat(self.path).st_mode
         except FileNotFoundError:
             return
-        if not stat.S_ISREG(about.st_mode):
+        if not stat.S_ISREG(mode):
             raise ValueError(f"checkpoint must be the path of a file, got {self.path!r}")
         try:
-            history = load(self.path).history_
+            history = read_file(self.path, "a model saved by fastbp", read_history)
         except ValueError as error:
             raise ValueError(
                 f"checkpoint must be a new file or a checkpoint of a fit that has ended: {error}"
             ) from error
         if history is None or history.stopped_by is None:
             raise ValueError(
-                f"checkpoint={self.path!r} holds a fit that has not ended: fastbp.resume goes on with it, "
-                "or remove the file to begin anew"
+                f"checkpoint={self.path!r} holds a fit that has not ended: fastbp.resume goes on "
+                "with it, or remove the file to begin anew"
             )

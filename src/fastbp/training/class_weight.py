@@ -9,38 +9,45 @@ from ..base.validation import LARGEST, check_number, one_hot_labels
 
 
 def weigh_classes(class_weight, labels, targets, sample_weight, n_classes, dtype):
-    """Each sample's weight: that of its class, times its own.
+    """Each sample's weight times the weight of its class.
 
     Parameters
     ----------
     class_weight : "balanced" or mapping {label: weight}
-        Balanced: n / (k n_c) for the n_c of n samples in class c, k classes being there; with
-        `sample_weight` its sums take the place of the counts (King and Zeng, *Logistic Regression
-        in Rare Events Data*, 2001; as in scikit-learn). A label that a mapping leaves out weighs 1.
+        Balanced: n / (k n_c) for the n_c of n samples in class c, with k classes in the samples;
+        with `sample_weight`, sums of weights take the place of counts (King and Zeng, *Logistic
+        Regression in Rare Events Data*, 2001; as in scikit-learn). A label that is missing in a
+        mapping has weight 1.
     labels : ndarray of int64 (n,) or None
     targets : ndarray (n, n_out) or None
-        In place of labels: one-hot, or one column of zeros and ones.
+        If `labels` is None: one-hot rows, or one column of zeros and ones.
     sample_weight : ndarray (n,) or None
+    n_classes : int
+    dtype : of the network
 
     Returns
     -------
     ndarray of float64 (n,)
     """
     if labels is None:
-        labels = _labels(targets)
+        try:
+            labels = one_hot_labels("y", targets)
+        except ValueError as error:
+            raise ValueError(f"class_weight needs one class a sample: {error}") from None
     own = np.ones(len(labels)) if sample_weight is None else sample_weight.astype(np.float64)
     if isinstance(class_weight, str) and class_weight == "balanced":
         sums = np.bincount(labels, own, n_classes)
-        there = sums > 0
+        present = sums > 0
         weights = np.zeros(n_classes)
-        weights[there] = own.sum() / (there.sum() * sums[there])
+        weights[present] = own.sum() / (present.sum() * sums[present])
     else:
         weights = _mapped(class_weight, n_classes)
     with np.errstate(over="ignore"):
         product = weights[labels] * own
     if not product.astype(dtype).any():
         raise ValueError(
-            f"class_weight must leave some sample of y a weight above 0 in {dtype}, got {class_weight!r}"
+            f"class_weight must leave some sample of y a weight above 0 in {dtype}, "
+            f"got {class_weight!r}"
         )
     if product.max() > LARGEST[np.dtype(dtype)]:
         raise ValueError(
@@ -49,14 +56,8 @@ def weigh_classes(class_weight, labels, targets, sample_weight, n_classes, dtype
     return product
 
 
-def _labels(targets):
-    try:
-        return one_hot_labels("y", targets)
-    except ValueError as error:
-        raise ValueError(f"class_weight needs one class a sample: {error}") from None
-
-
 def _mapped(class_weight, n_classes):
+    """The weight of each class in a mapping, ndarray of float64 (n_classes,)."""
     wanted = 'class_weight must be "balanced" or a mapping {label: weight}'
     if isinstance(class_weight, str):
         raise ValueError(f"{wanted}, got {class_weight!r}")
@@ -65,14 +66,12 @@ def _mapped(class_weight, n_classes):
     weights = np.ones(n_classes)
     for label, weight in class_weight.items():
         try:
-            place = operator.index(label)
-        except TypeError:
-            raise TypeError(
+            index = operator.index(label)
+            if not 0 <= index < n_classes:
+                raise ValueError
+        except (TypeError, ValueError) as error:
+            raise type(error)(
                 f"class_weight must have the labels 0..{n_classes - 1} as keys, got {label!r}"
             ) from None
-        if not 0 <= place < n_classes:
-            raise ValueError(
-                f"class_weight must have the labels 0..{n_classes - 1} as keys, got {label!r}"
-            )
-        weights[place] = check_number(f"class_weight[{label!r}]", weight, least=0)
+        weights[index] = check_number(f"class_weight[{label!r}]", weight, least=0)
     return weights

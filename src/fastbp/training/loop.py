@@ -1,268 +1,326 @@
-"""The course of a fit: epochs, validation, stopping. Everything inside an epoch is the kernels'."""
+"""The training loop: epochs, validation, callbacks and checkpoints around the compiled steps."""
 
 import math
+from bisect import bisect_left
 from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ..callbacks import Callback
 from ..engine.custom_loss import mean_loss, steps_of
+from ..engine.samples import Samples
+from ..engine.steps import StepRunner
 from ..history import DivergenceError
+from ..optimizers import Optimizer
 from ..runtime.signals import DeferSignals
-from ..serialization.encoding import generator_document
+from ..serialization.checkpoint_format import FitState
 from .callback_list import CallbackList
+from .checkpointer import Checkpointer
 
 
+@dataclass
 class TrainingLoop:
-    """One fit of one net.
+    """One fit of one network, its arguments checked.
 
     Parameters
     ----------
     net : MLP
-    feed : Arrays or Stream, see feeds.py
+        Its `train_state` is trained, its `history_` filled in.
+    source : ArrayBatches or StreamBatches
     validation : Samples or None
-    history : History, filled in
     callbacks : list of Callback
-    keeper : Keeper or None
-        Of checkpoints; with arrays only.
-    resumed : Moment or None
-        To go on from there; net and history are those of that moment.
+    optimizer : optimizer
+    step_params : ndarray
+        The constants of its update rule, see `fit.step_params`.
+    n_epochs : int
+        At most, those before a resumption included.
+    n_threads : int, optional
+    checkpointer : Checkpointer, optional
+        With `ArrayBatches` only.
+    resumed : FitState, optional
+        Where the fit continues; the state and history of `net` are those of the same moment.
     """
 
-    def __init__(
-        self, net, feed, validation, history, callbacks, n_threads, keeper=None, resumed=None
-    ):
-        self.net, self.feed, self.validation, self.history = net, feed, validation, history
-        self.hooks, self.n_threads = CallbackList(callbacks, net, history), n_threads
-        self._keeper, self._resumed = keeper, resumed
-        # the generator's state before the running epoch's order was drawn; None between epochs
-        self._drawn_from = None
-        self._told = None  # steps and epochs of which all callbacks know
-        self._wanted = 0  # epochs
-        # parameters and state as they were before the steps that are being made
-        self._before: tuple = ()
+    net: Any
+    source: Any
+    validation: Samples | None
+    callbacks: list[Callback]
+    optimizer: Optimizer
+    step_params: np.ndarray
+    n_epochs: int
+    n_threads: int | None = None
+    checkpointer: Checkpointer | None = None
+    resumed: FitState | None = None
 
-    def run(self, team, sizes, numbers, epochs):
-        """Train for at most `epochs` epochs; fills in the history. Ctrl-C ends it, see the
-        history's `stopped_by`; so does a SystemExit, as of a handler of SIGTERM, but that goes on
-        to the caller."""
-        net, history = self.net, self.history
-        new_steps = steps_of(net.loss_function)
+    def prepare(self, team, team_sizes):
+        """Set the initial state of the loop.
 
-        def make_steps(samples, batch):
-            steps = new_steps(
-                net._network, net._parameters, net._state, samples, batch, numbers, team, sizes
-            )
-            steps.drop(net.dropout, net._dropout_key)
-            self._before = np.empty_like(net._parameters), np.empty_like(net._state)
-            return steps
-
-        try:
-            try:
-                self.hooks.begin(self._resumed and self._resumed.callbacks)
-                self._epochs(team, make_steps, epochs)
-            except (KeyboardInterrupt, SystemExit) as error:
-                history.stopped_by = "interrupt"
-                if self._keeper is not None:
-                    self._keep_interrupted(team)
-                if isinstance(error, SystemExit):
-                    raise
-        except BaseException as error:
-            history.stopped_by = history.stopped_by or "error"
-            for late in self.hooks.end():
-                error.add_note(f"and then {late!r}, {'; '.join(late.__notes__)}")
-            raise
-        errors = self.hooks.end()
-        if errors:
-            raise errors[0]
-        if self._keeper is not None and history.stopped_by != "interrupt":
-            self._keep(team, [])
-
-    def _epochs(self, team, make_steps, epochs):
-        net, history, done, self._wanted = self.net, self.history, 0, epochs
-        if self._resumed is not None:
-            done = self.feed.steps_into_epoch(history)
-            net._rng.bit_generator.state = self._resumed.generator
-        self._told = len(history.batch_loss), history.n_epochs
-        while history.stopped_by is None:
-            if self._keeper is not None:
-                self._drawn_from = generator_document(net._rng)
-            parts = self.feed.parts(net._rng, make_steps)
-            # the next batch of a stream may be long in coming, and callbacks too
-            if self.feed.single:
-                self._epoch(parts, lambda: DeferSignals(team.stop), done, team)
-            else:
-                with DeferSignals(team.stop):
-                    self._epoch(parts, nullcontext, done, team)
-            done = 0
-            if history.stopped_by is None:
-                self.hooks.epoch_ended()
-            if history.stopped_by is None and history.n_epochs == epochs:
-                history.stopped_by = "epochs"
-            self._told = len(history.batch_loss), history.n_epochs
-            self._keep_if_due(team)
-
-    def _epoch(self, parts, undisturbed, done, team):
-        """Train on the parts, of which the first `done` steps are made; `undisturbed` makes a
-        context in which what belongs together is done."""
-        net, history = self.net, self.history
-        before = len(history.batch_loss) - done
-        losses, weights = [np.array(history.batch_loss[before:])], []
-        for steps, order in parts:
-            weights.append(steps.samples.weights_of_batches(order, steps.batch))
-            if done >= len(weights[-1]):
-                done -= len(weights[-1])
-                continue
-            with undisturbed():
-                here, whole = self._part(steps, order, done, before, team)
-            losses.append(here)
-            done = 0
-            if not whole:  # what stopped the team is raised where the disturbance is let in
-                return
-            self.hooks.step_ended()
-            self._told = len(history.batch_loss), history.n_epochs
-            if history.stopped_by is not None:
-                return
-            self._keep_if_due(team)
-        with undisturbed():
-            shares = _joined(weights)
-            if self.validation is not None:
-                history.val_loss.append(self._validation_loss())
-            history.loss.append(float(np.dot(_joined(losses), shares) / shares.sum()))
-            net._position.epoch_ends(history.monitored)
-            self._drawn_from = None
-
-    def _validation_loss(self):
-        net = self.net
-        return mean_loss(
-            net.loss_function, net._network, net._parameters, self.validation, self.n_threads
-        )
-
-    def _part(self, steps, order, done, epoch_began, team):
-        """The steps over the samples `order` but for the first `done`, with checkpoints between
-        them where these are due.
-
-        Returns their losses, and whether all were made.
+        Parameters
+        ----------
+        team : Team
+        team_sizes : list of int
+            Numbers of threads to try.
         """
-        keeper, count = self._keeper, -(-len(order) // steps.batch)
-        rates, losses = self.net._position.rates(count, done), []
-        while True:
-            end = done + 1 if keeper is not None and keeper.every == 0 else count
-            steps.rates = rates[done:end]
-            rest = order[done * steps.batch : end * steps.batch]
-            here, made, stopped = self._run(steps, rest, epoch_began, keeper and keeper.due)
-            losses.append(here)
-            done += made
-            if done >= count or stopped:
-                return _joined(losses), done >= count
-            self._keep_if_due(team)
+        self._team = team
+        self._team_sizes = team_sizes
+        self._state = self.net.train_state
+        self._history = self.net.history_
+        self._callbacks = CallbackList(self.callbacks, self.net, self._history)
+        self._runner: StepRunner | None = None
+        # Copies of parameters and optimizer state before the steps that are being made.
+        self._snapshot: tuple = ()
+        # Length of the history's `batch_loss` at the beginning of the present epoch.
+        self._epoch_start = 0
+        # The generator's state before it drew the order of the present epoch; None between epochs.
+        self._epoch_rng = None
+        # Lengths of the history's `batch_loss` and `loss` when all callbacks were last notified.
+        self._notified: tuple = ()
 
-    def _run(self, steps, order, epoch_began, pause):
-        """Steps over the samples `order`, noted in the history. Returns their losses, how many, and
-        whether asked to stop."""
-        net, history = self.net, self.history
-        for kept, now in zip(self._before, (net._parameters, net._state), strict=True):
-            kept[:] = now
-        losses, made, stopped = steps.run(order, net._steps_done, pause)
-        history.batch_loss += losses.tolist()
-        scheduled = steps.rates.size > 0
-        history.learning_rate += (
-            steps.rates[: len(losses)].tolist() if scheduled else [net._position.lr] * len(losses)
+    def run(self):
+        """Train until the last epoch, a callback or Ctrl-C ends the fit, see the history's
+        `stopped_by`. A SystemExit, as of a handler of SIGTERM, ends it like Ctrl-C and is raised.
+        """
+        history = self._history
+        rng = self._state.rng
+        single = self.source.single
+        done = 0  # steps that the epoch made before the fit was resumed
+        try:
+            self._callbacks.begin(self.resumed and self.resumed.callbacks)
+            if self.resumed is not None:
+                done = self.source.steps_into_epoch(history)
+                rng.bit_generator.state = self.resumed.generator
+            self._note_progress()
+            while history.stopped_by is None:
+                self._epoch_start = len(history.batch_loss) - done
+                if self.checkpointer is not None:
+                    self._epoch_rng = rng.bit_generator.state
+                weights = []
+                # What belongs together is done without interruption: a whole epoch, or the steps
+                # on one batch if callbacks and the source of batches may take long between them.
+                with self._deferring_signals(not single):
+                    for samples, order in self.source.epoch(rng):
+                        weights.append(samples.weights_of_batches(order, self.source.batch_size))
+                        skipped = min(done, len(weights[-1]))
+                        done -= skipped
+                        if skipped == len(weights[-1]):
+                            continue
+                        with self._deferring_signals(single):
+                            complete = self._run_batches(samples, order, skipped)
+                        if not complete:
+                            break  # the exception of the signal is raised at the end of the block
+                        self._callbacks.step_ended()
+                        self._note_progress()
+                        if history.stopped_by is not None:
+                            break
+                        self._save_if_due()
+                    else:
+                        with self._deferring_signals(single):
+                            self._end_epoch(np.concatenate(weights))
+                if history.stopped_by is None:
+                    self._callbacks.epoch_ended()
+                if history.stopped_by is None and history.n_epochs == self.n_epochs:
+                    history.stopped_by = "epochs"
+                self._note_progress()
+                self._save_if_due()
+        except (KeyboardInterrupt, SystemExit) as error:
+            history.stopped_by = "interrupt"
+            self._save_interrupted()
+            if isinstance(error, SystemExit):
+                raise
+
+    def end(self, error=None):
+        """Notify the callbacks of the end of the fit, which the exception `error` ended if given,
+        and save the last checkpoint."""
+        history = self._history
+        if error is not None:
+            history.stopped_by = history.stopped_by or "error"
+        errors = self._callbacks.end()
+        if error is not None:
+            for late in errors:
+                error.add_note(f"and then {late!r}, {'; '.join(late.__notes__)}")
+        elif errors:
+            raise errors[0]
+        elif self.checkpointer is not None and history.stopped_by != "interrupt":
+            self._save([])
+
+    def _deferring_signals(self, defer):
+        """A context in which the exceptions of signal handlers stop the team after its step and
+        are raised at the end, if `defer`."""
+        return DeferSignals(self._team.stop) if defer else nullcontext()
+
+    def _end_epoch(self, weights):
+        """Record the epoch's validation loss and its mean loss, its batches weighted by `weights`,
+        and advance the schedule."""
+        net = self.net
+        history = self._history
+        if self.validation is not None:
+            history.val_loss.append(
+                mean_loss(
+                    net.loss_function,
+                    net.network,
+                    self._state.parameters,
+                    self.validation,
+                    self.n_threads,
+                )
+            )
+        losses = np.array(history.batch_loss[self._epoch_start :])
+        history.loss.append(float(np.dot(losses, weights) / weights.sum()))
+        self._state.schedule_state.end_epoch(history.monitored)
+        self._epoch_rng = None
+
+    def _note_progress(self):
+        self._notified = len(self._history.batch_loss), self._history.n_epochs
+
+    def _run_batches(self, samples, order, done):
+        """Make the steps over the samples `order`, of which the first `done` have been made, and
+        save the checkpoints that become due between them.
+
+        Returns
+        -------
+        bool
+            Whether all steps have been made. If not, a signal has stopped the team.
+        """
+        runner = self._runner = self._runner_for(samples)
+        n_steps = -(-len(order) // runner.batch)
+        rates = self._state.schedule_state.rates(n_steps, done)
+        every_step = self.checkpointer is not None and self.checkpointer.every == 0
+        while True:
+            end = done + 1 if every_step else n_steps
+            part = order[done * runner.batch : end * runner.batch]
+            runner.rates = rates[done:end]
+            self._snapshot[0][:] = self._state.parameters
+            self._snapshot[1][:] = self._state.optimizer_state
+            losses, made, stopped = runner.run(
+                part, self._state.step, self.checkpointer and self.checkpointer.is_due
+            )
+            self._record(runner, part, losses, made)
+            done += made
+            if done >= n_steps or stopped:
+                return done >= n_steps
+            self._save_if_due()
+
+    def _runner_for(self, samples):
+        """The step runner, with buffers large enough for `samples`."""
+        runner = self._runner
+        if runner is not None and (samples is runner.samples or runner.take(samples)):
+            return runner
+        net = self.net
+        state = self._state
+        runner = steps_of(net.loss_function)(
+            net.network,
+            state.parameters,
+            state.optimizer_state,
+            samples,
+            self.source.batch_size,
+            self.step_params,
+            self._team,
+            self._team_sizes,
         )
-        # The last update may have overflowed: no loss of this epoch would show it.
-        diverged = not (finite(losses[-1:]) and finite(net._parameters))
+        runner.drop(net.dropout, state.dropout_key)
+        self._snapshot = np.empty_like(state.parameters), np.empty_like(state.optimizer_state)
+        return runner
+
+    def _record(self, runner, order, losses, made):
+        """Add `made` steps over the samples `order` to history and state.
+
+        Raises
+        ------
+        DivergenceError
+            If a loss or a parameter is not finite.
+        Exception
+            The failure of the runner.
+        """
+        history = self._history
+        state = self._state
+        history.batch_loss += losses.tolist()
+        history.learning_rate += runner.rates[: len(losses)].tolist() or [
+            state.schedule_state.lr
+        ] * len(losses)
+        # The last update may have overflowed, which none of the losses shows.
+        diverged = not (_is_finite(losses[-1:]) and _is_finite(state.parameters))
         if diverged:
-            made = self._last_finite(steps, order[: made * steps.batch], made)
-        net._steps_done += made
-        net._position.steps += made
-        history.n_samples += min(made * steps.batch, len(order))
+            made = self._rewind_to_finite(runner, order[: made * runner.batch], made)
+        state.step += made
+        state.schedule_state.steps += made
+        history.n_samples += min(made * runner.batch, len(order))
         if diverged:
             history.stopped_by = "divergence"
-            raise DivergenceError(
-                history.n_epochs, len(history.batch_loss) - epoch_began - 1, history
-            )
-        if steps.failure is not None:
-            history.stopped_by = "error" if isinstance(steps.failure, MemoryError) else "loss"
-            raise steps.failure
-        return losses, made, stopped
+            batch = len(history.batch_loss) - self._epoch_start - 1
+            raise DivergenceError(history.n_epochs, batch, history)
+        if runner.failure is not None:
+            history.stopped_by = "error" if isinstance(runner.failure, MemoryError) else "loss"
+            raise runner.failure
 
-    def _keep_if_due(self, team):
-        """Write a checkpoint if it is time, and there is more to come in this epoch, or another
-        one."""
-        if (
-            self._keeper is not None
-            and self.history.stopped_by is None
-            and self._keeper.due()
-            and self._resumable()
-        ):
-            self._keep(team, self.hooks.states())
+    def _rewind_to_finite(self, runner, order, made):
+        """After an overflow, repeat the steps since the snapshot up to the last one with finite
+        parameters and optimizer state. Returns how many these are.
 
-    def _keep_interrupted(self, team):
-        """On Ctrl-C a last checkpoint, unless not all callbacks may know of a step or an epoch that
-        has been made."""
-        if self._resumable():
-            self.history.stopped_by = None  # in the file the fit goes on
-            try:
-                self._keep(team, self.hooks.states())
-            finally:
-                self.history.stopped_by = "interrupt"
-
-    def _resumable(self):
-        """Whether a fit can go on from here: the callbacks know of all that was done, and there are
-        steps to come."""
-        history = self.history
-        if self._told is None or history.n_epochs == self._wanted:
-            return False
-        steps, epochs = self._told
-        known = history.n_epochs == epochs and (
-            not self.feed.single or len(history.batch_loss) == steps
-        )
-        done = self.feed.steps_into_epoch(history)
-        return (known or not self.hooks.listening) and (
-            done == 0 or (done < self.feed.n_steps and self.feed.order is not None)
-        )
-
-    def _keep(self, team, states):
-        order = self.feed.order if self.feed.steps_into_epoch(self.history) > 0 else None
-        self._keeper.write(
-            self.net,
-            states,
-            self._drawn_from or generator_document(self.net._rng),
-            order,
-            team.stop,
-        )
-
-    def _last_finite(self, steps, order, made):
-        """Where an update overflowed, do the part's steps over again up to the last one with finite
-        weights.
-
-        The same steps give the same bits, so this is exactly where the net was, at the cost of one
-        copy a part.
+        Equal steps give equal bits, so one copy for many steps is enough. A value that is not
+        finite stays so: the last finite step is found by bisection. If a signal stops the team,
+        each repetition makes one step, and so does the last.
         """
-        net = self.net
+        state = self._state
 
-        def sound():
-            return finite(net._parameters) and finite(net._state)
+        def repeat(n_steps):
+            state.parameters[:], state.optimizer_state[:] = self._snapshot
+            return runner.run(order[: n_steps * runner.batch], state.step)[1] if n_steps else 0
 
-        def again(wanted):
-            net._parameters[:], net._state[:] = self._before
-            return steps.run(order[: wanted * steps.batch], net._steps_done)[1] if wanted else 0
+        def overflows(n_steps):
+            repeat(n_steps)
+            return not (_is_finite(state.parameters) and _is_finite(state.optimizer_state))
 
-        if sound():
+        if _is_finite(state.parameters) and _is_finite(state.optimizer_state):
             return made
-        good, bad = 0, made  # what is infinite once stays so, hence bisection
-        while bad - good > 1:
-            middle = (good + bad) // 2
-            made = again(middle)
-            good, bad = (max(good, made), bad) if sound() else (good, middle)
-            if made < middle:
-                break  # asked to stop
-        return again(good)
+        return repeat(bisect_left(range(1, made), True, key=overflows))
+
+    def _save_if_due(self):
+        """Save a checkpoint if it is time and the fit goes on."""
+        if (
+            self.checkpointer is not None
+            and self._history.stopped_by is None
+            and self.checkpointer.is_due()
+            and self._is_resumable()
+        ):
+            self._save(self._callbacks.states())
+
+    def _save_interrupted(self):
+        """Save a last checkpoint after an interrupt, with a history that has not ended, if the fit
+        can be resumed from here."""
+        if self.checkpointer is not None and self._is_resumable():
+            self._history.stopped_by = None
+            try:
+                self._save(self._callbacks.states())
+            finally:
+                self._history.stopped_by = "interrupt"
+
+    def _is_resumable(self):
+        """Whether the callbacks have been notified of all steps and epochs, and steps are left."""
+        history = self._history
+        if not self._notified or history.n_epochs == self.n_epochs:
+            return False
+        steps, epochs = self._notified
+        notified = history.n_epochs == epochs and (
+            not self.source.single or len(history.batch_loss) == steps
+        )
+        done = self.source.steps_into_epoch(history)
+        return (notified or not self._callbacks.has_hooks) and (
+            done == 0 or (done < self.source.n_steps and self.source.order is not None)
+        )
+
+    def _save(self, callback_states):
+        assert self.checkpointer is not None  # the callers have checked it
+        in_epoch = self.source.steps_into_epoch(self._history) > 0
+        self.checkpointer.save(
+            self.net,
+            callback_states,
+            self._epoch_rng or self._state.rng.bit_generator.state,
+            self.source.order if in_epoch else None,
+            self._team.stop,
+        )
 
 
-def finite(array):
-    """Whether all numbers of the array are finite, without one that is as long."""
+def _is_finite(array):
+    """Whether all values are finite, without a temporary array of the same size."""
     return array.size == 0 or (math.isfinite(array.min()) and math.isfinite(array.max()))
-
-
-def _joined(arrays):
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

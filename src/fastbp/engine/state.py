@@ -1,0 +1,76 @@
+"""The state that training changes: parameters, optimizer state, counters and random generators."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from ..base.schedule_state import ScheduleState
+from ..kernels.plan import new_state, slots_of
+from ..kernels.update import SLOTS
+from ..optimizers import Optimizer
+from .parameters import ensure_aligned
+
+
+@dataclass
+class TrainState:
+    """All that a fit changes in a network; the training loop, checkpoints and saved files take it.
+
+    Attributes
+    ----------
+    parameters : ndarray (n,)
+        All weights and biases, flat: for each layer W (n_in, n_out) in row-major order, then b.
+    optimizer_state : ndarray
+        Slots of the update rule, each of n values, see `kernels.plan.new_state`; empty before the
+        first fit.
+    step : int
+        Updates made with this optimizer state.
+    rng : numpy.random.Generator
+        Draws the initial weights and the order of the samples.
+    schedule_state : ScheduleState
+    dropout_key : tuple of two 32-bit int
+        Key of the counter-based generator that drops units.
+    """
+
+    parameters: np.ndarray
+    optimizer_state: np.ndarray
+    step: int
+    rng: np.random.Generator
+    schedule_state: ScheduleState
+    dropout_key: tuple[int, ...]
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.parameters = ensure_aligned(self.parameters)
+        self.optimizer_state = ensure_aligned(self.optimizer_state)
+
+    def slots(self) -> np.ndarray:
+        """The optimizer's values a parameter, as views of shape (slots, n)."""
+        return slots_of(self.optimizer_state, self.parameters.size)
+
+    def prepared(self, optimizer: Optimizer, last: Optimizer | None) -> Self:
+        """The state in which a fit with `optimizer` begins, after one with the optimizer `last`.
+
+        The optimizer state is kept for an optimizer of the same class and rule, and the progress in
+        the schedule for an equal learning rate; otherwise they are new. Parameters and generator
+        are shared with this state.
+        """
+        if last is None or (type(last), last.rule) != (type(optimizer), optimizer.rule):
+            slots = new_state(SLOTS[optimizer.rule], self.parameters.size, self.parameters.dtype)
+            return replace(
+                self, optimizer_state=slots, step=0, schedule_state=ScheduleState(optimizer.lr)
+            )
+        if self.schedule_state.lr != optimizer.lr:
+            return replace(self, schedule_state=ScheduleState(optimizer.lr))
+        return self
+
+    def astype(self, dtype) -> Self:
+        """This state with parameters and optimizer state in another dtype; the rest is shared."""
+        slots = self.slots()
+        state = replace(
+            self,
+            parameters=ensure_aligned(self.parameters.astype(dtype)),
+            optimizer_state=new_state(len(slots), self.parameters.size, dtype),
+        )
+        state.slots()[:] = slots
+        return state

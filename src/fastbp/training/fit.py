@@ -1,0 +1,233 @@
+"""The checks and the set-up of a fit: arguments become samples, batches, callbacks and a loop."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+from ..base.validation import check_flag, check_inputs, check_number, check_targets, check_weight
+from ..callbacks import Callback, EarlyStopping
+from ..callbacks.progress import Progress
+from ..engine import custom_loss
+from ..engine.forward import outputs
+from ..engine.samples import Samples
+from ..engine.steps import work_of
+from ..history import History
+from ..kernels import update
+from ..optimizers import Optimizer
+from ..runtime.team import borrow_team, team_sizes
+from .batches import ArrayBatches, StreamBatches, is_stream
+from .callback_list import as_callbacks, check_same_callbacks, overrides
+from .class_weight import weigh_classes
+from .loop import TrainingLoop
+
+AnyCallback = Callback | Callable[[Any, History], object]
+
+
+def make_samples(net, X, y, sample_weight=None, x_name="X", y_name="y", class_weight=None):
+    """Check inputs and targets for a network, see `MLP.fit`.
+
+    Parameters
+    ----------
+    net : MLP
+    X, y, sample_weight, class_weight
+        As for `MLP.fit`.
+    x_name, y_name : str
+        Names of X and y in errors.
+
+    Returns
+    -------
+    Samples
+    """
+    X = check_inputs(x_name, X, net.widths[0], net.dtype)
+    if len(X) == 0:
+        raise ValueError(f"{x_name} must have at least one row, got shape {X.shape}")
+    n_out = net.widths[-1]
+    if net.loss_function is not None:
+        for name, weight in (("sample_weight", sample_weight), ("class_weight", class_weight)):
+            if weight is not None:
+                raise ValueError(
+                    f"{name} cannot be used with a callable as loss, which makes one number of all "
+                    "samples"
+                )
+        return custom_loss.CustomSamples(X, y_name, y, n_out, net.dtype)
+    targets, labels = check_targets(y_name, y, len(X), n_out, net.loss_name, net.dtype)
+    weight = check_weight(sample_weight, len(X), net.dtype)
+    if class_weight is not None:
+        weight = weigh_classes(class_weight, labels, targets, weight, max(2, n_out), net.dtype)
+    return Samples(X, targets, labels, weight, net.dtype)
+
+
+def make_validation(net, X_val, y_val):
+    """The samples of a validation set, or None without one."""
+    if (X_val is None) != (y_val is None):
+        raise ValueError(
+            f"X_val and y_val go together, got only {'X_val' if y_val is None else 'y_val'}"
+        )
+    return None if X_val is None else make_samples(net, X_val, y_val, None, "X_val", "y_val")
+
+
+def step_params(optimizer, l2=0.0, l1=0.0, clip_value=None, clip_norm=None):
+    """The constants of the update rule, with penalties and clipping, as the kernels read them."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            "optimizer must be a fastbp.SGD, Adam, AdamW, Nadam, RMSprop or Adagrad, "
+            f"got {optimizer!r}"
+        )
+    params = optimizer.numbers()
+    params[update.L2] = check_number("l2", l2, least=0)
+    params[update.L1] = check_number("l1", l1, least=0)
+    if clip_value is not None:
+        params[update.CLIP] = check_number("clip_value", clip_value, above=0)
+    if clip_norm is not None:
+        params[update.MAX_NORM] = check_number("clip_norm", clip_norm, above=0)
+    return params
+
+
+def new_loop(
+    net,
+    X,
+    y,
+    X_val,
+    y_val,
+    sample_weight,
+    optimizer,
+    config,
+    callbacks,
+    progress,
+    n_threads,
+    checkpointer,
+    resumed=None,
+):
+    """The training loop of a fit, its arguments checked.
+
+    Parameters
+    ----------
+    net : MLP
+    config : FitConfig
+    checkpointer : Checkpointer or None
+    resumed : FitState, optional
+        Where the fit continues.
+    X, y, X_val, y_val, sample_weight, optimizer, callbacks, progress, n_threads
+        As for `MLP.fit`.
+
+    Returns
+    -------
+    TrainingLoop
+        For `train`, which closes its source.
+
+    Raises
+    ------
+    ValueError, TypeError, OSError
+        Before anything is changed.
+    """
+    validation = make_validation(net, X_val, y_val)
+    check_flag("progress", progress)
+    each = as_callbacks(callbacks)
+    if config.patience is not None:
+        each.insert(0, EarlyStopping(config.patience, restore=config.restore_best))
+    if progress:
+        each.insert(0, Progress(config.epochs))
+    params = step_params(optimizer, *config.of_update)
+    source: ArrayBatches | StreamBatches
+    if is_stream(X, y):
+        _check_stream(net, X, sample_weight, config, checkpointer)
+        source = StreamBatches(X, lambda *batch: make_samples(net, *batch))
+    else:
+        samples = make_samples(net, X, y, sample_weight, class_weight=config.class_weight)
+        batch_size = config.batch_of(samples.n)
+        if net.loss_function is not None:
+            rows = min(batch_size, custom_loss.CHECKED_ROWS)
+            a = outputs(net.network, net.parameters, samples.x.array[:rows])
+            custom_loss.check_function(net.loss_function, a, samples.y[:rows], net.output)
+        if resumed is not None:
+            check_same_callbacks(each, resumed.callbacks)
+        if checkpointer is not None:
+            checkpointer.open(net, config, optimizer, samples, validation, resumed)
+        single = any(overrides(callback, "on_step_end") for callback in each)
+        source = ArrayBatches(samples, batch_size, config.shuffle, single)
+    return TrainingLoop(
+        net,
+        source,
+        validation,
+        each,
+        optimizer,
+        params,
+        config.epochs,
+        n_threads,
+        checkpointer,
+        resumed,
+    )
+
+
+def _check_stream(net, batches, sample_weight, config, checkpointer):
+    """Check that the arguments of a fit go with an iterable of batches."""
+    if isinstance(batches, Iterator) and config.epochs > 1:
+        raise ValueError(
+            f"X must be an iterable that can be read {config.epochs} times, got an iterator: "
+            "epochs=1 reads it once"
+        )
+    if sample_weight is not None:
+        raise ValueError("sample_weight must come with the batches, as (X, y, sample_weight)")
+    for name, value in (
+        ("class_weight", config.class_weight),
+        ("loss", net.loss_function),
+        ("checkpoint", checkpointer and checkpointer.path),
+    ):
+        if value is not None:
+            raise ValueError(
+                f"{name}={value!r} goes with arrays X and y only, not with an iterable of batches"
+            )
+
+
+def train(loop):
+    """Run a training loop on its network, and set the network's state, optimizer and history.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    RuntimeError
+        If another fit of the network is running.
+    Exception
+        See `MLP.fit`.
+    """
+    net = loop.net
+    with closing(loop.source):
+        if net.network.training.locked():
+            raise RuntimeError(
+                "the net is being trained already, by another thread or by the fit whose callback "
+                "this is"
+            )
+        # A second thread that passes the check at the same time waits here. No signal can separate
+        # the acquisition of a lock by `with` from its release.
+        with net.network.training:
+            sizes = team_sizes(loop.n_threads, work_of(net.network, loop.source.batch_size))
+            state = net.train_state.prepared(loop.optimizer, net.optimizer_)
+            # The state must be that of the optimizer, or the kernels would read beyond its end:
+            # signals are not handled between two assignments to attributes.
+            net.train_state = state
+            net.optimizer_ = loop.optimizer
+            if loop.resumed is None:
+                net.history_ = History(has_validation=loop.validation is not None)
+            with borrow_team(max(sizes)) as team:
+                loop.prepare(team, sizes)
+                try:
+                    loop.run()
+                except BaseException as error:
+                    loop.end(error)
+                    raise
+                loop.end()
+    return net.history_
+
+
+def warn_if_interrupted(history):
+    """Warn the caller of the calling function of a fit that Ctrl-C ended."""
+    if history.stopped_by == "interrupt":
+        warnings.warn(
+            f"fit was interrupted after {history.n_epochs} epochs and {len(history.batch_loss)} "
+            "steps; the net holds the weights of its last whole step",
+            stacklevel=3,
+        )
