@@ -15,12 +15,11 @@ from .callbacks import Callback, EarlyStopping
 from .callbacks.progress import Progress
 from .engine import custom_loss
 from .engine.samples import Samples
-from .engine.steps import work_of
+from .engine.steps import step_params, work_of
 from .history import History
 from .inference import Inference
-from .kernels import update
 from .kernels.plan import new_state
-from .optimizers import SGD, Optimizer
+from .optimizers import OPTIMIZERS, SGD, Optimizer
 from .runtime.team import borrow_team, team_sizes
 from .training.batches import Arrays, Stream, is_stream
 from .training.callback_list import as_callbacks, check_same_callbacks, overrides
@@ -82,8 +81,8 @@ class Fitting(Inference):
         batch_size : int or None, default 25
             Samples a step; the last batch of an epoch may be smaller. None takes all samples at
             once.
-        optimizer : SGD, Adam, AdamW, Nadam, RMSprop or Adagrad, default SGD(0.1)
-            Its state is kept in the net from one fit to the next, until an optimizer of another
+        optimizer : Optimizer, default SGD(0.1)
+            One of the classes of `fastbp.optimizers`, such as ``fastbp.Adam(1e-3)``. Its state is kept in the net from one fit to the next, until an optimizer of another
             kind is given.
         l2 : float, default 0
             Penalty 1/2 l2 sum(W**2), weights only, part of the loss and of its gradient.
@@ -259,7 +258,7 @@ class Fitting(Inference):
             batch = settings.batch(samples.n)
             if self.loss_function is not None:
                 rows = min(batch, custom_loss.CHECKED_ROWS)
-                custom_loss.check_function(
+                custom_loss.check_derivative(
                     self.loss_function,
                     self._outputs(samples.x.array[:rows]),
                     samples.y[:rows],
@@ -328,19 +327,16 @@ class Fitting(Inference):
         return history.batch_loss[0]
 
     def _numbers(self, optimizer, l2, l1, clip_value, clip_norm):
-        """What the update kernel reads."""
+        """The record of the update kernel, see `step_params`."""
         if not isinstance(optimizer, Optimizer):
             raise TypeError(
-                f"optimizer must be a fastbp.SGD, Adam, AdamW, Nadam, RMSprop or Adagrad, got {optimizer!r}"
+                f"optimizer must be one of fastbp.{', '.join(OPTIMIZERS)}, got {optimizer!r}"
             )
-        numbers = optimizer.numbers()
-        numbers[update.L2] = check_number("l2", l2, least=0)
-        numbers[update.L1] = check_number("l1", l1, least=0)
-        if clip_value is not None:
-            numbers[update.CLIP] = check_number("clip_value", clip_value, above=0)
-        if clip_norm is not None:
-            numbers[update.MAX_NORM] = check_number("clip_norm", clip_norm, above=0)
-        return numbers
+        settings = {name: check_number(name, x, least=0) for name, x in (("l2", l2), ("l1", l1))}
+        for name, limit in (("clip_value", clip_value), ("clip_norm", clip_norm)):
+            if limit is not None:
+                settings[name] = check_number(name, limit, above=0)
+        return step_params(optimizer.rule, **optimizer.step_settings(), **settings)
 
     def _train(
         self,
@@ -384,7 +380,7 @@ class Fitting(Inference):
             self._position,
         )
         if last is None or (type(last), last.rule) != (type(optimizer), optimizer.rule):
-            slots = update.SLOTS[optimizer.rule]
+            slots = optimizer.n_slots
             state, steps, position = (
                 new_state(slots, self._parameters.size, self.dtype),
                 0,

@@ -14,8 +14,7 @@ from .base.names import CUSTOM, HIDDEN, LOSSES, OUTPUTS, hidden_names, loss_name
 from .base.validation import check_choice, check_count
 from .engine.network import CompiledNetwork
 from .engine.parameters import Parameters
-from .kernels.cpu_features import CACHE_LINE
-from .kernels.output import GIVEN
+from .kernels.abi import CACHE_LINE, GIVEN
 from .kernels.plan import aligned_zeros, new_state, slots_of
 
 # more could not be allocated; and below it no size in the kernels can overflow

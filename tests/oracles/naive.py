@@ -4,7 +4,8 @@ from fastbp."""
 import math
 
 LEAK = 0.01
-SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+SELU_ALPHA = 1.6732632423543772
 
 
 def sigmoid(z):
@@ -158,7 +159,8 @@ def loss_and_gradients(
                 for i, v in enumerate(below):
                     dWs[layer][i][j] += v * d
             if layer:
-                W, z = weights[layer], zs[layer - 1]
+                W = weights[layer]
+                z = zs[layer - 1]
                 delta = [
                     SLOPE[hidden[layer - 1]](z[i])
                     * sum(W[i][j] * delta[j] for j in range(len(delta)))
@@ -185,12 +187,18 @@ class Rule:
         centered=False,
         **decays,
     ):
-        self.kind, self.lr, self.momentum = kind, lr, momentum
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
-        self.centered, self.weight_decay = centered, decays.get("weight_decay", 0.0)
+        self.kind = kind
+        self.lr = lr
+        self.momentum = momentum
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.centered = centered
+        self.weight_decay = decays.get("weight_decay", 0.0)
         self.momentum_decay = decays.get("momentum_decay", 0.0)
         self.velocity = self.m = self.v = 0.0
-        self.t, self.product = 0, 1.0
+        self.t = 0
+        self.product = 1.0
 
     def step(self, w, g):
         self.t += 1
@@ -202,7 +210,8 @@ class Rule:
             return w - rate * self.m / (math.sqrt(self.v) + self.epsilon)
         if self.kind == "adamw":
             w -= self.lr * self.weight_decay * w
-            m, v = self.m / (1 - self.beta_1**self.t), self.v / (1 - self.beta_2**self.t)
+            m = self.m / (1 - self.beta_1**self.t)
+            v = self.v / (1 - self.beta_2**self.t)
             return w - self.lr * m / (math.sqrt(v) + self.epsilon)
         if self.kind == "nadam":
             now, then = (

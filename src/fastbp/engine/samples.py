@@ -3,7 +3,7 @@ copied whole."""
 
 import numpy as np
 
-from ..kernels.plan import BLOCK_ROWS
+from ..kernels.abi import BLOCK_ROWS
 
 STAGED_BYTES = 1 << 20  # how much is converted at a time, where one batch is less
 

@@ -18,8 +18,14 @@ from numpy.typing import ArrayLike
 
 from ..base.files import replace_file
 from ..base.validation import check_finite
-from ..kernels.activations import LEAK, SELU_ALPHA, SELU_SCALE
-from ..kernels.gated_activations import CENTRE, NORMAL_END, TAIL
+from ..kernels.abi import (
+    LEAK,
+    NORMAL_CENTRE,
+    NORMAL_END,
+    NORMAL_TAIL,
+    SELU_ALPHA,
+    SELU_SCALE,
+)
 
 if TYPE_CHECKING:
     import onnx
@@ -121,10 +127,10 @@ def _gelu(graph, z):
     """max(z, 0) - |z| P(a normal number is beyond |z|), that tail by the kernels' series, see
     `kernels/gates.py`."""
     x = graph.op("Min", graph.op("Abs", z), graph.constant(NORMAL_END[False]))
-    over = graph.op("Add", x, graph.constant(CENTRE))
-    t = graph.op("Div", graph.op("Sub", x, graph.constant(CENTRE)), over)
-    series = graph.constant(TAIL[False][-1])
-    for c in reversed(TAIL[False][:-1]):
+    over = graph.op("Add", x, graph.constant(NORMAL_CENTRE))
+    t = graph.op("Div", graph.op("Sub", x, graph.constant(NORMAL_CENTRE)), over)
+    series = graph.constant(NORMAL_TAIL[False][-1])
+    for c in reversed(NORMAL_TAIL[False][:-1]):
         series = graph.op("Add", graph.op("Mul", series, t), graph.constant(c))
     e = graph.op("Exp", graph.op("Mul", graph.op("Mul", x, x), graph.constant(-0.5)))
     tail = graph.op("Mul", graph.op("Div", series, over), e)

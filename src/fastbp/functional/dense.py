@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from ..base.names import HIDDEN
 from ..base.validation import check_choice, check_count
 from ..kernels import functional as kernels
-from ..kernels.activations import FIRST_GATED
+from ..kernels.abi import STORES_SLOPES
 from ..runtime.spin_pool import at_most, run_shared
 from ..runtime.team import MAX_THREADS
 from .arrays import apart, delivered, layer_arrays, room, target
@@ -29,7 +29,7 @@ def _code(activation):
 
 def _code_below(activation):
     code = _code(activation)
-    if code >= FIRST_GATED:
+    if code in STORES_SLOPES:
         raise ValueError(
             f"activation must be one whose slope follows from its output x, got {activation!r}: "
             "say 'identity' for dL/dx, and multiply it with the slope at z"

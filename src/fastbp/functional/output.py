@@ -6,10 +6,12 @@ from numpy.typing import ArrayLike
 from ..base.names import LOSSES, OUTPUTS, loss_name
 from ..base.validation import check_choice, check_labels, check_real_array
 from ..kernels import functional as kernels
-from ..kernels.output import BINARY_CROSS_ENTROPY, SQUARED_ERROR
 from .arrays import common_dtype, delivered, plain, ready, room, target
 
 _LOSSES = ("cross_entropy", "binary_cross_entropy", "squared_error", "softmax_cross_entropy")
+_BINARY_CROSS_ENTROPY, _SQUARED_ERROR = (
+    LOSSES[name] for name in ("binary_cross_entropy", "squared_error")
+)
 _I8, _NO_LABELS = np.dtype(np.int64), np.zeros(0, np.int64)
 # (output, loss) as a caller writes them: the codes, once they have been found to go together.
 _pairs: dict[tuple[str, str | None], tuple[int, int]] = {}
@@ -106,11 +108,11 @@ def _targets(y, z, loss):
     y = check_real_array("y", y, (1, 2))
     if len(y) != n:
         raise ValueError(f"y must have one row for each of the {n} rows of z, got {len(y)}")
-    if y.ndim == 1 and k == 1 and loss in (BINARY_CROSS_ENTROPY, SQUARED_ERROR):
+    if y.ndim == 1 and k == 1 and loss in (_BINARY_CROSS_ENTROPY, _SQUARED_ERROR):
         y = y[:, None]
     elif y.ndim == 1:
         return None, ready(
-            check_labels("y", y, k, "squared_error" if loss == SQUARED_ERROR else ""), _I8
+            check_labels("y", y, k, "squared_error" if loss == _SQUARED_ERROR else ""), _I8
         )
     if y.shape != (n, k):
         raise ValueError(

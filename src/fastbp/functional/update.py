@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..base.validation import check_count, check_flag, check_number, check_real_array
 from ..kernels import elementwise as kernels
-from ..kernels.update import adam_rate
+from ..kernels.rules import adam_rate
 from .arrays import F4, F8, ready
 
 Arrays = np.ndarray | Sequence[np.ndarray]
@@ -152,7 +152,7 @@ def sgd_step(
             raise ValueError(
                 "momentum and nesterov need a velocity, an array of zeros like param that is kept between steps"
             )
-        _step(kernels.descend, ("param", "grad"), (param, grad), (lr,))
+        _step(kernels.sgd, ("param", "grad"), (param, grad), (lr,))
     else:
         numbers = (
             lr,
@@ -160,7 +160,7 @@ def sgd_step(
             check_flag("nesterov", nesterov),
         )
         _step(
-            kernels.descend_with_momentum,
+            kernels.momentum,
             ("param", "velocity", "grad"),
             (param, velocity, grad),
             numbers,

@@ -3,7 +3,7 @@ them, as text."""
 
 import numpy as np
 
-from ..kernels.activations import LEAK, SELU_ALPHA, SELU_SCALE
+from ..kernels.abi import LEAK, SELU_ALPHA, SELU_SCALE
 
 ELLIPSIS = "…"
 SELU_BELOW = f"{SELU_SCALE * SELU_ALPHA:.8g}"

@@ -16,7 +16,6 @@ from ..base.files import replace_file
 from ..base.strict_json import require_ints, require_keys
 from ..base.validation import check_choice, check_count, check_finite
 from ..kernels.plan import slots_of
-from ..kernels.update import SLOTS
 from ..mlp import MLP
 from ..preprocessing import Preprocessing
 from . import container, encoding
@@ -186,7 +185,7 @@ def _net_of(content):
     }
     expected |= {f"biases.{i}": (dtype, (n,)) for i, n in enumerate(widths[1:])}
     expected |= {
-        f"optimizer.{i}": (dtype, (size,)) for i in range(SLOTS[optimizer.rule] if optimizer else 0)
+        f"optimizer.{i}": (dtype, (size,)) for i in range(optimizer.n_slots if optimizer else 0)
     }
     if history is not None:
         expected |= {

@@ -8,16 +8,16 @@ import numpy as np
 from ..base.names import HIDDEN, hidden_names
 from ..engine.forward import activations
 from ..engine.network import CompiledNetwork
-from ..kernels import output
+from ..kernels import abi
 from ..kernels.plan import aligned_zeros
 
 # scikit-learn's name of an output's activation: the kernels' codes of it and of the loss that
 # belongs to it.
 OUTPUTS = {
-    "softmax": (output.SOFTMAX, output.CLIPPED_CROSS_ENTROPY),
-    "logistic": (HIDDEN["logistic"], output.CLIPPED_BINARY_CROSS_ENTROPY),
-    "identity": (HIDDEN["identity"], output.MEAN_SQUARED_ERROR),
-    "exp": (output.EXP, output.POISSON),
+    "softmax": (abi.SOFTMAX, abi.CLIPPED_CROSS_ENTROPY),
+    "logistic": (HIDDEN["logistic"], abi.CLIPPED_BINARY_CROSS_ENTROPY),
+    "identity": (HIDDEN["identity"], abi.MEAN_SQUARED_ERROR),
+    "exp": (abi.EXP, abi.LOSSES["poisson"]),
 }
 
 

@@ -112,7 +112,7 @@ class Stream:
                 )
         while samples is not None:
             self._wanted.put(True)  # it is read while this one is computed
-            if self._steps is None or not self._steps.take(samples):
+            if self._steps is None or not self._steps.set_samples(samples):
                 self._steps = make_steps(samples, samples.n)
             yield self._steps, np.arange(samples.n)
             samples = self._next()
