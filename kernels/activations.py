@@ -1,12 +1,12 @@
-"""Every activation once: its code, its value from z, and its slope from the output a = f(z), or
-where that cannot be from z.
+"""Every activation once: its value from z, and its slope from the output a = f(z).
 
-Slopes come from the output because that is what the forward pass leaves in memory (as in
-scikit-learn's MLP). At the kink of relu, leaky_relu, elu and selu the slope is the left one.
-Comparisons are written so that a NaN goes through.
+The slope is computed from the output because the forward pass leaves the output in memory, as
+scikit-learn's MLP does. At the kink of relu, leaky_relu, elu and selu the slope is the left one.
+Comparisons are written so that a NaN passes through.
 
-Those of GATED are not monotone, so their slope is none of the output's: value and slope come from z
-together, and the slopes are kept beside the activations, see plan.py.
+An activation that is not monotone has no slope as a function of its output. Its row has
+``value_and_slope``, both from z, and its code is in `abi.STORES_SLOPES`: training stores the slopes
+beside the activations, see plan.py.
 """
 
 from collections.abc import Callable
@@ -21,14 +21,11 @@ from .simd import I64, Lanes, Vector, where
 
 
 class Activation(NamedTuple):
-    code: int
-    value: Callable
-    slope: Callable
+    """Formulas on `Lanes`: either value and slope, or value_and_slope."""
 
-
-class Gated(NamedTuple):
-    code: int
-    value_and_slope: Callable
+    value: Callable | None = None
+    slope: Callable | None = None
+    value_and_slope: Callable | None = None
 
 
 def _relu(z):
@@ -47,38 +44,40 @@ def _selu(z):
     return where(z < 0.0, vector_math.expm1(z) * (SELU_SCALE * SELU_ALPHA), z * SELU_SCALE)
 
 
+# By name; the codes are in abi.ACTIVATIONS.
 ACTIVATIONS = {
-    "identity": Activation(abi.ACTIVATIONS["identity"], lambda z: z, lambda a: a.like(1.0)),
-    "sigmoid": Activation(abi.ACTIVATIONS["sigmoid"], vector_math.sigmoid, lambda a: a * (1.0 - a)),
-    "tanh": Activation(abi.ACTIVATIONS["tanh"], vector_math.tanh, lambda a: 1.0 - a * a),
-    "relu": Activation(abi.ACTIVATIONS["relu"], _relu, lambda a: where(a <= 0.0, a.like(0.0), 1.0)),
-    "leaky_relu": Activation(
-        abi.ACTIVATIONS["leaky_relu"], _leaky_relu, lambda a: where(a <= 0.0, a.like(LEAK), 1.0)
-    ),
-    "elu": Activation(abi.ACTIVATIONS["elu"], _elu, lambda a: where(a <= 0.0, a + 1.0, 1.0)),
+    "identity": Activation(lambda z: z, lambda a: a.like(1.0)),
+    "sigmoid": Activation(vector_math.sigmoid, lambda a: a * (1.0 - a)),
+    "tanh": Activation(vector_math.tanh, lambda a: 1.0 - a * a),
+    "relu": Activation(_relu, lambda a: where(a <= 0.0, a.like(0.0), 1.0)),
+    "leaky_relu": Activation(_leaky_relu, lambda a: where(a <= 0.0, a.like(LEAK), 1.0)),
+    "elu": Activation(_elu, lambda a: where(a <= 0.0, a + 1.0, 1.0)),
     # d softplus / dz = sigmoid(z) = 1 - exp(-a)
-    "softplus": Activation(
-        abi.ACTIVATIONS["softplus"], vector_math.softplus, lambda a: -vector_math.expm1(-a)
-    ),
+    "softplus": Activation(vector_math.softplus, lambda a: -vector_math.expm1(-a)),
     "selu": Activation(
-        9, _selu, lambda a: where(a <= 0.0, a + SELU_SCALE * SELU_ALPHA, a.like(SELU_SCALE))
+        _selu, lambda a: where(a <= 0.0, a + SELU_SCALE * SELU_ALPHA, a.like(SELU_SCALE))
     ),
+    "gelu": Activation(value_and_slope=gated_activations.gelu),
+    "silu": Activation(value_and_slope=gated_activations.silu),
+    "mish": Activation(value_and_slope=gated_activations.mish),
 }
-GATED = {
-    "gelu": Gated(abi.ACTIVATIONS["gelu"], gated_activations.gelu),
-    "silu": Gated(abi.ACTIVATIONS["silu"], gated_activations.silu),
-    "mish": Gated(abi.ACTIVATIONS["mish"], gated_activations.mish),
-}
-FIRST_GATED = 10  # this code and all above
-OF_OUTPUTS = ("sigmoid", "identity", "tanh", "relu", "softplus")
 
 
-def _cases(b, code, vector, formulas, otherwise, name):
-    """Emit a switch over the codes of `formulas`, pairs (code, function of Lanes): the values it
-    gives, or `otherwise`."""
+def _formulas(kind, names=abi.ACTIVATIONS):
+    """Pairs (code, formula) of the activations in `names` that have a formula of this kind."""
+    pairs = ((abi.ACTIVATIONS[name], getattr(ACTIVATIONS[name], kind)) for name in names)
+    return [(code, formula) for code, formula in pairs if formula is not None]
+
+
+def _switch(b, code, vector, formulas, default, name):
+    """Emit a switch over `code`.
+
+    formulas : pairs (code, function of Lanes that returns a list of Lanes)
+    default : list of LLVM values, the result for any other code
+    """
     done = b.append_basic_block(f"{name}.done")
     switch = b.switch(code, done)
-    ends = [(otherwise, b.block)]
+    ends = [(default, b.block)]
     for number, formula in formulas:
         case = b.append_basic_block(f"{name}.{number}")
         switch.add_case(I64(number), case)
@@ -86,7 +85,7 @@ def _cases(b, code, vector, formulas, otherwise, name):
         ends.append(([x.value for x in formula(Lanes(b, vector))], b.block))
         b.branch(done)
     b.position_at_end(done)
-    results = [b.phi(x.type) for x in otherwise]
+    results = [b.phi(x.type) for x in default]
     for values, block in ends:
         for phi, value in zip(results, values, strict=True):
             phi.add_incoming(value, block)
@@ -94,8 +93,10 @@ def _cases(b, code, vector, formulas, otherwise, name):
 
 
 def _by_code(formulas, name):
-    """A kernel function (code, vector) -> vector that applies the formula of that code; an unknown
-    code leaves the vector."""
+    """A kernel function (code, vector) -> vector that applies the formula of that code.
+
+    An unknown code returns the vector unchanged.
+    """
     formulas = [(code, lambda x, f=formula: [f(x)]) for code, formula in formulas]
 
     @intrinsic
@@ -104,7 +105,7 @@ def _by_code(formulas, name):
             return None
 
         def codegen(context, b, signature, args):
-            return _cases(b, *args, formulas, [args[1]], name)[0]
+            return _switch(b, *args, formulas, [args[1]], name)[0]
 
         return vector(types.int64, vector), codegen
 
@@ -112,26 +113,25 @@ def _by_code(formulas, name):
 
 
 @intrinsic
-def gated(typingctx, code, vector):
-    """Value and slope, both from z, of the gated activation of that code. A slope that nobody looks
-    at is not computed."""
+def activate_with_slope(typingctx, code, vector):
+    """(value, slope) from z, for a code in abi.STORES_SLOPES. LLVM drops a slope that is not
+    used."""
     if not isinstance(vector, Vector):
         return None
 
     def codegen(context, b, signature, args):
-        return context.make_tuple(
-            b, signature.return_type, _cases(b, *args, GATED.values(), [args[1]] * 2, "gated")
-        )
+        values = _switch(b, *args, _formulas("value_and_slope"), [args[1]] * 2, "with_slope")
+        return context.make_tuple(b, signature.return_type, values)
 
     return types.UniTuple(vector, 2)(types.int64, vector), codegen
 
 
-activate = _by_code([(a.code, a.value) for a in ACTIVATIONS.values() if a.code], "activate")
-slope = _by_code([(a.code, a.slope) for a in ACTIVATIONS.values()], "slope")
-# The same of fewer codes: what an output cannot be need not be compiled into its pass.
+_LINEAR = abi.ACTIVATIONS["identity"]  # the default of a switch
+activate = _by_code([(c, f) for c, f in _formulas("value") if c != _LINEAR], "activate")
+slope = _by_code(_formulas("slope"), "slope")
+# The same for the codes that an output layer can have: less code in the output's pass.
+_OF_OUTPUTS = [name for name in abi.OUTPUTS if name in ACTIVATIONS]
 activate_output = _by_code(
-    [(a.code, a.value) for name in OF_OUTPUTS if (a := ACTIVATIONS[name]).code], "activate"
+    [(c, f) for c, f in _formulas("value", _OF_OUTPUTS) if c != _LINEAR], "activate"
 )
-slope_of_output = _by_code(
-    [(ACTIVATIONS[name].code, ACTIVATIONS[name].slope) for name in OF_OUTPUTS], "slope"
-)
+slope_of_output = _by_code(_formulas("slope", _OF_OUTPUTS), "slope")

@@ -1,12 +1,12 @@
-"""Compiled code kept on disk: a file for each entry and signature, read back only if it is whole
-and nobody else's.
+"""Compiled code on disk: one file per entry and signature, loaded only if it is intact and no other
+user could have written it.
 
-Numba's own cache does not do: its key sees neither edits in other files nor an upgrade; it hands
-whatever bytes it finds to the unpickler and the processor, so that one flipped bit may end the
-process or change a number; and its index is read, changed and written back, so that of processes
-that start together one may find another's code under its signature. Here a file's name is what its
-code depends on, there is no index, and a checksum comes before everything else. Whatever is wrong
-with a file or a folder costs a recompile and is never the caller's problem.
+Numba's own cache does not suffice. Its key covers neither edits in other files nor an upgrade. It
+passes any bytes that it finds to the unpickler and the processor, so one flipped bit may end the
+process or change a number. Its index is read, changed and written back, so one of several processes
+that start together may find another's code under its signature. Here the file's name covers
+everything that the code depends on, there is no index, and a checksum is verified first. A damaged
+file or folder costs a compilation and raises no error.
 """
 
 import contextlib
@@ -28,16 +28,16 @@ from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from .memory import CHECKED
+from .abi import CHECKED
 
 SUFFIX = ".nbc"
 
 
 def cache_folder():
-    """The folder of compiled code for exactly these sources and libraries, made if missing.
+    """The folder of compiled code for exactly these sources and libraries, created if missing.
 
-    Raises OSError where it cannot be made, or where others could have put something in it: code is
-    run from there.
+    Raises OSError if it cannot be created, or if another user could have written to it: code from
+    there is run.
     """
     chosen = os.environ.get("FASTBP_CACHE_DIR")
     root = Path(chosen) if chosen else platformdirs.user_cache_path("fastbp", appauthor=False)
@@ -50,8 +50,8 @@ def cache_folder():
 
 
 def _only_ours(status):
-    """Whether nobody but this user or root can have written it; on Windows the access lists of a
-    user's folders see to that."""
+    """Whether only this user and root could have written it. On Windows the access lists of a
+    user's folders ensure it."""
     return not hasattr(os, "geteuid") or (
         status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o022
     )
@@ -59,7 +59,7 @@ def _only_ours(status):
 
 @functools.cache
 def _digest():
-    """Everything but the processor that compiled code depends on, as a folder's name."""
+    """Everything that compiled code depends on except the processor, as a folder's name."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -73,10 +73,11 @@ def _digest():
 
 
 class Cache(NullCache):
-    """What a dispatcher asks for compiled code before it compiles, and hands it to afterwards."""
+    """The cache of one dispatcher: read before it compiles, written afterwards."""
 
     def __init__(self, function, folder):
-        self._name, self._folder = f"{function.__module__}.{function.__qualname__}", folder
+        self._name = f"{function.__module__}.{function.__qualname__}"
+        self._folder = folder
 
     @property
     def cache_path(self):
@@ -87,17 +88,18 @@ class Cache(NullCache):
         try:
             path, key = self._place(sig, target_context.codegen())
             with open(path, "rb") as file:
-                checksum, code = file.read(32), file.read()
-                # The folder was ours when it was looked at, but it may have been moved away since.
+                checksum = file.read(32)
+                code = file.read()
+                # The folder may have been replaced since it was checked.
                 if checksum != _checksum(key, code) or not _only_ours(os.fstat(file.fileno())):
                     return None
             return CompileResult._rebuild(target_context, *pickle.loads(code))
-        except Exception:  # no such file, mostly; with a right checksum, hardly anything
+        except Exception:  # usually no such file; unlikely after a correct checksum
             return None
 
     def save_overload(self, sig, data):
         if data.lifted or data.library.has_dynamic_globals:
-            return  # it holds addresses of this process
+            return  # the code holds addresses of this process
         temporary = None
         try:
             path, key = self._place(sig, data.codegen)
@@ -107,8 +109,7 @@ class Cache(NullCache):
                 file.writelines([_checksum(key, code), code])
             os.replace(temporary, path)
             temporary = None
-        # a disk that is full or read-only, mostly: other processes will have to compile as well
-        except Exception:
+        except Exception:  # usually a full or read-only disk: other processes compile as well
             pass
         finally:
             if temporary is not None:
@@ -116,8 +117,7 @@ class Cache(NullCache):
                     os.unlink(temporary)
 
     def _place(self, sig, codegen):
-        """Path and key: the checksum covers the key too, so a file under another's name is not
-        taken for that one."""
+        """Path and key. The checksum covers the key, so a renamed file is rejected."""
         key = repr((self._folder.name, self._name, sig, codegen.magic_tuple())).encode()
         return self._folder / f"{self._name}-{hashlib.sha256(key).hexdigest()[:16]}{SUFFIX}", key
 

@@ -1,7 +1,7 @@
-"""What this processor offers: vector width and the shape of the register tile.
+"""The processor's vector width, and the shape of the register tile that suits it.
 
-NUMBA_CPU_NAME and NUMBA_CPU_FEATURES are honoured, as Numba itself does, so that the AVX2 path can
-be run on a wider machine.
+NUMBA_CPU_NAME and NUMBA_CPU_FEATURES are honoured as Numba honours them, so the AVX2 path can be
+run on a wider machine.
 """
 
 import platform
@@ -19,9 +19,11 @@ def _features():
 
 
 def _shape():
-    """Bytes of a vector, rows of the register tile. A tile is two vectors wide: rows x 2
-    accumulators, 2 vectors of B and one broadcast of A must fit the register file (32 registers on
-    AVX-512 and NEON, 16 on AVX2)."""
+    """Bytes per vector, rows per register tile.
+
+    A tile is two vectors wide. rows x 2 accumulators, 2 vectors of B and 1 broadcast of A must fit
+    the register file: 32 registers on AVX-512 and NEON, 16 on AVX2.
+    """
     features = _features()
     if "avx512f" in features:
         return 64, 14
@@ -32,6 +34,7 @@ def _shape():
 
 VECTOR_BYTES, TILE_ROWS = _shape()
 AVX512 = VECTOR_BYTES == 64
-CACHE_LINE = 64  # bytes
 TILE_VECTORS = 2
 X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
+# Elements per packed row of A (see tile.py): whole vectors of either dtype.
+PACK_WIDTH = -(-4 * TILE_ROWS // VECTOR_BYTES) * (VECTOR_BYTES // 4)

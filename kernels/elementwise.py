@@ -1,32 +1,35 @@
-"""Compiled entry points of single calls without a product: on row-major arrays, an element's
-neighbours in the lanes.
+"""Compiled entry points of single calls without a product, on row-major arrays: consecutive
+elements lie in the lanes.
 
-An array may be written in place. Nothing here flushes denormal numbers: values come out as they
-are. Entry points that take a block (see standby.py), 0 for none, return how many members have
-shared the work.
+An array may be written in place. Denormal numbers are not flushed. Entry points that take a block
+(see spin_pool.py; 0 for none) return the number of threads that shared the work.
 """
 
 import math
 
+from . import rules
+from .abi import CACHE_LINE
 from .activations import activate, slope
-from .cpu_features import CACHE_LINE
 from .jit import entry, kernel
-from .memory import keep_first, lane_max, lane_sum
+from .memory import keep_first, lane_max, lane_sum, load_tail, store_tail
 from .output import exp, log
 from .partition import ceil_div, split
-from .rules import adam_rule, load_tail, momentum_rule, store_tail
-from .simd import lanes, select, vector
+from .simd import elementwise, lanes, select, vector
 from .spin_pool import block_at, fork_join, parallel_task
+
+# The formulas of update rules, as functions of vectors and numbers.
+_sgd = elementwise(rules.sgd, results=1)
+_momentum = elementwise(rules.momentum, results=2)
+_adam = elementwise(rules.adam, results=3)
 
 
 @kernel
 def _elements(array, thread, n_threads):
-    """A member's share of the elements of a flat array: from where to where, in whole cache lines."""
+    """A thread's share of the elements of a flat array: first and end, whole cache lines."""
     line = CACHE_LINE // array.itemsize
     lines = ceil_div(array.size, line)
-    return split(lines, thread, n_threads) * line, min(
-        array.size, split(lines, thread + 1, n_threads) * line
-    )
+    first = split(lines, thread, n_threads) * line
+    return first, min(array.size, split(lines, thread + 1, n_threads) * line)
 
 
 @parallel_task
@@ -53,7 +56,7 @@ def _apply_slope(out, a, activation, thread, n_threads):
 
 @entry
 def apply_slope(out, a, activation, block, n_threads):
-    """out = f'(z) where a = f(z)."""
+    """out = f'(z) where a = f(z), arrays of one shape."""
     return fork_join(
         block_at(block),
         n_threads,
@@ -63,8 +66,8 @@ def apply_slope(out, a, activation, block, n_threads):
 
 @kernel
 def _row_max(z, at, n):
-    """The largest of a row; where there is a NaN, it or the largest of the others: either way it
-    spreads over the row."""
+    """The largest element of a row. Where there is a NaN, it or the largest of the others: either
+    way the NaN spreads over the row."""
     top = vector(z, -math.inf)
     for i in range(0, n, lanes(z)):
         x = keep_first(load_tail(z, at + i, n - i), n - i, -math.inf)
@@ -77,13 +80,17 @@ def _softmax(out, z, n, logarithm, thread, n_threads):
     rows = z.size // max(n, 1)
     for row in range(split(rows, thread, n_threads), split(rows, thread + 1, n_threads)):
         at = row * n
-        top, total = _row_max(z, at, n), vector(z, 0.0)
+        # exp(z - max z), stored unless the logarithm is wanted, and its sum.
+        top = _row_max(z, at, n)
+        total = vector(z, 0.0)
         for i in range(0, n, lanes(z)):
             e = exp(load_tail(z, at + i, n - i) - top)
             if not logarithm:
                 store_tail(out, at + i, e, n - i)
             total = total + keep_first(e, n - i, 0.0)
         whole = vector(z, lane_sum(total))
+
+        # (z - max z) - log(sum), or exp(z - max z) / sum.
         if logarithm:
             log_whole = log(whole)
             for i in range(0, n, lanes(z)):
@@ -95,29 +102,28 @@ def _softmax(out, z, n, logarithm, thread, n_threads):
 
 @entry
 def softmax(out, z, logarithm, block, n_threads):
-    """Each row of `out` the softmax of that of z, or its logarithm: z - max z - log sum exp(z - max
-    z)."""
+    """The softmax of each row of z (n_rows, n), or its logarithm."""
     task = _softmax((out.reshape(out.size), z.reshape(z.size), z.shape[1], logarithm))
     return fork_join(block_at(block), n_threads, task)
 
 
 @entry
-def descend(param, grad, rate):
-    """param -= rate * grad."""
+def sgd(param, grad, rate):
+    """A step of plain gradient descent, arrays of one shape; param is updated."""
     w, g = param.reshape(param.size), grad.reshape(grad.size)
     for i in range(0, w.size, lanes(w)):
         n = w.size - i
-        store_tail(w, i, load_tail(w, i, n) - load_tail(g, i, n) * rate, n)
+        store_tail(w, i, _sgd(load_tail(w, i, n), load_tail(g, i, n), rate)[0], n)
 
 
 @entry
-def descend_with_momentum(param, velocity, grad, rate, mu, nesterov):
-    """The velocity form of update.py."""
+def momentum(param, velocity, grad, rate, mu, nesterov):
+    """A step with momentum, arrays of one shape; param and velocity are updated."""
     w, v, g = param.reshape(param.size), velocity.reshape(velocity.size), grad.reshape(grad.size)
     for i in range(0, w.size, lanes(w)):
         n = w.size - i
-        new_w, new_v = momentum_rule(
-            load_tail(w, i, n), load_tail(v, i, n), load_tail(g, i, n), rate, mu, nesterov
+        new_w, new_v = _momentum(
+            load_tail(w, i, n), load_tail(g, i, n), load_tail(v, i, n), rate, mu, nesterov
         )
         store_tail(v, i, new_v, n)
         store_tail(w, i, new_w, n)
@@ -125,25 +131,24 @@ def descend_with_momentum(param, velocity, grad, rate, mu, nesterov):
 
 @entry
 def adam(param, first, second, grad, rate, beta_1, beta_2, epsilon):
-    """Adam with the running means `first` and `second`; `rate` includes the bias correction."""
-    w, m, v, g = (
-        param.reshape(param.size),
-        first.reshape(first.size),
-        second.reshape(second.size),
-        grad.reshape(grad.size),
-    )
+    """A step of Adam, arrays of one shape; param and the running means of the gradient and of its
+    square are updated. `rate` includes the bias correction."""
+    w, g = param.reshape(param.size), grad.reshape(grad.size)
+    m, v = first.reshape(first.size), second.reshape(second.size)
     for i in range(0, w.size, lanes(w)):
         n = w.size - i
-        new = adam_rule(
+        new_w, new_m, new_v = _adam(
             load_tail(w, i, n),
+            load_tail(g, i, n),
             load_tail(m, i, n),
             load_tail(v, i, n),
-            load_tail(g, i, n),
             rate,
+            0.0,  # lookahead
+            1.0,  # shrink
             beta_1,
             beta_2,
             epsilon,
         )
-        store_tail(w, i, new[0], n)
-        store_tail(m, i, new[1], n)
-        store_tail(v, i, new[2], n)
+        store_tail(w, i, new_w, n)
+        store_tail(m, i, new_m, n)
+        store_tail(v, i, new_v, n)

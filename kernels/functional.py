@@ -1,12 +1,12 @@
 """Compiled entry points of single layer calls on the caller's row-major arrays.
 
-The samples pass through panels like those of a net (see plan.py), a block of rows at a time:
-transposed into lanes on the way in and back on the way out, which is O(rows x width) beside
-products of O(rows x width x width). Between them stand the sweeps of dense.py and the formulas of
-output.py. Here the bias is an array of its own and no row of W: z begins with it, and db is a sum
-of its own. `work` is the calling thread's; its sections follow one another as the `*_size`
-functions count them. Entry points that take a block (see standby.py), 0 for none, return how many
-members have shared the work.
+The samples pass through panels like those of a network (see plan.py), a block of rows at a time.
+They are transposed into lanes on the way in and back on the way out: O(rows x width) beside
+products of O(rows x width x width). In between, the passes of dense.py and the formulas of
+output.py apply. The bias is an array of its own, not a row of W: z begins with it, and db is summed
+separately. `work` belongs to the calling thread; its sections follow one another as the `*_size`
+functions count them. Entry points that take a block (see spin_pool.py; 0 for none) return the
+number of threads that shared the work.
 """
 
 from typing import NamedTuple
@@ -15,11 +15,10 @@ from .denormals import flush_denormals, restore_denormals
 from .dense import backward, forward
 from .gather import scatter_panel
 from .jit import entry, kernel
-from .memory import load, store
+from .memory import load, load_tail, store, store_tail
 from .output import output_column
 from .partition import block_sizes, ceil_div, first_row, first_tile, next_tile, split
-from .plan import STRIP_SIZE, TOGETHER, panel_of
-from .rules import load_tail, store_tail
+from .plan import BLOCKS_PER_PANEL, STRIP_SIZE, panel_of
 from .simd import lanes, vector
 from .spin_pool import block_at, fork_join, parallel_task
 from .team import barrier
@@ -27,17 +26,20 @@ from .tile import ROWS, VECTORS, tile_panels
 from .transpose import transpose
 from .update import accumulate_gradient, store_gradient
 
-BLOCK = 512  # rows at a time: bounds `work`
+BLOCK = 512  # rows per block: bounds `work`
 WIDEST = panel_of("float32")  # a panel of float64 is half as wide
-PACK, TILE = STRIP_SIZE * TOGETHER, ROWS * WIDEST  # each member's own
+# Elements of each thread's packing buffer and gradient tile.
+PACK_SIZE = STRIP_SIZE * BLOCKS_PER_PANEL
+TILE_SIZE = ROWS * WIDEST
 
 
 class Layer(NamedTuple):
-    """What the sweeps read of a layer: plan.py's LAYER."""
+    """The fields of abi.LAYER that the passes of dense.py read."""
 
     n_in: int
     n_out: int
     activation: int
+    stores_slopes: bool
     parameters: int
     x: int
     x_rows: int
@@ -48,30 +50,31 @@ class Layer(NamedTuple):
 
 
 def forward_size(n, n_in, n_out, n_threads):
-    """Elements of `work` that `dense_forward` needs, at most."""
-    return (min(n, BLOCK) + WIDEST) * (n_in + n_out) + n_threads * PACK
+    """Elements of `work` for `dense_forward`, at most."""
+    return (min(n, BLOCK) + WIDEST) * (n_in + n_out) + n_threads * PACK_SIZE
 
 
 def backward_size(n, n_in, n_out, n_threads):
-    """Elements of `work` that `dense_backward` needs, at most."""
-    return (min(n, BLOCK) + WIDEST) * (2 * n_in + 2 * n_out + WIDEST) + n_threads * (PACK + TILE)
+    """Elements of `work` for `dense_backward`, at most."""
+    per_thread = PACK_SIZE + TILE_SIZE
+    return (min(n, BLOCK) + WIDEST) * (2 * n_in + 2 * n_out + WIDEST) + n_threads * per_thread
 
 
 def output_size(k):
-    """Elements of `work` that `output_delta` needs, at most."""
+    """Elements of `work` for `output_delta`, at most."""
     return WIDEST * (3 * k + 2)
 
 
 @kernel
 def _block_rows(work, n):
-    """Rows that a block's panels have room for."""
+    """Rows of a block's panels, empty lanes included."""
     panel = VECTORS * lanes(work)
     return ceil_div(min(n, BLOCK), panel) * panel
 
 
 @kernel
 def _gather(work, to, source, first, rows, n, thread, n_threads):
-    """Rows first to first + rows of `source`, n features each, into panels."""
+    """The samples first to first + rows - 1 of `source` (n_samples, n) into panels at `to`."""
     panel = VECTORS * lanes(work)
     panels = ceil_div(rows, panel)
     for p in range(split(panels, thread, n_threads), split(panels, thread + 1, n_threads)):
@@ -83,7 +86,7 @@ def _gather(work, to, source, first, rows, n, thread, n_threads):
 
 @kernel
 def _scatter(out, work, a, first, rows, n, thread, n_threads):
-    """The same back."""
+    """Panels at `a` into the samples first to first + rows - 1 of `out` (n_samples, n)."""
     panel = VECTORS * lanes(work)
     panels = ceil_div(rows, panel)
     for p in range(split(panels, thread, n_threads), split(panels, thread + 1, n_threads)):
@@ -94,8 +97,9 @@ def _scatter(out, work, a, first, rows, n, thread, n_threads):
 
 @kernel
 def _begin_with_bias(work, z, b, rows, thread, n_threads):
-    """The bias into every sample of z."""
-    panel, n = VECTORS * lanes(work), b.size
+    """The bias (n,) into every sample of z (n, rows)."""
+    panel = VECTORS * lanes(work)
+    n = b.size
     panels = ceil_div(rows, panel)
     for i in range(split(panels, thread, n_threads) * n, split(panels, thread + 1, n_threads) * n):
         bias = vector(work, b[i % n])
@@ -105,40 +109,46 @@ def _begin_with_bias(work, z, b, rows, thread, n_threads):
 
 @kernel
 def _own_rows(work, rows, thread, n_threads):
-    """The first panel of the rows that a member takes through a product, how many rows, and with
-    whom: its number and members.
+    """The rows that a thread takes through a product: first panel and number of rows; then the
+    thread's number and the number of threads that share these rows.
 
-    Where panels go round evenly each member takes its own through by itself: nothing changes
-    caches, and nobody waits.
+    Where panels divide evenly each thread takes its own alone: nothing moves between caches, and no
+    barrier is needed.
     """
     panel = VECTORS * lanes(work)
     panels = ceil_div(rows, panel)
     if panels % n_threads and panels < 8 * n_threads:
         return 0, rows, thread, n_threads
     first = split(panels, thread, n_threads)
-    return first, min(rows, split(panels, thread + 1, n_threads) * panel) - first * panel, 0, 1
+    end = min(rows, split(panels, thread + 1, n_threads) * panel)
+    return first, end - first * panel, 0, 1
 
 
 @parallel_task
 def _forward(out, x, W, b, work, activation, sync, thread, n_threads):
     panel = VECTORS * lanes(work)
-    n, n_in, n_out, phase = x.shape[0], W.shape[0], W.shape[1], 0
+    n, n_in = x.shape
+    n_out = W.shape[1]
+    phase = 0
+    # Sections of `work`: panels of x at 0, panels of z, each thread's packing buffer.
     z = _block_rows(work, n) * n_in
-    pack = z + _block_rows(work, n) * n_out + thread * PACK
+    pack = z + _block_rows(work, n) * n_out + thread * PACK_SIZE
     to, source, params = out.reshape(out.size), x.reshape(x.size), W.reshape(W.size)
     denormals = flush_denormals()
     for first in range(0, n, BLOCK):
         rows = min(BLOCK, n - first)
-        p, own, number, others = _own_rows(work, rows, thread, n_threads)
-        layer = Layer(
-            n_in, n_out, activation, 0, p * n_in * panel, n_in, z + p * n_out * panel, n_out, 0, 0.0
-        )
+        p, own, number, sharing = _own_rows(work, rows, thread, n_threads)
+        x_at = p * n_in * panel
+        a_at = z + p * n_out * panel
+        layer = Layer(n_in, n_out, activation, False, 0, x_at, n_in, a_at, n_out, 0, 0.0)
+
+        # The rows into panels, the bias into z, the product; the outputs back into rows.
         _gather(work, 0, source, first, rows, n_in, thread, n_threads)
         _begin_with_bias(work, z, b, rows, thread, n_threads)
-        if others > 1:
+        if sharing > 1:
             phase = barrier(sync, n_threads, phase)
-        forward(work, params, layer, True, False, own, pack, number, others)
-        if others > 1:
+        forward(work, params, layer, True, False, own, pack, number, sharing)
+        if sharing > 1:
             phase = barrier(sync, n_threads, phase)
         _scatter(to, work, z, first, rows, n_out, thread, n_threads)
         if first + BLOCK < n:
@@ -148,15 +158,15 @@ def _forward(out, x, W, b, work, activation, sync, thread, n_threads):
 
 @entry
 def dense_forward(out, x, W, b, work, activation, block, n_threads):
-    """out = f(x @ W + b)."""
+    """out = f(x @ W + b); shapes (n, n_out), (n, n_in), (n_in, n_out), (n_out,)."""
     sync = block_at(block)
     return fork_join(sync, n_threads, _forward((out, x, W, b, work, activation, sync)))
 
 
 @kernel
 def _in_column_panels(work, to, height, source, first, rows, n, thread, n_threads):
-    """Rows of `source` in panels of columns, `height` rows each: what the weights' product wants of
-    delta."""
+    """The rows first to first + rows - 1 of `source` into column panels of `height` rows each: the
+    layout of delta in the weights' product."""
     panel = VECTORS * lanes(work)
     for r in range(split(rows, thread, n_threads), split(rows, thread + 1, n_threads)):
         for j in range(0, n, lanes(work)):
@@ -166,15 +176,21 @@ def _in_column_panels(work, to, height, source, first, rows, n, thread, n_thread
 
 @kernel
 def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, thread, n_threads):
-    """dW and db of a block of rows, added to those of earlier blocks where this is a later one."""
+    """dW and db of a block of rows.
+
+    x, d : offsets in `work` of panels of x, and of column panels of delta with `height` rows each
+    later : whether dW and db of earlier blocks are added
+    """
     panel = VECTORS * lanes(work)
     blocks, columns = ceil_div(n_in, ROWS), ceil_div(n_out, panel)
     size, longer = block_sizes(n_in, blocks)
     item = split(blocks * columns, thread, n_threads)
     q, block, group, end, most = first_tile(item, blocks, columns, rows)
     for _ in range(item, split(blocks * columns, thread + 1, n_threads)):
-        i0, i1 = first_row(block, size, longer), first_row(block + 1, size, longer)
-        width, at = min(panel, n_out - q * panel), i0 * n_out + q * panel
+        i0 = first_row(block, size, longer)
+        i1 = first_row(block + 1, size, longer)
+        width = min(panel, n_out - q * panel)
+        at = i0 * n_out + q * panel
         tile_panels(
             work,
             tile,
@@ -198,10 +214,13 @@ def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, thread,
             accumulate_gradient(dW, at, n_out, work, tile, i1 - i0, width)
         store_gradient(dW, at, n_out, work, tile, i1 - i0, width)
         q, block, group, end = next_tile(q, block, group, end, most, blocks, columns)
+
+    # db: the sum over the rows, a vector of outputs at a time.
     vectors = ceil_div(n_out, lanes(work))
     for v in range(split(vectors, thread, n_threads), split(vectors, thread + 1, n_threads)):
         j = v * lanes(work)
-        at, total = d + j // panel * height * panel + j % panel, vector(work, 0.0)
+        at = d + j // panel * height * panel + j % panel
+        total = vector(work, 0.0)
         for r in range(rows):
             total = total + load(work, at + r * panel)
         if later:
@@ -212,38 +231,37 @@ def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, thread,
 @parallel_task
 def _backward(dW, db, below, delta, x, W, work, activation, sync, thread, n_threads):
     panel = VECTORS * lanes(work)
-    n, n_in, n_out, room, phase = (
-        x.shape[0],
-        W.shape[0],
-        W.shape[1],
-        _block_rows(work, x.shape[0]),
-        0,
-    )
-    # In `work`: panels of x, of delta, of the delta below, and delta in column panels; each
-    # member's pack and tile.
-    d, d_below = room * n_in, room * (n_in + n_out)
-    delta_t = d_below + room * n_in
-    pack = delta_t + room * ceil_div(n_out, panel) * panel + thread * (PACK + TILE)
-    layer_below = Layer(0, n_in, activation, 0, 0, 0, 0, 0, 0, 0.0)
-    to, source, params, to_below = (
-        dW.reshape(dW.size),
-        x.reshape(x.size),
-        W.reshape(W.size),
-        below.reshape(below.size),
-    )
-    above = delta.reshape(delta.size)
+    n, n_in = x.shape
+    n_out = W.shape[1]
+    height = _block_rows(work, n)
+    phase = 0
+    # Sections of `work`: panels of x at 0, of delta, of the delta below; delta in column panels;
+    # each thread's packing buffer and gradient tile.
+    d = height * n_in
+    d_below = d + height * n_out
+    delta_t = d_below + height * n_in
+    pack = delta_t + height * ceil_div(n_out, panel) * panel + thread * (PACK_SIZE + TILE_SIZE)
+    layer_below = Layer(0, n_in, activation, False, 0, 0, 0, 0, 0, 0, 0.0)
+    to, source, params = dW.reshape(dW.size), x.reshape(x.size), W.reshape(W.size)
+    to_below, above = below.reshape(below.size), delta.reshape(delta.size)
     denormals = flush_denormals()
     for first in range(0, n, BLOCK):
         rows = min(BLOCK, n - first)
-        p, own, number, others = _own_rows(work, rows, thread, n_threads)
+        p, own, number, sharing = _own_rows(work, rows, thread, n_threads)
+
+        # The rows of x and delta into panels.
         _gather(work, 0, source, first, rows, n_in, thread, n_threads)
-        _in_column_panels(work, delta_t, room, above, first, rows, n_out, thread, n_threads)
+        _in_column_panels(work, delta_t, height, above, first, rows, n_out, thread, n_threads)
         if activation >= 0:
             _gather(work, d, above, first, rows, n_out, thread, n_threads)
         phase = barrier(sync, n_threads, phase)
+
+        # The delta below, unless `activation` is negative, then dW and db. Threads that share rows
+        # copy the delta below out only after a barrier.
         if activation >= 0:
-            x_at, delta_at = p * n_in * panel, p * n_out * panel
-            layer = Layer(n_in, n_out, 0, 0, x_at, n_in, 0, 0, 0, 0.0)
+            x_at = p * n_in * panel
+            delta_at = p * n_out * panel
+            layer = Layer(n_in, n_out, 0, False, 0, x_at, n_in, 0, 0, 0, 0.0)
             backward(
                 work,
                 params,
@@ -254,9 +272,9 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, thread, n_thre
                 own,
                 pack,
                 number,
-                others,
+                sharing,
             )
-            if others == 1:
+            if sharing == 1:
                 _scatter(to_below, work, d_below, first, rows, n_in, thread, n_threads)
         _weights(
             work,
@@ -264,16 +282,16 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, thread, n_thre
             db,
             0,
             delta_t,
-            room,
+            height,
             rows,
             n_in,
             n_out,
             first > 0,
-            pack + PACK,
+            pack + PACK_SIZE,
             thread,
             n_threads,
         )
-        if activation >= 0 and others > 1:
+        if activation >= 0 and sharing > 1:
             phase = barrier(sync, n_threads, phase)
             _scatter(to_below, work, d_below, first, rows, n_in, thread, n_threads)
         if first + BLOCK < n:
@@ -283,10 +301,9 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, thread, n_thre
 
 @entry
 def dense_backward(dW, db, below, delta, x, W, work, activation, block, n_threads):
-    """dW = x.T @ delta, db = sum(delta), and unless `activation` is negative below = (delta @ W.T)
-    * f'(x).
+    """dW = x.T @ delta (n_in, n_out) and db = sum(delta) (n_out,).
 
-    `below` is not touched where it is not wanted.
+    Unless `activation` is negative also below = (delta @ W.T) * f'(x), (n, n_in).
     """
     sync = block_at(block)
     return fork_join(
@@ -296,21 +313,27 @@ def dense_backward(dW, db, below, delta, x, W, work, activation, block, n_thread
 
 @entry
 def output_delta(delta, z, targets, labels, work, output, loss, has_labels):
-    """The mean loss of the rows of z, and its gradient with respect to z into `delta`, which may be
-    z itself.
+    """The mean loss over the rows of z (n, k), and its gradient by z into `delta`, which may be z.
 
-    targets : the shape of z, or anything where there are labels; labels : int64 (n,), or empty
+    targets : (n, k); any array where there are labels
+    labels : int64 (n,), or empty
     """
-    panel, n, k = VECTORS * lanes(work), z.shape[0], z.shape[1]
-    d, t = k * panel, 2 * k * panel
-    number, scale, value = t + k * panel, t + (k + 1) * panel, 0.0
-    to, source, wanted = delta.reshape(delta.size), z.reshape(z.size), targets.reshape(targets.size)
+    panel = VECTORS * lanes(work)
+    n, k = z.shape
+    # Sections of `work`: a panel of z at 0, of delta, of the targets; labels; shares in the mean.
+    d = k * panel
+    t = 2 * k * panel
+    number = 3 * k * panel
+    scale = number + panel
+    value = 0.0
+    to, source = delta.reshape(delta.size), z.reshape(z.size)
+    given = targets.reshape(targets.size)
     denormals = flush_denormals()
     for first in range(0, n, panel):
         rows = min(panel, n - first)
         transpose(work, 0, panel, panel, source, first * k, k, rows, k)
         if not has_labels:
-            transpose(work, t, panel, panel, wanted, first * k, k, rows, k)
+            transpose(work, t, panel, panel, given, first * k, k, rows, k)
         for r in range(panel):
             if has_labels:
                 work[number + r] = labels[first + r] if r < rows else 0
@@ -326,7 +349,7 @@ def output_delta(delta, z, targets, labels, work, output, loss, has_labels):
 
 @entry
 def first_outside(labels, k):
-    """The first place of a label that is none of 0..k-1, or -1."""
+    """The index of the first label outside 0..k-1, or -1."""
     for i in range(labels.size):
         if labels[i] < 0 or labels[i] >= k:
             return i

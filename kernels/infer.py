@@ -15,22 +15,20 @@ from .train import gather_block, output_panels, sum_of
 
 @kernel
 def _write_out(out, work, layers, first, rows):
-    """The activations asked for of one block of samples, from panels into row-major matrices."""
+    """The requested activations of one block of samples, from panels into row-major matrices."""
     panel = VECTORS * lanes(work)
     for i in range(layers.size):
         layer = layers[i]
         if layer.out < 0:
             continue
         for p in range(ceil_div(rows, panel)):
-            a, at = (
-                layer.a + p * layer.a_rows * panel,
-                layer.out + (first + p * panel) * layer.n_out,
-            )
+            a = layer.a + p * layer.a_rows * panel
+            at = layer.out + (first + p * panel) * layer.n_out
             scatter_panel(out, at, work, a, min(panel, rows - p * panel), layer.n_out)
 
 
 @kernel
-def _hidden_wanted(layers):
+def _writes_hidden(layers):
     wanted = False
     for i in range(layers.size - 1):
         wanted = wanted or layers[i].out >= 0
@@ -56,23 +54,30 @@ def infer(
     thread,
     n_threads,
 ):
-    """Pass the samples in `order` through the net, a block at a time, each block by one member.
+    """Forward pass of the samples in `order`, a block at a time, each block by one thread.
 
-    out : flat, written: layer i's activations as (samples, n_out) from layers[i].out on, where that is not -1
-    losses : float64, the blocks' shares of the mean loss, written; empty where no loss is asked for
-    total : what the mean is over: the samples' number or their total weight
-    work, sums : the member's own
+    out : flat; written: layer i's activations (samples, n_out) from layers[i].out on, unless it is
+        -1
+    losses : float64 (blocks,), the blocks' shares of the mean loss, written; empty for no loss
+    total : divisor of the mean: the number of samples or their total weight
+    work, sums : the thread's own buffers, see plan.Plan
+    source, targets, labels, sample_weight, order, sync : as for train.train
     """
-    job, panel = jobs[0], VECTORS * lanes(work)
-    z, n = layers[layers.size - 1].a, job.n_out
+    job = jobs[0]
+    panel = VECTORS * lanes(work)
+    z = layers[layers.size - 1].a
+    n = job.n_out
     blocks = ceil_div(order.size, job.block)
-    denormals, run = flush_denormals(), begin_run(sync, thread)
+    denormals = flush_denormals()
+    run = begin_run(sync, thread)
     for block in range(split(blocks, thread, n_threads), split(blocks, thread + 1, n_threads)):
         if stop_requested(sync):
             break
         first = block * job.block
         rows = min(job.block, order.size - first)
-        if rows == 1 and losses.size == 0 and not _hidden_wanted(layers):
+
+        # z of the block. Where only the outputs of one row are wanted, its features lie in lanes.
+        if rows == 1 and losses.size == 0 and not _writes_hidden(layers):
             gather_row(work, job, layers[0].x, source, order[first])
             for i in range(layers.size):
                 forward_row(work, params, layers[i])
@@ -95,6 +100,8 @@ def infer(
             )
             for i in range(layers.size):
                 forward(work, params, layers[i], False, False, rows, job.pack_at, 0, 1)
+
+        # Its loss, or its outputs.
         if losses.size > 0:
             output_panels(work, job, z, job.delta0_at, rows, sums, 0, 1)
             losses[block] = sum_of(sums, ceil_div(rows, panel))

@@ -1,26 +1,25 @@
-"""Moving vectors between registers and arrays: load, store, their partial forms, and a transpose in
-registers.
+"""Loads and stores of vectors, whole and partial, and prefetching.
 
-Arrays are flat (one-dimensional, C-contiguous); an index counts elements. With FASTBP_BOUNDSCHECK=1
-every access is checked against the array's size; without it an index out of range is a stray read
-or write.
+Arrays are flat (one-dimensional, C-contiguous); an index counts elements. In a build with
+FASTBP_BOUNDSCHECK=1 every access is checked against the array's size. Without the check an index
+out of range is a stray read or write.
 """
-
-import os
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .simd import I32, I64, Lanes, Vector, lanes_of
-
-CHECKED = os.environ.get("FASTBP_BOUNDSCHECK", "0") == "1"
+from .abi import CACHE_LINE, CHECKED
+from .jit import kernel
+from .simd import I32, I64, Lanes, Vector, lanes, lanes_of
 
 
 def pointer(context, builder, array_type, array, first, count):
-    """The address of element `first`; in a checked build an IndexError unless `count` elements lie
-    there."""
+    """The address of element `first`.
+
+    A checked build raises an IndexError unless elements first to first + count - 1 exist.
+    """
     check_range(
         context, builder, size_of(context, builder, array_type, array), first, I64(0), I64(1), count
     )
@@ -32,8 +31,10 @@ def size_of(context, builder, array_type, array):
 
 
 def check_range(context, builder, size, first, step, rows, columns):
-    """In a checked build an IndexError unless first + r * step + c is an index below `size` for r <
-    rows and c < columns."""
+    """In a checked build, raise an IndexError unless first + r * step + c is in range(size).
+
+    For all r < rows and c < columns.
+    """
     if not CHECKED:
         return
     some = builder.and_(*(builder.icmp_signed(">", n, I64(0)) for n in (rows, columns)))
@@ -47,7 +48,7 @@ def check_range(context, builder, size, first, step, rows, columns):
 
 
 def load_vector(builder, address, count):
-    """The `count` elements at `address`, which need be aligned to no more than an element."""
+    """The `count` elements at `address`; element alignment suffices."""
     kind = ir.VectorType(address.type.pointee, count)
     value = builder.load(builder.bitcast(address, kind.as_pointer()))
     value.align = element_bytes(address.type.pointee)
@@ -62,8 +63,10 @@ def store_vector(lanes, address):
 
 
 def load_masked(builder, address, count, mask):
-    """The elements at `address` whose lane of the mask is set, zeros elsewhere; only set lanes
-    touch memory."""
+    """The elements at `address` in the lanes set in the mask, zeros in the others.
+
+    Only set lanes access memory.
+    """
     kind = ir.VectorType(address.type.pointee, count)
     zero = ir.Constant(kind, [0.0] * count)
     return _masked(
@@ -101,7 +104,7 @@ def element_bytes(llvm_type):
 
 def first_lanes(builder, count, n):
     """The mask of the first `n` of `count` lanes."""
-    # In 32 bits, which one comparison of a vector can do: any n of at least `count` means all.
+    # Clamped to `count` and truncated to 32 bits, so that one vector comparison makes the mask.
     n = builder.trunc(builder.select(builder.icmp_signed("<", n, I64(count)), n, I64(count)), I32)
     kind = ir.VectorType(I32, count)
     undef = ir.Constant(kind, ir.Undefined)
@@ -150,7 +153,7 @@ def store(typingctx, array, i, vector):
 
 @intrinsic
 def prefetch_element(typingctx, array, i):
-    """Have the cache line of array[i] brought near, as it will be read soon."""
+    """Prefetch the cache line of array[i]."""
 
     def codegen(context, builder, signature, args):
         prefetch(builder, pointer(context, builder, array, *args, I64(1)))
@@ -161,7 +164,7 @@ def prefetch_element(typingctx, array, i):
 
 @intrinsic
 def load_first(typingctx, array, i, n):
-    """The vector array[i : i + n], zeros in the lanes from n on; memory past n is not touched."""
+    """The vector array[i : i + n], zeros in the lanes from n on, without access to their memory."""
     if not _is_flat(array):
         return None
 
@@ -189,7 +192,7 @@ def store_first(typingctx, array, i, vector, n):
 
 @intrinsic
 def keep_first(typingctx, vector, n, other):
-    """The first n lanes of vector, the number `other` in those from n on."""
+    """The first n lanes of the vector; the number `other` in the lanes from n on."""
     if not isinstance(vector, Vector) or not isinstance(other, types.Number):
         return None
 
@@ -202,9 +205,34 @@ def keep_first(typingctx, vector, n, other):
     return vector(vector, types.int64, other), codegen
 
 
+@kernel
+def load_tail(array, i, n):
+    """The vector array[i : i + lanes]; zeros in the lanes from n on where n < lanes."""
+    return load(array, i) if n >= lanes(array) else load_first(array, i, n)
+
+
+@kernel
+def store_tail(array, i, x, n):
+    """Store the vector x to array[i : i + lanes], or its first n lanes where n < lanes."""
+    if n >= lanes(array):
+        store(array, i, x)
+    else:
+        store_first(array, i, x, n)
+
+
+def slot_index(builder, at, slot, n, dtype):
+    """The index in an optimizer's state of slot number `slot` of parameter `at` of `n`.
+
+    Each slot begins on a cache line (see plan.slot_size). Without that, vectors of the later slots
+    spanned two lines each, and threads with neighbouring tiles wrote to the same lines.
+    """
+    line = CACHE_LINE // (dtype.bitwidth // 8)
+    lines = builder.sdiv(builder.add(n, I64(line - 1)), I64(line))
+    return builder.add(at, builder.mul(lines, I64(slot * line)))
+
+
 def prefetch(builder, address):
-    """Ask for the cache line at `address`, soon to be read; any address is allowed, and nothing
-    else happens."""
+    """Prefetch the cache line at `address` for reading. Any address is allowed."""
     i8p = ir.IntType(8).as_pointer()
     kind = ir.FunctionType(ir.VoidType(), [i8p, I32, I32, I32])
     f = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
@@ -213,7 +241,7 @@ def prefetch(builder, address):
 
 @intrinsic
 def lane_sum(typingctx, vector):
-    """The sum of the lanes, in float64, from the first lane to the last."""
+    """The sum of the lanes in float64, added from the first lane to the last."""
     if not isinstance(vector, Vector):
         return None
 
@@ -231,8 +259,7 @@ def lane_sum(typingctx, vector):
 
 @intrinsic
 def lane_max(typingctx, vector):
-    """The largest of the lanes, as a number of the vector's dtype; a NaN is passed over unless it
-    is in the first lane."""
+    """The largest lane, a number of the vector's dtype. A NaN is skipped unless it is in lane 0."""
     if not isinstance(vector, Vector):
         return None
 

@@ -1,13 +1,14 @@
-"""How the work on a matrix is cut into blocks of rows, and shared out among the members.
+"""How the work on a matrix is split into blocks of rows and divided among threads.
 
-Divisions are few and far between: one takes as long as twenty products, and small layers would
-consist of them.
+Divisions are rare: one takes as long as twenty multiplications, and small layers would consist of
+divisions.
 """
 
 from .jit import kernel
 from .tile import ROWS
 
-GROUP = 1 << 16  # inputs, of some row blocks and all samples, that stay in the second-level cache
+# Inputs of a group of row blocks, over all samples: they stay in the second-level cache.
+GROUP = 1 << 16
 
 
 @kernel
@@ -17,14 +18,14 @@ def ceil_div(n, d):
 
 @kernel
 def split(items, thread, n_threads):
-    """The first item of a member's share; the next member's first is its end."""
+    """The first item of a thread's share. The share ends where the next thread's begins."""
     return items * thread if n_threads == 1 else items * thread // n_threads
 
 
 @kernel
 def block_sizes(n, blocks):
-    """Rows of each of `blocks` blocks of `n` rows, and how many of them, the first ones, have one
-    more: for `first_row`."""
+    """Rows per block where `n` rows are split into `blocks` blocks, and how many of the first
+    blocks have one more: arguments of `first_row`."""
     return n // blocks, n % blocks
 
 
@@ -35,12 +36,10 @@ def first_row(block, size, longer):
 
 @kernel
 def thread_range(blocks, panels, thread, n_threads):
-    """A member's share of blocks x panels: the first block and its first panel there, the last
-    block and its end in that."""
-    first, end = (
-        split(blocks * panels, thread, n_threads),
-        split(blocks * panels, thread + 1, n_threads),
-    )
+    """A thread's share of blocks x panels: its first block and the first panel there, its last
+    block and the end of the panels there."""
+    first = split(blocks * panels, thread, n_threads)
+    end = split(blocks * panels, thread + 1, n_threads)
     if panels == 1:
         return first, 0, end, 0
     return first // panels, first % panels, end // panels, end % panels
@@ -48,12 +47,11 @@ def thread_range(blocks, panels, thread, n_threads):
 
 @kernel
 def first_tile(item, blocks, columns, rows):
-    """The tile number `item` of the weights' product over `rows` samples: its column panel and row
-    block, and for `next_tile` the first block of its group, the first behind it, and blocks a
-    group.
+    """Tile number `item` of the weights' product over `rows` samples: column panel and row block;
+    then, for `next_tile`, the first block of its group, the end of the group, and blocks per group.
 
-    Row blocks come in groups whose inputs stay in the second-level cache while the columns of delta
-    pass by.
+    Row blocks are grouped: a group's inputs stay in the second-level cache while all columns of
+    delta are processed.
     """
     most = max(1, GROUP // (ROWS * rows))
     group = item // (most * columns) * most
@@ -69,9 +67,11 @@ def first_tile(item, blocks, columns, rows):
 
 @kernel
 def next_tile(q, block, group, end, most, blocks, columns):
+    """The tile after (q, block): blocks of a group first, then columns, then groups."""
     block += 1
     if block == end:
-        block, q = group, q + 1
+        block = group
+        q += 1
         if q == columns:
             q, block, group, end = 0, end, end, min(end + most, blocks)
     return q, block, group, end

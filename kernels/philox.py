@@ -1,5 +1,5 @@
-"""Random bits from a counter: no state to carry, so a draw does not depend on who makes it, when,
-or beside which others.
+"""Random bits from a counter. There is no state, so a draw depends on neither the thread nor the
+order of draws.
 
 Philox4x32-10 of Salmon, Moraes, Dror and Shaw, *Parallel random numbers: as easy as 1, 2, 3*
 (2011): ten rounds turn a counter of four 32-bit words and a key of two into four random words.
@@ -12,13 +12,14 @@ from numba.extending import intrinsic, models, register_model
 from .simd import I64, Mask, lanes_of, splat
 
 ROUNDS = 10
-MULTIPLIERS, WEYL = (0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85)
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+WEYL = (0x9E3779B9, 0xBB67AE85)
 LOW = 0xFFFFFFFF
 
 
 class Words(types.Type):
-    """Numba type: a 32-bit word a lane, each in 64 bits, as every vector unit multiplies 32 by 32
-    bits into 64 that way."""
+    """Numba type: a 32-bit word per lane, stored in 64 bits: every vector unit multiplies 32 by 32
+    bits to 64 in this form."""
 
     def __init__(self, lanes):
         self.lanes = lanes
@@ -32,8 +33,11 @@ class WordsModel(models.PrimitiveModel):
 
 
 def philox(b, counter, key):
-    """Emit the four random words of a counter, given as four vectors of words, under a key of two
-    scalar ones."""
+    """Emit the four random words of a counter.
+
+    counter : four vectors of words
+    key : two scalar words
+    """
     kind = counter[0].type
 
     def constant(x):
@@ -56,8 +60,8 @@ def philox(b, counter, key):
 
 @intrinsic
 def random_words(typingctx, array, group, first, step, layer, key0, key1):
-    """Four random words of the counter (group, sample, step, layer) for each of a vector of samples
-    from `first` on."""
+    """Four random words of the counter (group, sample, step, layer), for a vector of samples from
+    `first` on."""
     if not isinstance(array, types.Array):
         return None
     count = lanes_of(array.dtype)
@@ -76,7 +80,7 @@ def random_words(typingctx, array, group, first, step, layer, key0, key1):
 
 @intrinsic
 def below(typingctx, words, limit):
-    """Whether each word is below `limit`, of [0, 2**32]."""
+    """Whether each word is below `limit`, in [0, 2**32]."""
     if not isinstance(words, Words):
         return None
 

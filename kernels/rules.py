@@ -1,190 +1,155 @@
-"""The update rules themselves: parameters and an optimizer's state from a tile of the gradient,
-vector by vector.
+"""Update rules: each is one formula on vectors, and the constants of a step that formulas read.
 
-The formulas' sources stand in update.py, which says what a tile's rule is and what comes before it.
-A rule keeps one value or more for each parameter, first one of all, then the next: each begins with
-a cache line, as the parameters do. Where the second began within one, its vectors lay in two lines
-each, and two members that had neighbouring tiles wrote to the same lines.
+A formula is a function ``(w, g, *state, *, constants) -> (w, *state)`` on `Lanes`: parameters w,
+their gradient g and the rule's state before and after the step. The names of the state are the
+slots in `abi.RULES`; the constants are fields of `abi.STEP`. update.py generates the loop over a
+tile from it; elementwise.py uses the same formula.
+
+Sources. Momentum in the velocity form v = mu v - lr g, W += v, and Nesterov's W += mu v - lr g:
+Sutskever et al., *On the importance of initialization and momentum in deep learning*, 2013; as in
+scikit-learn and Keras. Adam: Kingma and Ba, 2015, the efficient form of section 2, with epsilon
+outside the bias correction; as in scikit-learn and Keras. AdamW (Loshchilov and Hutter, 2019),
+Nadam (Dozat, 2016), RMSprop (Tieleman and Hinton, 2012; centred: Graves, 2013) and Adagrad (Duchi
+et al., 2011) follow PyTorch, with epsilon inside the correction.
 """
 
-from .cpu_features import CACHE_LINE
-from .jit import always_inline, kernel, never_inline
-from .memory import load, load_first, store, store_first
-from .partition import ceil_div
-from .simd import elementwise, lanes, select, square_root, vector
-from .tile import VECTORS
+import inspect
+from collections.abc import Callable
+from typing import NamedTuple
 
-sqrt = elementwise(square_root)
+from . import abi
+from .jit import kernel
+from .simd import square_root, where
 
-
-@kernel
-def load_tail(array, i, n):
-    return load(array, i) if n >= lanes(array) else load_first(array, i, n)
+SGD, ADAM, ADAMW, NADAM = (abi.RULES[name].code for name in ("sgd", "adam", "adamw", "nadam"))
 
 
-@kernel
-def store_tail(array, i, x, n):
-    if n >= lanes(array):
-        store(array, i, x)
-    else:
-        store_first(array, i, x, n)
+class Formula(NamedTuple):
+    """A registered formula; the names of its state and constants; whether its loop is inlined."""
+
+    function: Callable
+    slots: tuple[str, ...]
+    constants: tuple[str, ...]
+    inline: bool
 
 
-@kernel
-def slot_of(params):
-    """plan.py's slot_size."""
-    line = CACHE_LINE // params.itemsize
-    return ceil_div(params.size, line) * line
+FORMULAS: dict[str, Formula] = {}
 
 
-@kernel
-def momentum_rule(w, v, g, rate, mu, nesterov):
-    """The parameters and their velocity after a step, as vectors."""
-    v = v * mu - g * rate
-    return w + (v * mu - g * rate if nesterov else v), v
+def rule(*names, inline=False):
+    """Register the formula of the rules `names`, keys of `abi.RULES`.
 
-
-@kernel
-def adam_rule(w, m, v, g, rate, beta_1, beta_2, epsilon):
-    """The parameters and both means after a step of plain Adam, as vectors.
-
-    `adam` writes the formula out: a call with its arguments, two more than these, made whole steps
-    8 to 18 % longer.
+    Rules that share a formula share its compiled loop. ``inline`` compiles the loop into the
+    weights' product, for the most common rules; the others stay functions, which compile sooner.
     """
+
+    def register(function):
+        parameters = inspect.signature(function).parameters.values()
+        slots = tuple(p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD)[2:]
+        constants = tuple(p.name for p in parameters if p.kind == p.KEYWORD_ONLY)
+        for name in names:
+            if slots != abi.RULES[name].slots:
+                raise TypeError(f"{name} must have the slots {abi.RULES[name].slots}, got {slots}")
+            FORMULAS[name] = Formula(function, slots, constants, inline)
+        return function
+
+    return register
+
+
+@rule("sgd", inline=True)
+def sgd(w, g, *, rate):
+    return (w - g * rate,)
+
+
+@rule("momentum", "nesterov")
+def momentum(w, g, velocity, *, rate, momentum, nesterov):
+    velocity = velocity * momentum - g * rate
+    return w + where(nesterov, velocity * momentum - g * rate, velocity), velocity
+
+
+@rule("adam", "adamw", "nadam", inline=True)
+def adam(w, g, m, v, *, rate, lookahead, shrink, beta_1, beta_2, floor):
+    """One formula for three rules: the terms that only some need hide behind the square root and
+    the division."""
     m = m * beta_1 + g * (1 - beta_1)
     v = v * beta_2 + g * g * (1 - beta_2)
-    return w - m * rate / (sqrt(v) + epsilon), m, v
+    return w * shrink - (m * rate + g * lookahead) / (square_root(v) + floor), m, v
+
+
+@rule("rmsprop")
+def rmsprop(w, g, v, *, rate, rho, epsilon):
+    v = v * rho + g * g * (1 - rho)
+    return w - g * rate / (square_root(v) + epsilon), v
+
+
+@rule("rmsprop_momentum")
+def rmsprop_momentum(w, g, v, m, b, *, rate, rho, momentum, centered, epsilon):
+    v = v * rho + g * g * (1 - rho)
+    m = m * rho + g * (1 - rho)
+    variance = where(centered, v - m * m, v)
+    variance = where(variance < 0.0, 0.0, variance)  # by rounding, for a constant gradient
+    b = b * momentum + g / (square_root(variance) + epsilon)
+    return w - b * rate, v, m, b
+
+
+@rule("adagrad")
+def adagrad(w, g, v, *, rate, epsilon):
+    v = v + g * g
+    return w - g * rate / (square_root(v) + epsilon), v
 
 
 @kernel
-def rows_apart(work, stride):
-    """How far apart rows are that a vector at the end of one does not reach into: the order to
-    update a tile in.
+def begin_step(step, count, total_weight):
+    """Derive the constants of step number `count` (from 1), the mean over `total_weight`."""
+    if step.alpha != 0:
+        step.l2 = step.alpha / total_weight
+    has_penalty = step.l2 != 0 or step.l1 != 0
+    is_clipped = step.clip_value != 0 or step.clip_norm != 0
+    step.plain = step.rule == SGD and not has_penalty and not is_clipped
+    step.apply_stored = False
 
-    A load that overlaps the masked lanes of a store just made has to wait for it: row after row,
-    with the last columns of each before the first of the next, took 20 cycles a row.
-    """
-    n = lanes(work)
-    return 1 if stride >= n else ceil_div(n, stride)
+    # The defaults fit every rule without bias correction.
+    step.rate = step.lr
+    step.lookahead = 0.0
+    step.shrink = 1 - step.lr * step.weight_decay
+    step.floor = step.epsilon
 
-
-@kernel
-def descend(params, at, stride, work, tile, rows, width, rate):
-    gap = rows_apart(work, stride)
-    for j in range(0, width, lanes(work)):
-        for first in range(gap):
-            for i in range(first, rows, gap):
-                n, p, g = (
-                    width - j,
-                    at + i * stride + j,
-                    load(work, tile + i * VECTORS * lanes(work) + j),
-                )
-                store_tail(params, p, load_tail(params, p, n) - g * rate, n)
-
-
-@kernel
-def momentum(params, state, at, stride, work, tile, rows, width, rate, mu, nesterov):
-    gap = rows_apart(work, stride)
-    for j in range(0, width, lanes(work)):
-        for first in range(gap):
-            for i in range(first, rows, gap):
-                n, p, g = (
-                    width - j,
-                    at + i * stride + j,
-                    load(work, tile + i * VECTORS * lanes(work) + j),
-                )
-                w, v = momentum_rule(
-                    load_tail(params, p, n), load_tail(state, p, n), g, rate, mu, nesterov
-                )
-                store_tail(state, p, v, n)
-                store_tail(params, p, w, n)
+    # With epsilon inside the bias correction, its factor sqrt(1 - beta_2**count) is moved from the
+    # denominator sqrt(v / (1 - beta_2**count)) + epsilon to the rate and to epsilon.
+    if step.rule == ADAM or step.rule == ADAMW:
+        step.rate = adam_rate(step.lr, step.beta_1, step.beta_2, count)
+    if step.rule == ADAMW or step.rule == NADAM:
+        step.floor = step.epsilon * (1 - step.beta_2**count) ** 0.5
+    if step.rule == NADAM:
+        _begin_nadam(step, count)
 
 
 @kernel
-def adam(
-    params,
-    state,
-    at,
-    stride,
-    work,
-    tile,
-    rows,
-    penalised,
-    width,
-    rate,
-    look,
-    shrink,
-    beta_1,
-    beta_2,
-    floor,
-):
-    """Adam, AdamW and Nadam: one body, as what some need beside the others hides behind the root
-    and the division."""
-    always_inline()
-    second = slot_of(params)
-    gap = rows_apart(work, stride)
-    for j in range(0, width, lanes(work)):
-        for first in range(gap):
-            for i in range(first, rows, gap):
-                kept = shrink if i < penalised else 1.0
-                n, p, g = (
-                    width - j,
-                    at + i * stride + j,
-                    load(work, tile + i * VECTORS * lanes(work) + j),
-                )
-                m = load_tail(state, p, n) * beta_1 + g * (1 - beta_1)
-                v = load_tail(state, second + p, n) * beta_2 + g * g * (1 - beta_2)
-                store_tail(state, p, m, n)
-                store_tail(state, second + p, v, n)
-                store_tail(
-                    params,
-                    p,
-                    load_tail(params, p, n) * kept - (m * rate + g * look) / (sqrt(v) + floor),
-                    n,
-                )
+def adam_rate(lr, beta_1, beta_2, count):
+    """The learning rate of step `count`, times sqrt(1 - beta_2**count) / (1 - beta_1**count)."""
+    return lr * ((1 - beta_2**count) ** 0.5 / (1 - beta_1**count))
 
 
 @kernel
-def scaled(params, state, at, stride, work, tile, rows, width, rate, kept, added, epsilon):
-    """Adagrad, and RMSprop at its plainest: the gradient over the root of a sum or mean of its
-    squares."""
-    never_inline()
-    gap = rows_apart(work, stride)
-    for j in range(0, width, lanes(work)):
-        for first in range(gap):
-            for i in range(first, rows, gap):
-                n, p, g = (
-                    width - j,
-                    at + i * stride + j,
-                    load(work, tile + i * VECTORS * lanes(work) + j),
-                )
-                v = load_tail(state, p, n) * kept + g * g * added
-                store_tail(state, p, v, n)
-                store_tail(params, p, load_tail(params, p, n) - g * rate / (sqrt(v) + epsilon), n)
+def _nadam_momentum(step, count):
+    """Dozat's schedule of the momentum: from half of beta_1 to all of it."""
+    return step.beta_1 * (1 - 0.5 * 0.96 ** (count * step.momentum_decay))
 
 
 @kernel
-def rmsprop(params, state, at, stride, work, tile, rows, width, rate, rho, mu, centered, epsilon):
-    """RMSprop with a momentum (0: none), and where `centered` is 1 with the gradient's mean taken
-    off its mean square."""
-    never_inline()
-    second, third, nothing = slot_of(params), 2 * slot_of(params), vector(work, 0.0)
-    gap = rows_apart(work, stride)
-    for j in range(0, width, lanes(work)):
-        for first in range(gap):
-            for i in range(first, rows, gap):
-                n, p, g = (
-                    width - j,
-                    at + i * stride + j,
-                    load(work, tile + i * VECTORS * lanes(work) + j),
-                )
-                v = load_tail(state, p, n) * rho + g * g * (1 - rho)
-                m = load_tail(state, second + p, n) * rho + g * (1 - rho)
-                variance = v - m * m * centered
-                # of a gradient that stays the same, by rounding
-                variance = select(variance < 0.0, nothing, variance)
-                b = load_tail(state, third + p, n) * mu + g / (sqrt(variance) + epsilon)
-                store_tail(state, p, v, n)
-                store_tail(state, second + p, m, n)
-                store_tail(state, third + p, b, n)
-                store_tail(params, p, load_tail(params, p, n) - b * rate, n)
+def _begin_nadam(step, count):
+    """The factors of the momentum and of the gradient, from the product of the momenta so far."""
+    # A resumed fit, or a thread that did not take part in the last steps, computes the product
+    # anew, with the same bits.
+    if step.momentum_steps > count or step.momentum_steps == 0:
+        step.momentum_steps = 0
+        step.momentum_product = 1.0
+    while step.momentum_steps < count:
+        step.momentum_steps += 1
+        step.momentum_product *= _nadam_momentum(step, step.momentum_steps)
+    now = _nadam_momentum(step, count)
+    following = _nadam_momentum(step, count + 1)
+    product = step.momentum_product
+    correction = (1 - step.beta_2**count) ** 0.5
+    step.lookahead = step.lr * correction * (1 - now) / (1 - product)
+    step.rate = step.lr * correction * following / (1 - product * following)

@@ -1,17 +1,16 @@
 """A vector of lanes: the explicit SIMD that every kernel is written with.
 
-There are two faces to one thing. `Lanes` is a vector value while code is being emitted: plain
-Python arithmetic on it appends LLVM instructions, so a formula such as ``1 / (1 + exp(-z))`` is
-written once, as one would write it on paper, and comes out as straight-line vector code
-(`@elementwise` makes it callable from a kernel). `Vector` is the Numba type of the same value
-inside a jitted kernel, where `load`, `store`, arithmetic, comparisons and `where` work on it.
+A vector has two forms. `Lanes` is a vector value while code is emitted: Python arithmetic on it
+appends LLVM instructions. A formula such as ``1 / (1 + exp(-z))`` is written once, as on paper, and
+becomes straight-line vector code; `elementwise` makes it callable from a kernel. `Vector` is the
+Numba type of the same value inside a jitted kernel, where `load`, `store`, arithmetic, comparisons
+and `select` work on it.
 
-Instructions carry no fast-math flags: a NaN goes through, and an element's bits depend on neither
-its lane nor its neighbours. Compiled with FASTBP_BOUNDSCHECK=1 every access checks its index (an
-IndexError instead of a stray read); the flag is part of the cache's key.
+Instructions carry no fast-math flags: a NaN passes through, and an element's bits depend on neither
+its lane nor its neighbours. In a build with FASTBP_BOUNDSCHECK=1 every access checks its index and
+raises an IndexError; the flag is part of the cache's key.
 """
 
-import functools
 import inspect
 import operator
 
@@ -23,26 +22,26 @@ from numba.extending import intrinsic, lower_builtin, models, register_model, ty
 
 from . import cpu_features
 
-I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+I1, I32, I64 = (ir.IntType(bits) for bits in (1, 32, 64))
 
 
 def lanes_of(dtype):
-    """Lanes in one vector register of this host, for a Numba or NumPy float type."""
-    return cpu_features.VECTOR_BYTES // (
-        dtype.itemsize if isinstance(dtype, np.dtype) else dtype.bitwidth // 8
-    )
+    """Lanes per vector register of this processor, for a Numba or NumPy float type."""
+    size = dtype.itemsize if isinstance(dtype, np.dtype) else dtype.bitwidth // 8
+    return cpu_features.VECTOR_BYTES // size
 
 
 class Vector(types.Type):
     """Numba type: one register of floats."""
 
     def __init__(self, dtype):
-        self.dtype, self.lanes = dtype, lanes_of(dtype)
+        self.dtype = dtype
+        self.lanes = lanes_of(dtype)
         super().__init__(name=f"Vector({dtype}x{self.lanes})")
 
 
 class Mask(types.Type):
-    """Numba type: one truth value a lane."""
+    """Numba type: one truth value per lane."""
 
     def __init__(self, lanes):
         self.lanes = lanes
@@ -65,12 +64,25 @@ def llvm_float(dtype):
     return ir.FloatType() if dtype == types.float32 else ir.DoubleType()
 
 
-class Lanes:
-    """A vector under construction: floats, or the truth values of a comparison."""
+class Scalar:
+    """A number or flag while code is emitted; it takes a vector's dtype where it meets a vector."""
 
     def __init__(self, builder, value):
-        self.b, self.value = builder, value
-        self.count, self.element = value.type.count, value.type.element
+        self.b = builder
+        self.value = value
+
+    def __rsub__(self, number):
+        return Scalar(self.b, self.b.fsub(ir.Constant(self.value.type, number), self.value))
+
+
+class Lanes:
+    """A vector while code is emitted: floats, or the truth values of a comparison."""
+
+    def __init__(self, builder, value):
+        self.b = builder
+        self.value = value
+        self.count = value.type.count
+        self.element = value.type.element
         self.single = isinstance(self.element, ir.FloatType)
 
     @property
@@ -79,9 +91,10 @@ class Lanes:
         return ir.VectorType(I32 if self.single else I64, self.count)
 
     def like(self, x):
-        """`x`, a Python number or a scalar value, in every lane."""
+        """`x`, a Python number, a Scalar or a scalar LLVM value, in every lane."""
         if isinstance(x, Lanes):
             return x
+        x = x.value if isinstance(x, Scalar) else x
         if isinstance(x, (int, float)):
             x = np.float32(x) if self.single else x
             return Lanes(self.b, ir.Constant(self.value.type, [float(x)] * self.count))
@@ -107,7 +120,8 @@ class Lanes:
     def __truediv__(self, o):
         return self._with(self.b.fdiv, o)
 
-    __radd__, __rmul__ = __add__, __mul__
+    __radd__ = __add__
+    __rmul__ = __mul__
 
     def __rsub__(self, o):
         return self.like(o) - self
@@ -137,7 +151,7 @@ class Lanes:
         return self._compare("==", o)
 
     def call(self, name, *others):
-        """The LLVM intrinsic `name` on this vector and others like it."""
+        """The LLVM intrinsic `name` of this vector and others."""
         args = [self.value] + [self.like(o).value for o in others]
         kind = ir.FunctionType(self.value.type, [a.type for a in args])
         suffix = f"v{self.count}f{32 if self.single else 64}"
@@ -155,7 +169,7 @@ class Lanes:
 
 
 def splat(builder, scalar, count):
-    """`scalar` in every one of `count` lanes."""
+    """`scalar` in each of `count` lanes."""
     undef = ir.Constant(ir.VectorType(scalar.type, count), ir.Undefined)
     v = builder.insert_element(undef, scalar, ir.Constant(I32, 0))
     return Lanes(
@@ -165,7 +179,7 @@ def splat(builder, scalar, count):
 
 
 def fma(x, y, z):
-    """x·y + z, rounded once."""
+    """x * y + z, rounded once."""
     return x.call("fma", y, z)
 
 
@@ -182,7 +196,10 @@ def copy_sign(x, sign):
 
 
 def where(mask, x, y):
-    """x where the mask holds, else y; at least one of x and y is a vector."""
+    """x where the mask holds, else y; at least one of x and y is a vector.
+
+    mask : Lanes with a truth value per lane, or a Scalar for all lanes
+    """
     x = x if isinstance(x, Lanes) else y.like(x)
     return Lanes(x.b, x.b.select(mask.value, x.value, x.like(y).value))
 
@@ -190,36 +207,45 @@ def where(mask, x, y):
 # ---- the same, inside a jitted kernel
 
 
-def elementwise(formula):
-    """Make `formula`, a Python function on `Lanes` and scalars, callable from a kernel on vectors
-    and scalars."""
-    signature = inspect.signature(formula)
+def with_signature(definition, parameters):
+    """An intrinsic from `definition(typingctx, *args)` that takes arguments of these names."""
+    names = ["typingctx", *parameters]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    definition.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in names])
+    return intrinsic(definition)
 
-    @functools.wraps(formula)
+
+def elementwise(formula, results=None):
+    """Make `formula`, a Python function on `Lanes` and `Scalar`, callable from a kernel.
+
+    results : number of vectors that the formula returns as a tuple; None for one vector
+    """
+    parameters = inspect.signature(formula).parameters
+
     def definition(typingctx, *kinds):
         vector = next((k for k in kinds if isinstance(k, Vector)), None)
         if vector is None:
             return None
 
         def codegen(context, builder, signature, values):
-            wide = (Vector, Mask)
-            args = [
-                Lanes(builder, v) if isinstance(k, wide) else v
-                for k, v in zip(signature.args, values, strict=True)
-            ]
-            return formula(*args).value
+            args = {
+                name: (Lanes if isinstance(kind, Vector | Mask) else Scalar)(builder, value)
+                for name, kind, value in zip(parameters, signature.args, values, strict=True)
+            }
+            returned = formula(**args)
+            if results is None:
+                return returned.value
+            return context.make_tuple(builder, signature.return_type, [x.value for x in returned])
 
-        return vector(*kinds), codegen
+        result = vector if results is None else types.UniTuple(vector, results)
+        return result(*kinds), codegen
 
-    context = inspect.Parameter("typingctx", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    definition.__signature__ = signature.replace(
-        parameters=[context, *signature.parameters.values()]
-    )
-    return intrinsic(definition)
+    definition.__name__ = formula.__name__
+    return with_signature(definition, parameters)
 
 
 def _on_vectors(function, emit, result=lambda vector: vector):
-    """Teach Numba the Python operator `function` on two vectors, or a vector and a number."""
+    """Define the Python operator `function` for two vectors, or for a vector and a number."""
 
     @type_callable(function)
     def typer(context):
@@ -253,7 +279,7 @@ _on_vectors(operator.eq, lambda x, y: x.equals(y), lambda vector: Mask(vector.la
 
 @intrinsic
 def lanes(typingctx, array):
-    """Lanes of a vector of `array`'s dtype: a constant of the compilation."""
+    """Lanes per vector of `array`'s dtype, a compile-time constant."""
     if not isinstance(array, types.Array):
         return None
     return types.int64(array), lambda context, builder, signature, args: I64(lanes_of(array.dtype))

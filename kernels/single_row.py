@@ -1,11 +1,12 @@
-"""The forward product of a single sample: features lie in lanes instead of samples, so that none is
+"""The forward pass of a single sample: features lie in lanes instead of samples, so no lane is
 idle.
 
-Each output is the same chain of fused multiply-adds, over the inputs in order and then the bias, as
-in the tile: the same bits. A layer's features lie one after the other from where its panels begin.
+Each output is the same chain of fused multiply-adds as in the tile, over the inputs in order and
+then the bias: the same bits. A layer's features lie one after the other from the start of its
+panels.
 """
 
-from .activations import FIRST_GATED, activate, gated
+from .activations import activate, activate_with_slope
 from .jit import kernel
 from .memory import load, load_first, store
 from .simd import elementwise, fma, lanes, vector
@@ -16,7 +17,7 @@ multiply_add = elementwise(fma)
 
 @kernel
 def gather_row(work, job, to, source, sample):
-    """The features of one sample."""
+    """The features of one sample into work[to:]."""
     at = job.x_base + sample * job.x_row
     for i in range(job.n_in):
         work[to + i] = source[at + i * job.x_column]
@@ -24,38 +25,47 @@ def gather_row(work, job, to, source, sample):
 
 @kernel
 def forward_row(work, params, layer):
-    """Activations of one layer for one sample; of the last layer the logits z."""
-    width, n, a = lanes(work), layer.n_out, layer.a
+    """Activations (n_out,) of one layer for one sample; the logits z for the output layer."""
+    width = lanes(work)
+    n = layer.n_out
+    a = layer.a
     whole = n // width * width
     for j in range(0, n, width):
         store(work, a + j, vector(work, 0.0))
-    # Four rows of W at a time: sums go to memory and back a quarter as often, and four streams are
-    # read side by side.
+
+    # Four rows of W at a time: partial sums go through memory a quarter as often, and four streams
+    # are read in parallel.
     for i in range(0, layer.n_in - 3, 4):
-        x, w = layer.x + i, layer.parameters + i * n
-        x0, x1 = vector(work, work[x]), vector(work, work[x + 1])
-        x2, x3 = vector(work, work[x + 2]), vector(work, work[x + 3])
+        x = layer.x + i
+        w = layer.parameters + i * n
+        x0 = vector(work, work[x])
+        x1 = vector(work, work[x + 1])
+        x2 = vector(work, work[x + 2])
+        x3 = vector(work, work[x + 3])
         for j in range(0, whole, width):
             z = multiply_add(x0, load(params, w + j), load(work, a + j))
             z = multiply_add(x1, load(params, w + n + j), z)
             z = multiply_add(x2, load(params, w + 2 * n + j), z)
-            store(work, a + j, multiply_add(x3, load(params, w + 3 * n + j), z))
+            z = multiply_add(x3, load(params, w + 3 * n + j), z)
+            store(work, a + j, z)
         if whole < n:
             z = multiply_add(x0, load_first(params, w + whole, n - whole), load(work, a + whole))
             z = multiply_add(x1, load_first(params, w + n + whole, n - whole), z)
             z = multiply_add(x2, load_first(params, w + 2 * n + whole, n - whole), z)
-            store(
-                work,
-                a + whole,
-                multiply_add(x3, load_first(params, w + 3 * n + whole, n - whole), z),
-            )
+            z = multiply_add(x3, load_first(params, w + 3 * n + whole, n - whole), z)
+            store(work, a + whole, z)
+
+    # The last rows of W one by one, and the bias, which meets a one.
     for i in range(layer.n_in // 4 * 4, layer.n_in + 1):
-        x, w = vector(work, work[layer.x + i] if i < layer.n_in else 1.0), layer.parameters + i * n
+        x = vector(work, work[layer.x + i] if i < layer.n_in else 1.0)
+        w = layer.parameters + i * n
         for j in range(0, n, width):
             store(work, a + j, multiply_add(x, load_first(params, w + j, n - j), load(work, a + j)))
-    if layer.activation >= FIRST_GATED:
+
+    # The activation; code 0 is the identity.
+    if layer.stores_slopes:
         for j in range(0, n, width):
-            store(work, a + j, gated(layer.activation, load(work, a + j))[0])
+            store(work, a + j, activate_with_slope(layer.activation, load(work, a + j))[0])
     elif layer.activation != 0:
         for j in range(0, n, width):
             store(work, a + j, activate(layer.activation, load(work, a + j)))
@@ -63,6 +73,6 @@ def forward_row(work, params, layer):
 
 @kernel
 def into_lane(work, z, n):
-    """n features into the first lane of a panel that begins where they do."""
+    """n contiguous features at work[z:] into the first lane of the panel that begins there."""
     for k in range(n - 1, 0, -1):
         work[z + k * VECTORS * lanes(work)] = work[z + k]

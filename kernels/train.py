@@ -1,8 +1,9 @@
 """Compiled entry point of training: many steps of forward, backward and update in one call.
 
-Every member of the team calls `train` with the same arguments and its own number; they meet between
-sweeps. A batch larger than a block of rows is worked off block by block, its gradient added up in
-memory in the same order whatever the team.
+Every thread of the team calls `train` with the same arguments and its own number. The threads
+divide each pass and synchronise at barriers between passes. A batch larger than a block of rows is
+processed block by block; its gradient is accumulated in memory, in the same order for any number of
+threads.
 """
 
 from .denormals import flush_denormals, restore_denormals
@@ -13,6 +14,7 @@ from .jit import entry, kernel
 from .norm import limit_norm
 from .output import output_column, smooth
 from .partition import ceil_div, split
+from .rules import begin_step
 from .simd import lanes
 from .team import (
     N_THREADS,
@@ -27,23 +29,8 @@ from .team import (
     stop_requested,
 )
 from .tile import VECTORS
-from .update import (
-    ADD,
-    BEFORE,
-    L1,
-    L2,
-    LR,
-    MAX_NORM,
-    MORE,
-    REGARDLESS,
-    RESUMED,
-    TOTAL,
-    UNFINISHED,
-    begin_step,
-)
 
-# Values of a batch of inputs that are brought near while the batch before is computed: a part of
-# the second-level cache.
+# Prefetch the next batch if it has at most this many values: a part of the second-level cache.
 PREFETCH_VALUES = 1 << 14
 
 
@@ -63,38 +50,63 @@ def gather_block(
     thread,
     n_threads,
 ):
-    """Inputs, targets and shares in the mean of the samples order[first : first + rows]."""
+    """Inputs, targets and shares in the mean of the samples order[first : first + rows], into
+    panels.
+
+    total : divisor of the mean: the batch's rows or their total weight
+    strip : offset in `work` of the thread's staging buffer
+    """
     panel = VECTORS * lanes(work)
     panels = ceil_div(rows, panel)
     for p in range(split(panels, thread, n_threads), split(panels, thread + 1, n_threads)):
-        at, here = first + p * panel, min(panel, rows - p * panel)
-        to, n = p * (job.n_in + 1) * panel, job.n_in
+        at = first + p * panel
+        here = min(panel, rows - p * panel)
+        n_in = job.n_in
+        n_out = job.n_out
+        x_to = p * (n_in + 1) * panel
+        t_to = job.targets_at + p * n_out * panel
+        labels_to = job.labels_at + p * panel
+        scale_to = job.scale_at + p * panel
+
+        # Inputs (n_in, PANEL).
         gather_panel(
-            work, to, strip, source, job.x_base, job.x_row, job.x_column, order, at, here, n
+            work, x_to, strip, source, job.x_base, job.x_row, job.x_column, order, at, here, n_in
         )
+
+        # Targets (n_out, PANEL), or labels (PANEL,) as numbers; label smoothing makes targets of
+        # either.
         if job.has_targets:
-            to, n = job.targets_at + p * job.n_out * panel, job.n_out
             gather_panel(
-                work, to, strip, targets, job.t_base, job.t_row, job.t_column, order, at, here, n
+                work,
+                t_to,
+                strip,
+                targets,
+                job.t_base,
+                job.t_row,
+                job.t_column,
+                order,
+                at,
+                here,
+                n_out,
             )
         if job.has_labels:
-            gather_lanes(work, job.labels_at + p * panel, labels, order, at, here, 1.0)
-        if job.spread != 0.0 and job.has_targets + job.has_labels > 0:
-            to, n = job.targets_at + p * job.n_out * panel, job.n_out
-            smooth(
-                work, to, job.labels_at + p * panel, n, job.has_labels != 0, job.keep, job.spread
-            )
+            gather_lanes(work, labels_to, labels, order, at, here, 1.0)
+        if job.target_shift != 0.0 and job.has_targets + job.has_labels > 0:
+            has_labels = job.has_labels != 0
+            smooth(work, t_to, labels_to, n_out, has_labels, job.target_scale, job.target_shift)
+
+        # Each sample's share in the mean (PANEL,), 0 in lanes without a sample.
         scale = 1.0 / total if total != 0.0 else 0.0
         if job.has_weights:
-            gather_lanes(work, job.scale_at + p * panel, sample_weight, order, at, here, scale)
+            gather_lanes(work, scale_to, sample_weight, order, at, here, scale)
         else:
             for r in range(panel):
-                work[job.scale_at + p * panel + r] = scale if r < here else 0.0
+                work[scale_to + r] = scale if r < here else 0.0
 
 
 @kernel
 def weight_of(job, sample_weight, order, first, rows):
-    """The samples' total weight: what a mean over them is divided by."""
+    """The samples' total weight, the divisor of their mean."""
     if not job.has_weights:
         return float(rows)
     total = 0.0
@@ -105,9 +117,10 @@ def weight_of(job, sample_weight, order, first, rows):
 
 @kernel
 def output_panels(work, job, z, delta, rows, sums, thread, n_threads):
-    """Loss and delta of the output layer; the panels' losses go to `sums`."""
+    """Loss and delta of the output layer, (n_out, rows). Panel p's loss is written to sums[p]."""
     panel = VECTORS * lanes(work)
-    panels, n = ceil_div(rows, panel), job.n_out
+    panels = ceil_div(rows, panel)
+    n = job.n_out
     for p in range(split(panels, thread, n_threads), split(panels, thread + 1, n_threads)):
         loss = 0.0
         for v in range(0, vectors_in(work, rows, p) * lanes(work), lanes(work)):
@@ -122,7 +135,7 @@ def output_panels(work, job, z, delta, rows, sums, thread, n_threads):
                 n,
                 job.output,
                 job.loss,
-                job.has_labels != 0 and job.spread == 0.0,
+                job.has_labels != 0 and job.target_shift == 0.0,
             )
         sums[p] = loss
 
@@ -137,53 +150,45 @@ def sum_of(sums, n):
 
 @kernel
 def diverged(loss, step):
-    """Whether the loss is a reason to stop."""
-    return not abs(loss) < float("inf") and step[REGARDLESS] == 0.0
+    """Whether the loss stops the training: it is not finite and the step does not allow that."""
+    return not abs(loss) < float("inf") and not step.allow_divergence
 
 
 @kernel
 def backward_pass(
     work, params, state, gradient, sums, layers, job, rows, step, sync, thread, n_threads, phase
 ):
-    """From the output's delta through every layer: the delta below, then this layer's weights.
-    Returns the barriers met.
+    """From the output's delta through all layers: the delta below, then the layer's weights.
 
-    A layer's weights change only after the barrier behind which everyone has its delta below.
-    Deltas and their turned copies have two places each, used by turns, so that one barrier a layer
-    is enough. Where the gradient's norm is limited there is a second part, which applies what the
-    first has written out.
+    A layer's weights change only after the barrier that follows its delta below. Deltas and
+    transposed deltas have two buffers each, used alternately, so one barrier per layer suffices.
+    Where the gradient's norm is limited a second pass applies the gradient that the first has
+    stored.
+
+    Returns the number of tiles, with their penalties in `sums`, and the phase of the next barrier.
     """
-    pack, tile = job.pack_at + thread * job.pack_size, job.tile_at + thread * job.tile_size
+    pack = job.pack_at + thread * job.pack_size
+    tile = job.tile_at + thread * job.tile_size
+    delta = job.delta0_at
+    spare = job.delta1_at
+    delta_t = job.delta_t0_at
+    delta_t_spare = job.delta_t1_at
     tiles = 0
-    delta, spare, delta_t, delta_t_spare = (
-        job.delta0_at,
-        job.delta1_at,
-        job.delta_t0_at,
-        job.delta_t1_at,
-    )
-    parts = 2 if step[MAX_NORM] != 0.0 and step[MORE] == 0.0 else 1
-    for part in range(parts):
-        if part == 1:
+    passes = 2 if step.clip_norm != 0.0 and not step.incomplete else 1
+    for pass_number in range(passes):
+        if pass_number == 1:
             phase = limit_norm(gradient, sums, tiles, step, sync, thread, n_threads, phase)
             tiles = 0
         for i in range(layers.size - 1, -1, -1):
             layer = layers[i]
-            if part == 0:
+            if pass_number == 0:
                 transpose_delta(
                     work, layer, delta, delta_t, job.delta_t_rows, rows, thread, n_threads
                 )
                 if i > 0:
+                    below = layers[i - 1]
                     backward(
-                        work,
-                        params,
-                        layer,
-                        layers[i - 1],
-                        delta,
-                        spare,
-                        rows,
-                        pack,
-                        thread,
-                        n_threads,
+                        work, params, layer, below, delta, spare, rows, pack, thread, n_threads
                     )
                 phase = barrier(sync, n_threads, phase)
             tiles += weights(
@@ -210,20 +215,15 @@ def backward_pass(
 def forward_pass(
     work, params, layers, job, sample, step_number, rows, sync, thread, n_threads, phase
 ):
-    """Through every layer; `sample` is the first one's place in the batch, which what is dropped
-    depends on."""
+    """Through all layers, with a barrier behind each.
+
+    sample : row within the batch of the block's first sample, which dropout depends on
+
+    Returns the phase of the next barrier.
+    """
+    pack = job.pack_at + thread * job.pack_size
     for i in range(layers.size):
-        forward(
-            work,
-            params,
-            layers[i],
-            False,
-            True,
-            rows,
-            job.pack_at + thread * job.pack_size,
-            thread,
-            n_threads,
-        )
+        forward(work, params, layers[i], False, True, rows, pack, thread, n_threads)
         if layers[i].dropout != 0.0:
             drop(work, layers[i], i, job, sample, step_number, rows, thread, n_threads)
         phase = barrier(sync, n_threads, phase)
@@ -251,26 +251,30 @@ def _run(
     thread,
     n_threads,
 ):
-    """The steps from `job.begin` to `job.end`, see `train`."""
+    """The steps from `job.begin` to `job.end` - 1, see `train`."""
     z = layers[layers.size - 1].a
     strip = job.strip_at + thread * job.strip_size
     phase = barrier(sync, n_threads, 0)
     for s in range(job.begin, job.end):
         if released(sync):
             break
+
+        # The step's samples order[first : end], the divisor of their mean, the step's constants.
         first = s * job.batch
         end = min(job.n_samples, first + job.batch)
-        total = (
-            step[TOTAL]
-            if step[TOTAL] != 0.0
-            else weight_of(job, sample_weight, order, first, end - first)
-        )
+        total = step.total_weight
+        if total == 0.0:
+            total = weight_of(job, sample_weight, order, first, end - first)
         if job.has_rates:
-            step[LR] = rates[s]
+            step.lr = rates[s]
         begin_step(step, job.done + s + 1, total)
-        loss, tiles = step[BEFORE], 0
+
+        loss = step.earlier_loss
+        tiles = 0
         for start in range(first, end, job.block):
             rows = min(job.block, end - start)
+
+            # Samples into panels. Small batches: prefetch the next one during this one's passes.
             gather_block(
                 work,
                 job,
@@ -291,6 +295,9 @@ def _run(
                     source, job.x_base, job.x_row, order, end, end + job.batch, job.n_in
                 )
             phase = barrier(sync, n_threads, phase)
+
+            # Forward, loss and delta. Every thread adds the panels' losses in the same order and
+            # so reaches the same decision.
             phase = forward_pass(
                 work,
                 params,
@@ -309,10 +316,11 @@ def _run(
             loss += sum_of(sums, ceil_div(rows, VECTORS * lanes(work)))
             if diverged(loss, step):
                 break
-            step[ADD] = start > first or step[RESUMED] != 0.0
-            step[MORE] = start + rows < end or step[UNFINISHED] != 0.0
-            # The penalties take the losses' place in `sums` only behind the next barrier, when all
-            # have added these up.
+
+            # Backward and update. The tiles' penalties replace the losses in `sums` only after the
+            # next barrier, when every thread has added the losses.
+            step.accumulate = start > first or step.resumed
+            step.incomplete = start + rows < end or step.unfinished
             tiles, phase = backward_pass(
                 work,
                 params,
@@ -328,15 +336,19 @@ def _run(
                 n_threads,
                 phase,
             )
+            # Thread 0 reads the request to stop; the barrier makes all threads act on it together.
             if thread == 0 and start + rows == end:
                 sync[STOPPING] = stop_requested(sync)
             phase = barrier(sync, n_threads, phase)
-        made = not diverged(loss, step) and step[UNFINISHED] == 0.0
-        if made and (step[L1] != 0.0 or step[L2] != 0.0):
+
+        # Record the loss, penalties included, and how far the run has come.
+        updated = not diverged(loss, step) and not step.unfinished
+        if updated and (step.l1 != 0.0 or step.l2 != 0.0):
             loss += sum_of(sums, tiles)
         if thread == 0:
             losses[s] = loss
-            sync[SEEN], sync[UPDATED] = s + 1 - job.begin, s + made - job.begin
+            sync[SEEN] = s + 1 - job.begin
+            sync[UPDATED] = s + updated - job.begin
             sync[NOT_FINITE] = diverged(loss, step)
         if sync[STOPPING] != 0 or diverged(loss, step):
             break
@@ -357,25 +369,36 @@ def train(
     labels,
     sample_weight,
     order,
-    rules,
+    steps,
     rates,
     sync,
     thread,
 ):
-    """Run the steps from `jobs[0].begin` to `jobs[0].end` over the samples in `order`, `batch` of
-    them a step.
+    """Run the steps from `jobs[0].begin` to `jobs[0].end` - 1 over the samples in `order`, `batch`
+    of them per step.
 
-    losses : float64 (steps,), the loss of each step before its update, written
-    layers, jobs : see plan.py
-    source, targets : flat arrays of the net's dtype; labels : int64; sample_weight : the net's dtype
+    Stops early after a step when requested, and before the update of a step with a loss that is
+    not finite, unless the step allows that.
+
+    params : network's dtype, the layers' (n_in + 1, n_out) matrices one after the other; updated
+    state : network's dtype, the rule's slots, see plan.new_state; updated
+    gradient : as params where gradients are stored, else empty; written
+    work, sums : buffers, see plan.Plan
+    losses : float64 (steps,), the loss of each step before its update; written
+    layers, jobs : abi.LAYER, one per layer; abi.JOB, one
+    source, targets : flat arrays of the network's dtype, see abi.JOB for their strides
+    labels : int64
+    sample_weight : network's dtype
     order : int64 (jobs[0].n_samples,), or longer
-    rules : float64 (members, STEP_SIZE), see update.py; `jobs[0].done` steps have been made before the first of `order`
-    rates : float64 (steps,), the learning rate of each step, where `jobs[0].has_rates`; else it is the rules' throughout
-    sync : see team.py. Stops early, before a step's update, when its loss is not finite (unless REGARDLESS), and after a step
-    when asked to.
+    steps : abi.STEP (n_threads,); `jobs[0].done` steps were made before the first of `order`
+    rates : float64 (steps,), the learning rate of each step, where `jobs[0].has_rates`; otherwise
+        the records' lr holds for all
+    sync : int64, see team.py
+    thread : number of the calling thread
     """
     denormals = flush_denormals()
-    run, n_threads = begin_run(sync, thread), sync[N_THREADS]
+    run = begin_run(sync, thread)
+    n_threads = sync[N_THREADS]
     _run(
         params,
         state,
@@ -390,7 +413,7 @@ def train(
         labels,
         sample_weight,
         order,
-        rules[thread],
+        steps[thread],
         rates,
         sync,
         thread,

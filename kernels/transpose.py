@@ -1,5 +1,5 @@
-"""Transposing a matrix in registers: how rows of samples become samples in lanes, rows of weights
-columns, and back."""
+"""Transposition of a matrix in registers: rows of samples become samples in lanes, rows of weights
+become columns, and back."""
 
 from llvmlite import ir
 from numba import types
@@ -21,9 +21,10 @@ from .simd import I32, I64, Lanes, lanes, lanes_of
 
 
 def _butterfly(b, rows):
-    """The transpose of a square of vectors: the off-diagonal blocks of half its size change places,
-    then of a quarter, ..."""
-    n, size = len(rows), len(rows) // 2
+    """The transpose of a square of vectors: its off-diagonal blocks of half the size are swapped,
+    then those of a quarter, and so on."""
+    n = len(rows)
+    size = n // 2
     index = ir.VectorType(I32, n)
     while size:
         low = ir.Constant(index, [k if not k & size else n + (k ^ size) for k in range(n)])
@@ -38,16 +39,18 @@ def _butterfly(b, rows):
 
 
 def _move_square(b, target, source, rows, columns, width):
-    """Emit: the first `columns` of `target` = the transpose of the first `rows` of `source`, in
-    rows of `width` elements, zeros behind those of `source`. Both are lists of as many addresses as
-    there are lanes."""
+    """Emit a transposition: the first `columns` rows of `target` from the first `rows` of `source`.
+
+    source, target : lists of addresses, one per lane
+    width : elements written per row of `target`; zeros after the first `rows`
+    """
     n = len(source)
+    # Whole squares need no masks.
     whole = [b.icmp_signed(">=", size, I64(n)) for size in (rows, columns, width)]
     with b.if_else(b.and_(b.and_(whole[0], whole[1]), whole[2])) as (full, partial):
         with full:
-            for v, at in zip(
-                _butterfly(b, [load_vector(b, at, n).value for at in source]), target, strict=True
-            ):
+            vectors = [load_vector(b, at, n).value for at in source]
+            for v, at in zip(_butterfly(b, vectors), target, strict=True):
                 store_vector(Lanes(b, v), at)
         with partial:
             vectors = []
@@ -62,8 +65,7 @@ def _move_square(b, target, source, rows, columns, width):
 
 @intrinsic
 def _square(typingctx, to, t, to_step, width, array, f, step, rows, columns):
-    """One square of lanes x lanes: to[t + c * to_step + r] = array[f + r * step + c], zeros for r
-    from `rows` to `width`."""
+    """One square of lanes x lanes of `transpose`."""
     n = lanes_of(to.dtype)
 
     def codegen(context, b, signature, args):
@@ -89,7 +91,7 @@ def _square(typingctx, to, t, to_step, width, array, f, step, rows, columns):
 def transpose(to, t, to_step, width, array, f, step, rows, columns):
     """to[t + c * to_step + r] = array[f + r * step + c] for r < rows and c < columns.
 
-    Every row of `to` is written up to `width` >= rows elements: zeros after the first `rows`.
+    width : elements written per row of `to`, at least `rows`; zeros after the first `rows`
     """
     n = lanes(to)
     for r in range(0, width, n):
@@ -109,14 +111,14 @@ def transpose(to, t, to_step, width, array, f, step, rows, columns):
 
 @intrinsic
 def _chosen_rows(typingctx, to, t, to_step, array, base, step, order, first, rows, columns):
-    """to[t + c * to_step + r] = array[base + order[first + r] * step + c], a vector of r wide,
-    zeros from `rows` on."""
+    """One vector of r of `transpose_rows`, all columns; zeros for r >= rows."""
     n = lanes_of(to.dtype)
 
     def codegen(context, b, signature, args):
         to_array, t, to_step, from_array, base, step, order_array, first, rows, columns = args
         last = b.select(b.icmp_signed(">", rows, I64(0)), b.sub(rows, I64(1)), I64(0))
         wanted = b.select(b.icmp_signed(">", rows, I64(0)), columns, I64(0))
+        # Addresses of the source's rows; those from `rows` on repeat the last one and are not read.
         source = []
         for r in range(n):
             place = b.add(first, b.select(b.icmp_signed("<", I64(r), last), I64(r), last))
@@ -138,8 +140,10 @@ def _chosen_rows(typingctx, to, t, to_step, array, base, step, order, first, row
 
 @kernel
 def transpose_rows(to, t, to_step, width, array, base, step, order, first, rows, columns):
-    """The same with row r of the source at base + order[first + r] * step; `width` is a whole
-    number of vectors."""
+    """`transpose` with row r of the source at base + order[first + r] * step.
+
+    width : a whole number of vectors
+    """
     n = lanes(to)
     for r in range(0, width, n):
         here = max(rows - r, 0)

@@ -1,17 +1,19 @@
-"""Each sweep of a 1024-1024 layer on 256 samples, each activation, and each update rule, on one
+"""Each pass of a 1024-1024 layer on 256 samples, each activation and each update rule, on one
 thread."""
 
 import numba
 import numpy as np
 
-from fastbp.kernels import update
-from fastbp.kernels.activations import ACTIVATIONS, FIRST_GATED, GATED, activate, gated
+from fastbp.engine.steps import step_params
+from fastbp.kernels.abi import ACTIVATIONS, RULES, STORES_SLOPES
+from fastbp.kernels.activations import activate, activate_with_slope
 from fastbp.kernels.dense import backward, forward, transpose_delta, weights
 from fastbp.kernels.memory import load, store
 from fastbp.kernels.plan import Plan, aligned_zeros
 from fastbp.kernels.simd import lanes
 
-ROWS, WIDTH = 256, 1024
+ROWS = 256
+WIDTH = 1024
 OPTIONS = {"error_model": "numpy", "nogil": True}
 
 
@@ -37,15 +39,16 @@ def run_backward(work, params, layers, job):
 
 
 @numba.njit(**OPTIONS)
-def run_turn(work, layers, job):
+def run_transpose_delta(work, layers, job):
     transpose_delta(
         work, layers[1], job[0].delta0_at, job[0].delta_t0_at, job[0].delta_t_rows, ROWS, 0, 1
     )
 
 
 @numba.njit(**OPTIONS)
-def run_weights(work, params, state, gradient, sums, layers, job, step):
-    j, layer = job[0], layers[1]
+def run_weights(work, params, state, gradient, sums, layers, job, steps):
+    j = job[0]
+    layer = layers[1]
     weights(
         work,
         layer,
@@ -58,7 +61,7 @@ def run_weights(work, params, state, gradient, sums, layers, job, step):
         gradient,
         sums,
         0,
-        step,
+        steps[0],
         0,
         1,
     )
@@ -71,9 +74,9 @@ def run_activation(code, x, y):
 
 
 @numba.njit(**OPTIONS)
-def run_gated(code, x, y, slopes):
+def run_with_slope(code, x, y, slopes):
     for i in range(0, x.size, lanes(x)):
-        a, f = gated(code, load(x, i))
+        a, f = activate_with_slope(code, load(x, i))
         store(y, i, a)
         store(slopes, i, f)
 
@@ -85,13 +88,13 @@ class Layer:
     param_names = ("dtype",)
 
     def setup(self, dtype):
-        plan = Plan((WIDTH, WIDTH, WIDTH), [1, 1], dtype, ROWS)
-        self.plan, self.work = plan, plan.work(np.dtype(dtype))
+        self.plan = plan = Plan((WIDTH, WIDTH, WIDTH), [1, 1], dtype, ROWS)
+        self.work = plan.work(np.dtype(dtype))
         self.params_ = aligned_zeros(2 * (WIDTH + 1) * WIDTH, dtype)
         self.params_[:] = np.random.default_rng(0).normal(0, 0.03, self.params_.size)
         self.time_kernel_forward(dtype)
         self.time_kernel_backward(dtype)
-        self.time_kernel_turn(dtype)
+        self.time_kernel_transpose_delta(dtype)
 
     def time_kernel_forward(self, dtype):
         run_forward(self.work, self.params_, self.plan.layers, self.plan.job)
@@ -99,44 +102,25 @@ class Layer:
     def time_kernel_backward(self, dtype):
         run_backward(self.work, self.params_, self.plan.layers, self.plan.job)
 
-    def time_kernel_turn(self, dtype):
-        run_turn(self.work, self.plan.layers, self.plan.job)
+    def time_kernel_transpose_delta(self, dtype):
+        run_transpose_delta(self.work, self.plan.layers, self.plan.job)
 
 
 class Update(Layer):
-    """The weights' sweep with each rule as its epilogue."""
+    """The weights' product with each rule as its epilogue."""
 
-    RULES = (
-        "GRADIENT",
-        "SGD",
-        "MOMENTUM",
-        "NESTEROV",
-        "ADAM",
-        "ADAMW",
-        "NADAM",
-        "RMSPROP",
-        "RMSPROP_MOMENTUM",
-        "ADAGRAD",
-    )
     params = (["float32", "float64"], list(RULES))
     param_names = ("dtype", "rule")
-    time_kernel_forward = time_kernel_backward = time_kernel_turn = None
+    time_kernel_forward = time_kernel_backward = time_kernel_transpose_delta = None
 
     def setup(self, dtype, rule):
-        plan = Plan((WIDTH, WIDTH, WIDTH), [1, 1], dtype, ROWS)
-        self.plan, self.work = plan, plan.work(np.dtype(dtype))
-        code, size = getattr(update, rule), 2 * (WIDTH + 1) * WIDTH
-        self.arrays = [
-            aligned_zeros(n, dtype)
-            for n in (size, update.SLOTS[code] * size, size if rule == "GRADIENT" else 0)
-        ]
-        self.sums, self.step = np.zeros(plan.sums_size), np.zeros(update.STEP_SIZE)
-        self.step[update.RULE], self.step[update.PLAIN], self.step[update.SHRINK] = (
-            code,
-            rule == "SGD",
-            1,
-        )
-        self.step[update.EPSILON] = self.step[update.FLOOR] = 1e-8
+        self.plan = plan = Plan((WIDTH, WIDTH, WIDTH), [1, 1], dtype, ROWS)
+        self.work = plan.work(np.dtype(dtype))
+        size = 2 * (WIDTH + 1) * WIDTH
+        sizes = (size, len(RULES[rule].slots) * size, size if rule == "gradient" else 0)
+        self.arrays = [aligned_zeros(n, dtype) for n in sizes]
+        self.sums = np.zeros(plan.sums_size)
+        self.step = step_params(rule, plain=rule == "sgd", shrink=1, epsilon=1e-8, floor=1e-8)
         self.time_kernel_weights(dtype, rule)
 
     def time_kernel_weights(self, dtype, rule):
@@ -144,18 +128,18 @@ class Update(Layer):
 
 
 class Activation:
-    params = (["float32", "float64"], [*ACTIVATIONS, *GATED])
+    params = (["float32", "float64"], list(ACTIVATIONS))
     param_names = ("dtype", "activation")
 
     def setup(self, dtype, activation):
         self.x = np.random.default_rng(0).normal(0, 3, 16_384).astype(dtype)
         self.y, self.slopes = np.empty_like(self.x), np.empty_like(self.x)
-        self.code = (ACTIVATIONS | GATED)[activation].code
+        self.code = ACTIVATIONS[activation]
         self.time_kernel_activation(dtype, activation)
 
     def time_kernel_activation(self, dtype, activation):
-        """The value; of a gated activation the value and its slope."""
-        if self.code >= FIRST_GATED:
-            run_gated(self.code, self.x, self.y, self.slopes)
+        """The value; also the slope where training stores it."""
+        if self.code in STORES_SLOPES:
+            run_with_slope(self.code, self.x, self.y, self.slopes)
         else:
             run_activation(self.code, self.x, self.y)

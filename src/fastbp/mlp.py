@@ -40,7 +40,7 @@ from .export.sklearn import to_sklearn
 from .export.torch import to_torch
 from .graph.explain import explain
 from .history import History
-from .kernels.output import GIVEN
+from .kernels.abi import GIVEN
 from .kernels.plan import aligned_zeros
 from .optimizers import SGD, Optimizer
 from .preprocessing import Preprocessing
@@ -50,8 +50,8 @@ from .training.checkpointer import Checkpointer
 from .training.fit import (
     AnyCallback,
     make_samples,
+    make_step,
     new_loop,
-    step_params,
     train,
     warn_if_interrupted,
 )
@@ -442,9 +442,9 @@ class MLP:
             On Ctrl-C, after the step.
         """
         samples = make_samples(self, X, y, sample_weight)
-        params = step_params(optimizer, l2, l1, clip_value, clip_norm)
+        step = make_step(optimizer, l2, l1, clip_value, clip_norm)
         source = ArrayBatches(samples, samples.n, shuffle=False, single=False)
-        history = train(TrainingLoop(self, source, None, [], optimizer, params, 1, n_threads))
+        history = train(TrainingLoop(self, source, None, [], optimizer, step, 1, n_threads))
         if history.stopped_by == "interrupt":
             raise KeyboardInterrupt
         return history.batch_loss[0]

@@ -1,36 +1,63 @@
-"""Optimizers as small value objects. Their state lives in the net, so calling ``fit`` again goes on
-where it left off."""
+"""Optimizers as immutable value objects. Their state belongs to the net: calling ``fit`` again
+continues with it."""
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from .base.schedule_state import Schedule, check_rate, constant_rate
 from .base.validation import check_flag, check_number
-from .kernels import update
+from .kernels import abi
+
+
+class Optimizer:
+    """Base class of the optimizers.
+
+    A subclass is a frozen dataclass. Its fields are the settings of its update rule, by their names
+    in `kernels.abi.STEP`; its formula is in ``kernels/rules.py``.
+
+    Attributes
+    ----------
+    lr : float or Schedule
+    """
+
+    lr: float | Schedule
+
+    @property
+    def rule(self) -> str:
+        """The update rule, a key of `kernels.abi.RULES`."""
+        raise NotImplementedError
+
+    @property
+    def n_slots(self) -> int:
+        """Values of state per parameter."""
+        return len(abi.RULES[self.rule].slots)
+
+    def step_settings(self):
+        """The settings by their names in `kernels.abi.STEP`; 0 for a learning rate that a schedule
+        sets later."""
+        return vars(self) | {"lr": constant_rate(self.lr)}
 
 
 @dataclass(frozen=True)
-class SGD:
+class SGD(Optimizer):
     """Stochastic gradient descent, with momentum in the velocity form.
 
-    v = momentum * v - lr * dW;  W += v, or with Nesterov's look-ahead W += momentum * v - lr * dW (Sutskever et al., *On the
-    importance of initialization and momentum in deep learning*, 2013; the form of scikit-learn and
-    Keras).
+    v = momentum * v - lr * dW;  W += v, or with Nesterov's look-ahead
+    W += momentum * v - lr * dW (Sutskever et al., *On the importance of initialization and momentum
+    in deep learning*, 2013; the form of scikit-learn and Keras).
 
     Parameters
     ----------
     lr : float or Schedule
         Learning rate, positive, or a schedule of `fastbp.schedules`.
     momentum : float, default 0
-        In [0, 1). With 0 no velocity is kept.
+        In [0, 1). With 0 no velocity is stored.
     nesterov : bool, default False
-        Needs a momentum.
+        Requires a momentum.
 
     Raises
     ------
     ValueError
-        If a number is outside its range, or `nesterov` comes without momentum.
+        If a number is outside its range, or `nesterov` is set without a momentum.
     TypeError
         If a number is not one.
     """
@@ -48,22 +75,12 @@ class SGD:
     @property
     def rule(self):
         if self.momentum == 0:
-            return update.SGD
-        return update.NESTEROV if self.nesterov else update.MOMENTUM
-
-    def numbers(self):
-        """What the update kernel reads: see kernels/update.py."""
-        step = np.zeros(update.STEP_SIZE)
-        step[update.RULE], step[update.LR], step[update.BETA_1] = (
-            self.rule,
-            constant_rate(self.lr),
-            self.momentum,
-        )
-        return step
+            return "sgd"
+        return "nesterov" if self.nesterov else "momentum"
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Optimizer):
     """Adam: steps scaled by running means of the gradient and of its square.
 
     m = beta_1 m + (1 - beta_1) dW;  v = beta_2 v + (1 - beta_2) dW**2;
@@ -93,7 +110,7 @@ class Adam:
     beta_2: float = 0.999
     epsilon: float = 1e-8
 
-    rule = update.ADAM
+    rule = "adam"
 
     def __post_init__(self):
         check_rate("lr", self.lr)
@@ -101,26 +118,15 @@ class Adam:
         check_number("beta_2", self.beta_2, least=0, below=1)
         check_number("epsilon", self.epsilon, above=0)
 
-    def numbers(self):
-        """What the update kernel reads: see kernels/update.py."""
-        step = np.zeros(update.STEP_SIZE)
-        step[update.RULE], step[update.LR], step[update.EPSILON] = (
-            self.rule,
-            constant_rate(self.lr),
-            self.epsilon,
-        )
-        step[update.BETA_1], step[update.BETA_2] = self.beta_1, self.beta_2
-        return step
-
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay: besides Adam's step the weights shrink, W *= 1 - lr *
-    weight_decay.
+    """Adam with decoupled weight decay: in addition to Adam's step the weights shrink,
+    W *= 1 - lr * weight_decay.
 
     Biases do not decay. Loshchilov and Hutter, *Decoupled weight decay regularization*, 2019. As in
-    PyTorch epsilon is inside the bias correction: m / (1 - beta_1**t) over sqrt(v / (1 -
-    beta_2**t)) + epsilon.
+    PyTorch epsilon is inside the bias correction:
+    W -= lr m / (1 - beta_1**t) / (sqrt(v / (1 - beta_2**t)) + epsilon).
 
     Parameters
     ----------
@@ -143,17 +149,11 @@ class AdamW(Adam):
 
     weight_decay: float = 1e-2
 
-    rule = update.ADAMW
+    rule = "adamw"
 
     def __post_init__(self):
         super().__post_init__()
         check_number("weight_decay", self.weight_decay, least=0)
-
-    def numbers(self):
-        """What the update kernel reads: see kernels/update.py."""
-        step = super().numbers()
-        step[update.DECAY] = self.weight_decay
-        return step
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,9 @@ class Nadam(Adam):
     """Adam with Nesterov's look-ahead: Dozat, *Incorporating Nesterov momentum into Adam*, 2016.
 
     mu_t = beta_1 (1 - 0.96**(t * momentum_decay) / 2) is the momentum of step t and P_t the product
-    of all up to it; W -= lr ((1 - mu_t) / (1 - P_t) dW + mu_{t+1} / (1 - P_{t+1}) m) / (sqrt(v / (1
-    - beta_2**t)) + epsilon), as in PyTorch.
+    of the momenta up to step t;
+    W -= lr ((1 - mu_t) / (1 - P_t) dW + mu_{t+1} / (1 - P_{t+1}) m)
+    / (sqrt(v / (1 - beta_2**t)) + epsilon), as in PyTorch.
 
     Parameters
     ----------
@@ -173,7 +174,7 @@ class Nadam(Adam):
     epsilon : float, default 1e-8
         Positive.
     momentum_decay : float, default 4e-3
-        At least 0: how fast the momentum comes to beta_1.
+        At least 0: how fast the momentum approaches beta_1.
 
     Raises
     ------
@@ -186,27 +187,21 @@ class Nadam(Adam):
     lr: float | Schedule = 2e-3
     momentum_decay: float = 4e-3
 
-    rule = update.NADAM
+    rule = "nadam"
 
     def __post_init__(self):
         super().__post_init__()
         check_number("momentum_decay", self.momentum_decay, least=0)
 
-    def numbers(self):
-        """What the update kernel reads: see kernels/update.py."""
-        step = super().numbers()
-        step[update.DECAY] = self.momentum_decay
-        return step
-
 
 @dataclass(frozen=True)
-class RMSprop:
+class RMSprop(Optimizer):
     """RMSprop: steps divided by the root of a running mean of the gradient's square.
 
-    v = rho v + (1 - rho) dW**2;  u = dW / (sqrt(v) + epsilon);  W -= lr u, or with momentum b = momentum b + u, W -= lr b
-    (Tieleman and Hinton, *Lecture 6.5*, 2012; the form of PyTorch). Centred, the square of the
-    gradient's own running mean is taken off v (Graves, *Generating sequences with recurrent neural
-    networks*, 2013).
+    v = rho v + (1 - rho) dW**2;  u = dW / (sqrt(v) + epsilon);  W -= lr u, or with momentum
+    b = momentum b + u, W -= lr b (Tieleman and Hinton, *Lecture 6.5*, 2012; the form of PyTorch).
+    Centred, the square of the gradient's running mean is subtracted from v (Graves, *Generating
+    sequences with recurrent neural networks*, 2013).
 
     Parameters
     ----------
@@ -219,6 +214,7 @@ class RMSprop:
     momentum : float, default 0
         In [0, 1).
     centered : bool, default False
+        Whether the variance replaces the mean square.
 
     Raises
     ------
@@ -243,30 +239,15 @@ class RMSprop:
 
     @property
     def rule(self):
-        return update.RMSPROP_MOMENTUM if self.momentum or self.centered else update.RMSPROP
-
-    def numbers(self):
-        """What the update kernel reads: see kernels/update.py."""
-        step = np.zeros(update.STEP_SIZE)
-        step[update.RULE], step[update.LR], step[update.EPSILON] = (
-            self.rule,
-            constant_rate(self.lr),
-            self.epsilon,
-        )
-        step[update.BETA_1], step[update.BETA_2], step[update.CENTERED] = (
-            self.momentum,
-            self.rho,
-            self.centered,
-        )
-        return step
+        return "rmsprop_momentum" if self.momentum or self.centered else "rmsprop"
 
 
 @dataclass(frozen=True)
-class Adagrad:
+class Adagrad(Optimizer):
     """Adagrad: steps divided by the root of the sum of the gradient's squares so far.
 
-    v += dW**2;  W -= lr dW / (sqrt(v) + epsilon) (Duchi, Hazan and Singer, *Adaptive subgradient methods*, 2011; the form of
-    PyTorch).
+    v += dW**2;  W -= lr dW / (sqrt(v) + epsilon) (Duchi, Hazan and Singer, *Adaptive subgradient
+    methods*, 2011; the form of PyTorch).
 
     Parameters
     ----------
@@ -286,21 +267,16 @@ class Adagrad:
     lr: float | Schedule = 1e-2
     epsilon: float = 1e-10
 
-    rule = update.ADAGRAD
+    rule = "adagrad"
 
     def __post_init__(self):
         check_rate("lr", self.lr)
         check_number("epsilon", self.epsilon, above=0)
 
-    def numbers(self):
-        """What the update kernel reads: see kernels/update.py."""
-        step = np.zeros(update.STEP_SIZE)
-        step[update.RULE], step[update.LR], step[update.EPSILON] = (
-            self.rule,
-            constant_rate(self.lr),
-            self.epsilon,
-        )
-        return step
 
-
-Optimizer = SGD | Adam | RMSprop | Adagrad  # AdamW and Nadam are kinds of Adam
+# Every optimizer of this module by its name.
+OPTIMIZERS = {
+    name: kind
+    for name, kind in list(globals().items())
+    if isinstance(kind, type) and issubclass(kind, Optimizer) and kind is not Optimizer
+}

@@ -1,4 +1,4 @@
-"""Every kernel over odd shapes in the index-checked build, where a stray access is an IndexError."""
+"""Every kernel over odd shapes in the index-checked build: a stray access is an IndexError."""
 
 import ast
 import os
@@ -15,40 +15,54 @@ import numpy as np, fastbp
 from fastbp.kernels.memory import CHECKED
 assert CHECKED
 rng = np.random.default_rng(0)
+rules = [kind() for kind in fastbp.optimizers.OPTIMIZERS.values()]
+rules += [fastbp.SGD(0.1, 0.9), fastbp.RMSprop(momentum=0.9)]
+limits = {"l1": 0.1, "clip_value": 0.1, "clip_norm": 0.5}
+shapes = (
+    [1, 1], [3, 2], [65, 33, 1], [13, 14, 15, 16], [31, 28, 29, 10], [260, 5, 64], [600, 3],
+)
 for dtype in ("float32", "float64"):
-    for widths in ([1, 1], [3, 2], [65, 33, 1], [13, 14, 15, 16], [31, 28, 29, 10], [260, 5, 64], [600, 3]):
+    for widths in shapes:
         for n in (1, 2, 15, 16, 17, 31, 32, 33, 63, 100):
-            X, Y = rng.normal(size=(n, widths[0])).astype(dtype), rng.uniform(size=(n, widths[-1])).astype(dtype)
+            X = rng.normal(size=(n, widths[0])).astype(dtype)
+            Y = rng.uniform(size=(n, widths[-1])).astype(dtype)
+            options = {"epochs": 1, "batch_size": 40}
             net = fastbp.MLP(widths, output="sigmoid", hidden="relu", dtype=dtype)
-            for optimizer in (fastbp.SGD(0.1), fastbp.SGD(0.1, 0.9), fastbp.Adam()):
-                net.fit(X, Y, epochs=1, batch_size=40, optimizer=optimizer, l2=0.1, sample_weight=np.ones(n))
+            for rule in (fastbp.SGD(0.1), fastbp.SGD(0.1, 0.9), fastbp.Adam()):
+                net.fit(X, Y, optimizer=rule, l2=0.1, sample_weight=np.ones(n), **options)
             net.fit(np.asfortranarray(X)[::-1], Y, epochs=1, batch_size=7)
             net = fastbp.MLP(widths, output="sigmoid", hidden="relu", dtype=dtype, dropout=0.2)
-            for optimizer in (fastbp.RMSprop(momentum=0.9), fastbp.Adagrad(), fastbp.Nadam()):
-                net.fit(X, Y, epochs=1, batch_size=40, optimizer=optimizer, l1=0.1, clip_value=0.1, clip_norm=0.5)
+            for rule in rules:
+                net.fit(X, Y, optimizer=rule, **limits, **options)
             net.loss_and_gradients(X, Y)
             net.forward(X)
             net.predict(X[:1])
             net.loss(X, rng.integers(0, widths[-1], n) if widths[-1] > 1 else Y)
     for widths in ([3, 2], [13, 14, 15, 16], [3, 65]):
         for n in (1, 16, 17, 33):
-            X, labels = rng.normal(size=(n, widths[0])).astype(dtype), rng.integers(0, widths[-1], n)
-            for loss, output in (("huber", "tanh"), ("absolute_error", "exp"), ("poisson", "exp"), ("hinge", "identity")):
-                fastbp.MLP(widths, output=output, loss=loss, dtype=dtype).fit(X, labels, epochs=1, class_weight="balanced")
+            X = rng.normal(size=(n, widths[0])).astype(dtype)
+            labels = rng.integers(0, widths[-1], n)
+            pairs = {"huber": "tanh", "absolute_error": "exp", "poisson": "exp"}
+            for loss, output in {**pairs, "hinge": "identity"}.items():
+                net = fastbp.MLP(widths, output=output, loss=loss, dtype=dtype)
+                net.fit(X, labels, epochs=1, class_weight="balanced")
             net = fastbp.MLP(widths, dtype=dtype, label_smoothing=0.1)
             net.fit(X, labels, epochs=1, X_val=X, y_val=np.eye(widths[-1])[labels])
-            fastbp.MLP(widths, loss=lambda a, y: (a.sum(), np.ones_like(a)), dtype=dtype).fit(X, labels, epochs=1, batch_size=7)
+            net = fastbp.MLP(widths, loss=lambda a, y: (a.sum(), np.ones_like(a)), dtype=dtype)
+            net.fit(X, labels, epochs=1, batch_size=7)
     X = rng.normal(size=(2050, 20)).astype(dtype)
     net = fastbp.MLP([20, 30, 3], dtype=dtype)
     net.fit(X, rng.integers(0, 3, 2050), epochs=1, batch_size=None)
-# and the check is alive: a plan for fewer rows than are asked for must be noticed
-from fastbp import engine
+# The check works: a plan for fewer rows than the job has must raise.
+from fastbp.engine.steps import StepRunner, step_params
 from fastbp.runtime.team import borrow_team
 from fastbp.training.fit import make_samples
 samples = make_samples(net, X, rng.integers(0, 3, 2050))
-numbers = fastbp.SGD(0.1).numbers()
+step = step_params("sgd", lr=0.1)
 with borrow_team(1) as team:
-    steps = engine.Steps(net.network, net.parameters, net.train_state.optimizer_state, samples, 20, numbers, team, [1])
+    steps = StepRunner(
+        net.network, net.parameters, net.train_state.optimizer_state, samples, 20, step, team, [1]
+    )
     steps.plan.job[0]["batch"] = steps.plan.job[0]["block"] = steps.batch = 2000
     try:
         steps.run(np.arange(2050), 0)
@@ -70,9 +84,20 @@ dense.workspace = output.workspace = aligned_zeros  # none that an earlier call 
 spin_pool.available_cpus = lambda: 3
 elementwise._EXP_BYTES = elementwise._PLAIN_BYTES = spin_pool.FOLLOWING = 1  # so that helpers take part
 rng = np.random.default_rng(0)
+shapes = (
+    (0, 3, 2), (1, 1, 1), (2, 7, 1), (15, 1, 9), (17, 33, 31), (33, 14, 65), (1030, 20, 64),
+)
+pairs = (
+    ("softmax", "cross_entropy"),
+    ("identity", "squared_error"),
+    ("tanh", "softmax_cross_entropy"),
+)
+slopes = (fn.sigmoid_slope, fn.leaky_relu_slope)
 for dtype in ("float32", "float64"):
-    for n, n_in, n_out in ((0, 3, 2), (1, 1, 1), (2, 7, 1), (15, 1, 9), (17, 33, 31), (33, 14, 65), (1030, 20, 64)):
-        x, W, b = (rng.normal(size=shape).astype(dtype) for shape in ((n, n_in), (n_in, n_out), n_out))
+    for n, n_in, n_out in shapes:
+        x = rng.normal(size=(n, n_in)).astype(dtype)
+        W = rng.normal(size=(n_in, n_out)).astype(dtype)
+        b = rng.normal(size=n_out).astype(dtype)
         a = fn.dense_forward(x, W, b, "tanh")
         fn.dense_backward(a, x, W, activation="relu")
         fn.dense_backward(a[::-1], np.asfortranarray(x), W)
@@ -80,11 +105,11 @@ for dtype in ("float32", "float64"):
             for _ in range(5):
                 fn.dense_forward(x, W, b, "tanh", n_threads=n_threads)
                 fn.dense_backward(a, x, W, activation="relu", n_threads=n_threads)
-        for f in (fn.sigmoid, fn.sigmoid_slope, fn.relu, fn.leaky_relu_slope, fn.softmax, fn.log_softmax):
+        for f in (fn.sigmoid, fn.relu, fn.softmax, fn.log_softmax, *slopes):
             f(a)
         if n:
             labels = rng.integers(0, n_out, n)
-            for name, loss in (("softmax", "cross_entropy"), ("identity", "squared_error"), ("tanh", "softmax_cross_entropy")):
+            for name, loss in pairs:
                 fn.output_delta(a, np.eye(n_out)[labels], name, loss)
             fn.output_delta(a, labels, "softmax", "cross_entropy")
         for param in (W, b, b[:0], W.T):
@@ -93,8 +118,8 @@ for dtype in ("float32", "float64"):
             fn.sgd_step(param, g, 0.1, velocity=m, momentum=0.9, nesterov=True)
             fn.adam_step(param, g, m, v, 3)
 assert spin_pool._helpers.block[SHARED_CALLS] > 0
-# and the check is alive here too: a workspace that is too small must be noticed
-dense.workspace = lambda size, dtype: aligned_zeros(size // 4, dtype)
+# The check works here too: a workspace that is too small must raise.
+dense.room = lambda size, dtype: aligned_zeros(size // 4, dtype)
 try:
     fn.dense_forward(x, W, b)
 except IndexError:
@@ -105,7 +130,7 @@ import numpy as np, fastbp
 from fastbp.kernels.memory import CHECKED
 from fastbp.base.activations import HIDDEN, OUTPUTS
 from fastbp.base.losses import LOSSES
-from fastbp.base.network_arguments import (check_loss,)
+from fastbp.base.network_arguments import check_loss
 assert CHECKED
 rng = np.random.default_rng(0)
 for dtype in ("float32", "float64"):
@@ -147,7 +172,7 @@ def test_every_index_is_in_its_array(program):
 
 
 def test_every_entry_is_run():
-    """Those of the programs above, by the modules that call them; a new one belongs there too."""
+    """The programs above call every entry point; a new one must be added to them."""
     entries = {}
     for path in Path(jit.__file__).parent.glob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -164,8 +189,8 @@ def test_every_entry_is_run():
             "apply",
             "apply_slope",
             "softmax",
-            "descend",
-            "descend_with_momentum",
+            "sgd",
+            "momentum",
             "adam",
         },
     }

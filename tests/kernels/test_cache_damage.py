@@ -15,17 +15,19 @@ FLIPS = int(os.environ.get("FASTBP_FLIPS", "30"))
 # The entries that compile fastest, each for four signatures. What they give is printed to the bit.
 PROGRAM = """
 import sys, numpy as np
-from fastbp.kernels.elementwise import descend, descend_with_momentum as momentum
+from fastbp.kernels.elementwise import momentum, sgd
 if "wait" in sys.argv:
     print("ready", flush=True)
     sys.stdin.readline()
 bits = []
-for dtype, shape in sorted([(d, s) for d in ("f4", "f8") for s in (37, (3, 11))], key=repr, reverse="backwards" in sys.argv):
-    w, v, g = (np.sqrt(np.arange(start, start + np.prod(shape), dtype=dtype)).reshape(shape) for start in (1, 2, 3))
+cases = [(dtype, shape) for dtype in ("f4", "f8") for shape in (37, (3, 11))]
+for dtype, shape in sorted(cases, key=repr, reverse="backwards" in sys.argv):
+    numbers = np.sqrt(np.arange(1, 3 + np.prod(shape), dtype=dtype))
+    w, v, g = (numbers[start : start + np.prod(shape)].reshape(shape).copy() for start in range(3))
     momentum(w, v, g, 0.1, 0.9, True)
-    descend(w, g, 0.01)
+    sgd(w, g, 0.01)
     bits.append(w.tobytes().hex() + v.tobytes().hex())
-print(sum(sum(f.stats.cache_hits.values()) for f in (descend, momentum)), *sorted(bits))
+print(sum(sum(f.stats.cache_hits.values()) for f in (sgd, momentum)), *sorted(bits))
 """
 FILES = 8
 
@@ -252,7 +254,9 @@ if os.geteuid() == 0:
 def test_what_others_could_have_written_is_not_run(tmp_path, clean):
     """Neither from a folder that they may write to, nor if they put such a folder in the place of
     ours later."""
-    cache, mark, bits = tmp_path / "cache", tmp_path / "mark", clean[1]
+    cache = tmp_path / "cache"
+    mark = tmp_path / "mark"
+    bits = clean[1]
     command = program(cache) | {"args": [sys.executable, "-c", BOMB + PROGRAM, mark]}
     subprocess.run(**command, check=True, stdout=subprocess.DEVNULL, timeout=120)
     shutil.copytree(cache, tmp_path / "live")

@@ -1,5 +1,5 @@
 """Numbers at the ends of the range: denormal, saturated, overflowing. The caller's own arithmetic
-stays as it is."""
+is unchanged."""
 
 import threading
 
@@ -10,7 +10,8 @@ import fastbp
 from fastbp import functional as fn
 
 RNG = np.random.default_rng(2)
-X, Y = RNG.normal(size=(60, 5)), RNG.integers(0, 3, 60)
+X = RNG.normal(size=(60, 5))
+Y = RNG.integers(0, 3, 60)
 
 
 def denormals_kept():
@@ -39,8 +40,9 @@ CALLS = {
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_callers_arithmetic_is_left_alone(dtype, name):
-    """In the main thread, and in another, which is itself the member of a team of one."""
-    net, kept = fastbp.MLP([5, 4, 3], dtype=dtype), []
+    """In the main thread, and in another, which trains alone."""
+    net = fastbp.MLP([5, 4, 3], dtype=dtype)
+    kept = []
 
     def call():
         kept.append(denormals_kept())
@@ -95,8 +97,7 @@ def test_saturated_logits(output, n_out, dtype):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_weight_that_is_not_finite(dtype, bad):
-    """Written into the net's own memory, where nobody checks: the first step says so, and changes
-    nothing."""
+    """Written into the net's own memory, unchecked: the first step raises and changes nothing."""
     net = fastbp.MLP([5, 4, 3], dtype=dtype)
     net.weights[0][2, 1] = bad
     net.weights[1][1, :] = bad
@@ -112,7 +113,8 @@ def test_sums_that_overflow(dtype):
     """Finite inputs and weights, an infinite product: the error names the place, the weights are
     the last finite ones."""
     net = fastbp.MLP([5, 4, 3], "identity", "identity", dtype=dtype)
-    before, big = net.parameters.tobytes(), float(np.finfo(dtype).max) / 2
+    before = net.parameters.tobytes()
+    big = float(np.finfo(dtype).max) / 2
     x = X.copy()
     x[25:50] = big
     with pytest.raises(fastbp.DivergenceError, match="epoch 0, batch 1;"):

@@ -50,10 +50,12 @@ def mapped(name):
 def arguments(name, dtype, n=3000):
     """Random arguments over the function's whole range, with many near 0 and 1 and subnormal ones
     and results."""
-    rng, info = np.random.default_rng(0), np.finfo(dtype)
+    rng = np.random.default_rng(0)
+    info = np.finfo(dtype)
     smallest = np.log2(float(info.smallest_subnormal))
     tiny = np.exp2(rng.uniform(smallest, 1, n))
-    low, high = float(np.log(info.smallest_subnormal)) + 1, float(np.log(info.max))
+    low = float(np.log(info.smallest_subnormal)) + 1
+    high = float(np.log(info.max))
     if name == "log":
         x = np.concatenate(
             [np.exp2(rng.uniform(smallest, np.log2(float(info.max)), n)), rng.uniform(0.5, 2, n)]
@@ -82,7 +84,9 @@ def test_within_four_ulp(name, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_limits(dtype):
-    inf, nan, big = np.inf, np.nan, np.finfo(dtype).max
+    inf = np.inf
+    nan = np.nan
+    big = np.finfo(dtype).max
     x = np.array([nan, inf, -inf, big, -big, 0.0], dtype)
     for name, wanted in {
         "exp": [nan, inf, 0, inf, 0, 1],

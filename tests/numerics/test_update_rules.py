@@ -1,4 +1,4 @@
-"""Update rules and clipping beside PyTorch's optimizers, step by step, fed with the very same
+"""Update rules and clipping compared with PyTorch's optimizers, step by step, for the same
 gradients."""
 
 import numpy as np
@@ -49,7 +49,8 @@ CLIPS = {
         lambda parameters: torch.nn.utils.clip_grad_norm_(parameters, 2.0),
     ),
 }
-STEPS, N_OUT = 25, 45  # outputs: whole vectors and a rest, of either dtype
+STEPS = 25
+N_OUT = 45  # whole vectors and a rest, of either dtype
 
 
 def no_decay(parameters, weight_decay):
@@ -113,7 +114,7 @@ def test_one_call_of_many_steps_is_many_calls_of_one(rule):
 
 
 def test_a_gradient_that_stays_the_same_has_no_variance():
-    """By rounding the mean square may come out below the mean's square: no root of that is taken."""
+    """By rounding the mean square may be below the mean's square: no root of that is taken."""
     net = fastbp.MLP([1, 1], output="identity", loss="squared_error", dtype="float32")
     # x = 0 leaves the weight; the target runs away so fast that the bias's gradient hardly changes.
     net.fit(

@@ -210,7 +210,8 @@ class Rule:
             return w - rate * self.m / (math.sqrt(self.v) + self.epsilon)
         if self.kind == "adamw":
             w -= self.lr * self.weight_decay * w
-            m, v = self.m / (1 - self.beta_1**self.t), self.v / (1 - self.beta_2**self.t)
+            m = self.m / (1 - self.beta_1**self.t)
+            v = self.v / (1 - self.beta_2**self.t)
             return w - self.lr * m / (math.sqrt(v) + self.epsilon)
         if self.kind == "nadam":
             now, then = (

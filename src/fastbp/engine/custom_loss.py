@@ -1,39 +1,39 @@
-"""A loss of the caller's own: a Python function of a batch's outputs and targets, beside which all
-else is the kernels'.
+"""A loss given as a Python function of a batch's outputs and targets.
 
-Each step passes the batch through the net, calls the function, and makes the step with the
-derivative that it returned as a given one: one forward pass more than with a loss of the kernels'.
+Each step makes a forward pass, calls the function, and runs the training kernel with the derivative
+that it returned: one forward pass more than with a loss of the kernels.
 """
 
 import numpy as np
 
 from ..base.validation import check_finite, check_real_array
-from ..kernels import update
-from ..kernels.plan import INFER_ROWS, panel_of, round_up
+from ..kernels.abi import INFER_ROWS
+from ..kernels.plan import panel_of, round_up
 from ..kernels.team import STOP
 from . import forward
 from .forward import Forward, activations
 from .samples import Samples
 from .steps import StepRunner
 
-CHECKED = 20  # outputs whose derivatives are compared with differences one by one
-CHECKED_ROWS = 1024  # of the first batch, at most
-# Where an activation's values lie: a difference must not step out of it.
+CHECKED_OUTPUTS = 20  # single outputs compared with differences, at most
+CHECKED_ROWS = 1024  # rows of the first batch that are checked, at most
+# Ranges of the activations: differences must stay inside.
 RANGES = {"softmax": (0, 1), "sigmoid": (0, 1), "tanh": (-1, 1)} | dict.fromkeys(
     ("relu", "softplus", "exp"), (0, np.inf)
 )
 
 
 class CustomSamples(Samples):
-    """Inputs with the targets of a function: any real numbers, one row a sample, handed over as
-    they are.
+    """Inputs with the targets of a function: real numbers, one row per sample, passed to it
+    unchanged.
 
     Parameters
     ----------
     x : ndarray (n, n_in)
-    name, y : str, array_like (n,) or (n, k)
+    name : str, of y in errors
+    y : array_like (n,) or (n, k)
     n_out : int
-    dtype : the net's dtype
+    dtype : of the network
     """
 
     def __init__(self, x, name, y, n_out, dtype):
@@ -48,19 +48,23 @@ class CustomSamples(Samples):
 
 
 class CustomStepRunner(StepRunner):
-    """Training steps whose loss is a function's; see `Steps`."""
+    """Training steps with a function as loss; parameters as for `StepRunner`."""
 
-    def __init__(self, function, network, params, state, samples, batch, numbers, team, sizes):
-        super().__init__(network, params, state, samples, batch, numbers, team, sizes)
-        self.function, self.n_out = function, network.widths[-1]
+    def __init__(self, function, network, params, state, samples, batch, step, team, sizes):
+        super().__init__(network, params, state, samples, batch, step, team, sizes)
+        self.function = function
+        self.n_out = network.widths[-1]
         rows = min(INFER_ROWS, round_up(-(-batch // max(sizes)), panel_of(network.dtype)))
         self.forward = Forward(network, rows, min(max(sizes), -(-batch // rows)))
 
     def run(self, order, done, pause=None):
-        """See `Steps.run`; never paused. Where the function raises, `failure` holds its error, the
-        steps before are made."""
-        losses, steps, stopped = [np.zeros(0)], 0, False
-        self.failure, rates = None, self.rates
+        """See `StepRunner.run`; `pause` is not called. If the function raises, `failure` is its
+        exception, and the steps before have been made."""
+        losses = [np.zeros(0)]
+        steps = 0
+        stopped = False
+        rates = self.rates
+        self.failure = None
         for first in range(0, len(order), self.batch):
             index = order[first : first + self.batch]
             a = np.empty((len(index), self.n_out), self.params.dtype)
@@ -68,16 +72,16 @@ class CustomStepRunner(StepRunner):
             self.forward.run(
                 self.params, self.samples, index, 1.0, a.reshape(-1), places, np.zeros(0), self.team
             )
-            if self.team.sync[STOP] != 0:  # before all outputs were there, perhaps
+            if self.team.sync[STOP] != 0:  # the outputs may be incomplete
                 return np.concatenate(losses), steps, True
             try:
-                loss, derivative = called(self.function, a, self.samples.y[index])
+                loss, derivative = call_loss(self.function, a, self.samples.y[index])
             except Exception as error:
                 error.add_note(f"raised by the loss at batch {first // self.batch} of an epoch")
                 self.failure = error
                 break
             self.samples.targets.array[index] = derivative
-            self.rules[:, update.BEFORE] = loss
+            self.steps["earlier_loss"] = loss
             self.rates = rates[steps : steps + 1]
             here, made, stopped = super().run(index, done + steps)
             losses.append(here)
@@ -87,13 +91,13 @@ class CustomStepRunner(StepRunner):
         self.rates = rates
         return np.concatenate(losses), steps, stopped
 
-    def _part_of_step(self, order, at, unfinished):
-        super()._part_of_step(order, at, unfinished)
-        self.rules[:, update.TOTAL] = 1  # the derivative is that of the whole loss already
+    def _begin_part(self, order, at, unfinished):
+        super()._begin_part(order, at, unfinished)
+        self.steps["total_weight"] = 1  # the derivative includes the mean's divisor
 
 
 def steps_of(function):
-    """What makes the steps of a net with this loss function, or None."""
+    """The StepRunner for a network with this loss function; None for a loss of the kernels."""
     if function is None:
         return StepRunner
     return lambda *args: CustomStepRunner(function, *args)
@@ -104,14 +108,31 @@ def mean_loss(function, network, params, samples, n_threads=None):
     if function is None:
         return forward.mean_loss(network, params, samples, n_threads)
     a = activations(network, params, samples.x, [len(network.widths) - 2], n_threads)[0]
-    return called(function, a, samples.y)[0]
+    return call_loss(function, a, samples.y)[0]
 
 
-def called(function, a, y):
-    """The loss (a float) and its derivative (as `a`) that the function returns, checked.
+def call_loss(function, a, y):
+    """Call the function and check what it returns.
 
-    A loss that is not finite is the caller's to see to; its derivative counts for nothing and comes
-    as zeros.
+    Parameters
+    ----------
+    function : callable (a, y) -> (loss, dloss_da)
+    a : ndarray (n, n_out)
+        Outputs.
+    y : ndarray (n,) or (n, k)
+        Targets.
+
+    Returns
+    -------
+    loss : float
+        May be infinite or NaN; the derivative is then zeros.
+    derivative : ndarray of the shape and dtype of a
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the function does not return a pair of a real number and a finite real array of a's
+        shape.
     """
     returned = function(a.copy(), y.copy())
     try:
@@ -126,11 +147,13 @@ def called(function, a, y):
     derivative = np.asarray(derivative)
     if derivative.dtype.kind not in "fiu":
         raise TypeError(
-            f"loss(a, y) must return dloss_da as an array of real numbers, got dtype {derivative.dtype}"
+            "loss(a, y) must return dloss_da as an array of real numbers, "
+            f"got dtype {derivative.dtype}"
         )
     if derivative.shape != a.shape:
         raise ValueError(
-            f"loss(a, y) must return dloss_da of the outputs' shape {a.shape}, got {derivative.shape}"
+            f"loss(a, y) must return dloss_da of the outputs' shape {a.shape}, "
+            f"got {derivative.shape}"
         )
     if not np.isfinite(value):
         return float(value), np.zeros_like(a)
@@ -138,49 +161,62 @@ def called(function, a, y):
     return float(value), derivative.astype(a.dtype, copy=False)
 
 
-def check_function(function, a, y, output):
-    """Compare the derivative that the function returns with central differences of its loss, at the
-    outputs of a first batch.
+def check_derivative(function, a, y, output):
+    """Compare the derivative that the function returns with central differences of its loss.
 
-    In float64, unless the function itself returns float32. The derivative is compared along the
-    direction of its own signs, where all of it counts, and for a few single outputs. At a kink
-    anything between the slopes of both sides will do.
+    In float64, unless the function returns float32. The derivative is compared along the direction
+    of its own signs, to which every element contributes, and for up to CHECKED_OUTPUTS single
+    outputs. At a kink any value between the slopes of both sides is accepted.
+
+    Parameters
+    ----------
+    function : callable (a, y) -> (loss, dloss_da)
+    a : ndarray (n, n_out)
+        Outputs of a first batch.
+    y : ndarray (n,) or (n, k)
+        Targets.
+    output : str
+        Name of the output's activation.
 
     Raises
     ------
     ValueError, TypeError
-        If they disagree, or for a loss that is not finite or anything else that `called` refuses.
+        If they disagree, the loss is not finite, or `call_loss` raises.
     """
     a = a.astype(np.float64)
-    loss, derivative = called(function, a, y)
+    loss, derivative = call_loss(function, a, y)
     if not np.isfinite(loss):
         raise ValueError(f"loss(a, y) must return a finite loss, got {loss} on the first batch")
     single = any(np.asarray(part).dtype.itemsize < 8 for part in function(a.copy(), y.copy()))
     precision = float(np.finfo(np.float32 if single else np.float64).eps)
     low, high = RANGES.get(output, (-np.inf, np.inf))
     step = precision ** (1 / 3) * np.minimum(np.maximum(1, abs(a)), np.minimum(a - low, high - a))
-    step[step <= precision * abs(a)] = 0  # too near the end of the range for a difference
+    step[step <= precision * abs(a)] = 0  # too close to the end of the range for a difference
     step[derivative < 0] *= -1
     _compare(function, a, y, loss, derivative, step, precision)
-    for place in np.random.default_rng(0).permutation(np.flatnonzero(step))[:CHECKED]:
+    for place in np.random.default_rng(0).permutation(np.flatnonzero(step))[:CHECKED_OUTPUTS]:
         one = np.zeros_like(step)
         one.flat[place] = step.flat[place]
         _compare(function, a, y, loss, derivative, one, precision)
 
 
 def _compare(function, a, y, loss, derivative, change, precision):
-    above, below = (called(function, a + sign * change, y)[0] for sign in (1, -1))
-    difference, wanted = above - below, 2 * float(np.sum(derivative * change))
-    sides = abs(above - loss - (loss - below))
+    """Compare the derivative along `change` with the central difference of the loss."""
+    above, below = (call_loss(function, a + sign * change, y)[0] for sign in (1, -1))
+    difference = above - below
+    expected = 2 * float(np.sum(derivative * change))
+    sides = abs(above - loss - (loss - below))  # how much the slopes of both sides differ
     rounding = 64 * precision * max(abs(loss), abs(above), abs(below))
-    if not abs(difference - wanted) <= 1e-3 * max(abs(difference), abs(wanted)) + sides + rounding:
-        moved, scale = np.argwhere(change), 2 * float(np.linalg.norm(change))
+    tolerance = 1e-3 * max(abs(difference), abs(expected)) + sides + rounding
+    if not abs(difference - expected) <= tolerance:
+        moved = np.argwhere(change)
+        scale = 2 * float(np.linalg.norm(change))
         where = (
             f"by output {moved[0][1]} of row {moved[0][0]}"
             if len(moved) == 1
             else "along its own signs"
         )
         raise ValueError(
-            f"loss(a, y) must return the derivative of the loss that it returns: {where} it is {wanted / scale:.6g}, "
-            f"by central differences {difference / scale:.6g}"
+            f"loss(a, y) must return the derivative of the loss that it returns: {where} it is "
+            f"{expected / scale:.6g}, by central differences {difference / scale:.6g}"
         )

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..kernels import infer as infer_kernel
-from ..kernels.plan import INFER_ROWS
+from ..kernels.abi import INFER_ROWS
 from ..runtime.team import borrow_team, team_size
 from .samples import Samples
 

@@ -19,10 +19,10 @@ class CompiledNetwork:
     ----------
     widths : tuple of int
     activations : list of int, one code a layer
-    output, loss : int, codes of kernels/output.py
+    output, loss : int, codes of kernels/abi.py
     dtype : ndarray dtype
     smoothing : (float, float)
-        The job's ``keep`` and ``spread``: by default targets are left alone.
+        The job's ``target_scale`` and ``target_shift``: by default targets are left alone.
     """
 
     def __init__(self, widths, activations, output, loss, dtype, smoothing=(1.0, 0.0)):
@@ -49,7 +49,7 @@ class CompiledNetwork:
         plan = plan.copy()
         job = plan.job[0]
         job["output"], job["loss"] = self.output, self.loss
-        job["keep"], job["spread"] = self.smoothing
+        job["target_scale"], job["target_shift"] = self.smoothing
         return plan
 
     def pace(self, sizes, work):

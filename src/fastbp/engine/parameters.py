@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..base.validation import check_finite, check_real_array
-from ..kernels.cpu_features import CACHE_LINE
+from ..kernels.abi import CACHE_LINE
 from ..kernels.plan import aligned_zeros
 
 

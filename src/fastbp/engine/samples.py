@@ -3,7 +3,7 @@ converted batch by batch."""
 
 import numpy as np
 
-from ..kernels.plan import BLOCK_ROWS
+from ..kernels.abi import BLOCK_ROWS
 
 CONVERTED_BYTES = 1 << 20  # of x converted at a time, if a batch is smaller
 

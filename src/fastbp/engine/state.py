@@ -7,7 +7,6 @@ import numpy as np
 
 from ..base.schedule_state import ScheduleState
 from ..kernels.plan import new_state, slots_of
-from ..kernels.update import SLOTS
 from ..optimizers import Optimizer
 from .parameters import ensure_aligned
 
@@ -56,7 +55,7 @@ class TrainState:
         are shared with this state.
         """
         if last is None or (type(last), last.rule) != (type(optimizer), optimizer.rule):
-            slots = new_state(SLOTS[optimizer.rule], self.parameters.size, self.parameters.dtype)
+            slots = new_state(optimizer.n_slots, self.parameters.size, self.parameters.dtype)
             return replace(
                 self, optimizer_state=slots, step=0, schedule_state=ScheduleState(optimizer.lr)
             )

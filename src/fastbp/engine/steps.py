@@ -4,162 +4,205 @@ import time
 
 import numpy as np
 
+from ..kernels import abi
 from ..kernels import train as train_kernel
-from ..kernels import update
-from ..kernels.plan import BLOCK_ROWS
 from ..kernels.team import NOT_FINITE, SEEN, STOP, UPDATED
 from ..runtime.team import borrow_team, team_size
 
 
-class StepRunner:
-    """Training steps of one net on one set of samples: the buffers, kept from epoch to epoch.
+def step_params(rule, **settings):
+    """The record of a training step.
 
     Parameters
     ----------
-    network : Network
+    rule : str
+        A key of `abi.RULES`.
+    **settings : float or bool
+        The record's fields by their names; the others are 0.
+
+    Returns
+    -------
+    ndarray of abi.STEP (1,)
+    """
+    step = np.zeros(1, abi.STEP)
+    step["rule"] = abi.RULES[rule].code
+    for name, value in settings.items():
+        step[name] = value
+    return step
+
+
+class StepRunner:
+    """Training steps of one network on one set of samples; the buffers persist from epoch to epoch.
+
+    Parameters
+    ----------
+    network : CompiledNetwork
     params, state : ndarray
         Flat parameters and optimizer state, changed in place.
     samples : Samples
     batch : int
-        Rows a step.
-    numbers : ndarray
-        The update rule, see ``numbers()`` of an optimizer.
+        Rows per step.
+    step : ndarray of abi.STEP (1,)
+        See `step_params`.
     team : Team
     sizes : sequence of int
         Numbers of threads to try, at most the team's.
 
     Attributes
     ----------
+    steps : ndarray of abi.STEP (max(sizes),)
+        The record of each thread.
     failure : Exception or None
-        Raised by a loss of the caller's own in the last run, which then stopped; or MemoryError,
-        where there was none for the next samples or for the threads.
+        What stopped the last run: an exception of the caller's own loss, or MemoryError for the
+        next samples or for the threads.
     rates : ndarray of float64
-        The learning rate of each step of the next run; empty where it is that of `numbers`.
+        The learning rate of each step of the next run; empty where the records' rate holds.
     """
 
     failure: Exception | None = None
 
-    def __init__(self, network, params, state, samples, batch, numbers, team, sizes):
-        self.params, self.state, self.samples, self.batch, self.team = (
-            params,
-            state,
-            samples,
-            batch,
-            team,
-        )
-        self.room, self.rates = batch, np.zeros(0)
-        self.plan = network.plan(min(batch, BLOCK_ROWS), max(sizes))
+    def __init__(self, network, params, state, samples, batch, step, team, sizes):
+        self.params = params
+        self.state = state
+        self.samples = samples
+        self.batch = batch
+        self.team = team
+        self.capacity = batch
+        self.rates = np.zeros(0)
+        self.plan = network.plan(min(batch, abi.BLOCK_ROWS), max(sizes))
         self.plan.job[0]["batch"] = batch
-        self.pace = network.pace(sizes, work_of(network, batch))
-        self.rules = np.tile(numbers, (max(sizes), 1))
+        self.tuner = network.pace(sizes, work_of(network, batch))
+        self.steps = np.repeat(step, max(sizes))
         self.work = self.plan.work(network.dtype)
         self.sums = np.zeros(self.plan.sums_size)
         stores = (
-            batch > BLOCK_ROWS
-            or numbers[update.RULE] == update.GRADIENT
-            or numbers[update.MAX_NORM] != 0
+            batch > abi.BLOCK_ROWS
+            or step[0]["rule"] == abi.RULES["gradient"].code
+            or step[0]["clip_norm"] != 0
         )
         self.gradient = np.zeros(network.size if stores else 0, network.dtype)
-        # the last one's samples, their order, itself, and what it reads rates from and writes
-        # losses to
+        # The last call: its samples, their order, the call, its arrays of rates and losses.
         self._call: tuple = ()
-        # if there is too little memory, then before anything is changed
-        team.start(self.pace.next(1)[0] - 1)
+        # Threads are started here so that a lack of memory shows before anything is changed.
+        team.start(self.tuner.next(1)[0] - 1)
 
     def drop(self, rates, key):
-        """From now on drop hidden units at these rates, one a layer; what is dropped follows from
-        the key, two 32-bit words."""
+        """Drop hidden units from now on.
+
+        Parameters
+        ----------
+        rates : sequence of float, one per hidden layer
+        key : (int, int)
+            Two 32-bit words, which determine the units.
+        """
         self.plan.layers["dropout"][:-1] = rates
         self.plan.job[0]["key0"], self.plan.job[0]["key1"] = key
 
-    def take(self, samples):
-        """Turn to other samples, all of them as one batch. Returns False where the buffers are too
-        small for that."""
-        if samples.n > self.room:
+    def set_samples(self, samples):
+        """Use other samples, all of them as one batch. Returns False if the buffers are too
+        small."""
+        if samples.n > self.capacity:
             return False
-        self.samples, self.batch = samples, samples.n
+        self.samples = samples
+        self.batch = samples.n
         self.plan.job[0]["batch"] = samples.n
         return True
 
     def run(self, order, done, pause=None):
-        """Steps over the samples `order`, after `done` earlier ones.
+        """Make the steps over the samples `order`.
 
-        `pause` is asked between two calls of the kernels whether to end the run there, between two
-        steps; once true it is so until the run has ended.
+        Parameters
+        ----------
+        order : ndarray of int64
+        done : int
+            Steps made before.
+        pause : callable, optional
+            Called between two calls of the kernel; a true value ends the run there, between two
+            steps. Once true it must stay true until the run has ended.
 
         Returns
         -------
         losses : ndarray of float64
-            Of the steps done, and of the one whose loss was not finite, if any.
+            Of the steps made, and of one with a loss that was not finite, if any.
         steps : int
             Updates made.
         stopped : bool
-            Whether the team was asked to stop.
+            Whether the team was requested to stop.
         """
-        losses, steps, at, stopped, self.failure = [np.zeros(0)], 0, 0, False, None
+        losses = [np.zeros(0)]
+        steps = 0
+        at = 0
+        stopped = False
+        self.failure = None
         try:
             for samples, part, unfinished in self.samples.chunks(order, self.batch):
-                self._part_of_step(order, at, unfinished)
-                here, made, failed, stopped = self._piece(
+                self._begin_part(order, at, unfinished)
+                here, made, failed, stopped = self._run_part(
                     samples, part, done, steps, None if unfinished else pause
                 )
-                steps, at = steps + made, at + len(part)
-                self.rules[:, update.BEFORE] = here[0] if unfinished and len(here) else 0
+                steps += made
+                at += len(part)
+                self.steps["earlier_loss"] = here[0] if unfinished and len(here) else 0
                 if failed or not unfinished:
                     losses.append(here)
-                if (
-                    failed
-                    or stopped
-                    or self.failure
-                    or (pause is not None and not unfinished and pause())
-                ):
+                if failed or stopped or self.failure:
                     break
-        except MemoryError as error:  # of samples that were to be converted
+                if pause is not None and not unfinished and pause():
+                    break
+        except MemoryError as error:  # for samples to be converted
             self.failure = error
         return np.concatenate(losses), steps, stopped
 
-    def _piece(self, samples, order, done, before, pause):
-        """Steps over samples that lie where a kernel can read them, in as many calls as the pace
-        asks for.
+    def _run_part(self, samples, order, done, before, pause):
+        """Make steps over samples that the kernel can read, in as many calls as the tuner chooses.
 
-        `done` steps were made before this run, `before` in this run.
+        done, before : steps made before this run, and in this run
         """
         call, rates, losses = self._call_on(samples, order)
-        job, n_steps, sync = self.plan.job[0], -(-len(order) // self.batch), self.team.sync
-        job["done"], job["has_rates"] = done + before, self.rates.size > 0
+        job = self.plan.job[0]
+        n_steps = -(-len(order) // self.batch)
+        sync = self.team.sync
+        job["done"] = done + before
+        job["has_rates"] = self.rates.size > 0
         if self.rates.size > 0:
             rates[:] = self.rates[before : before + n_steps]
-        seen, made, stopped, failed = 0, 0, False, False
+        seen = 0
+        made = 0
+        stopped = failed = False
         while seen < n_steps and not (stopped or failed):
-            members, steps = self.pace.next(n_steps - seen)
-            job["begin"], job["end"] = seen, seen + steps
+            n_threads, steps = self.tuner.next(n_steps - seen)
+            job["begin"] = seen
+            job["end"] = seen + steps
             try:
-                self.team.start(members - 1)
+                self.team.start(n_threads - 1)
             except MemoryError as error:
                 self.failure = error
                 break
             start = time.perf_counter()
-            self.team.run(call, members)
-            self.pace.record(members, steps, time.perf_counter() - start)
+            self.team.run(call, n_threads)
+            self.tuner.record(n_threads, steps, time.perf_counter() - start)
             made = seen + int(sync[UPDATED])
             seen += int(sync[SEEN])
-            failed, stopped = sync[NOT_FINITE] != 0, sync[STOP] != 0
+            failed = sync[NOT_FINITE] != 0
+            stopped = sync[STOP] != 0
             if pause is not None and pause():
                 break
         return losses[:seen].copy(), made, failed, stopped
 
     def _call_on(self, samples, order):
-        """The kernel's call on these samples in this order, see `Team.run`, and its arrays of rates
-        and losses: the last one where the order lies in the same memory, whatever it is now."""
+        """The kernel's call on these samples in this order (see `Team.run`), and its arrays of
+        rates and losses. The last call is reused if `order` is in the same memory, with any
+        content."""
         if self._call and samples is self._call[0] and _same_memory(order, self._call[1]):
             return self._call[2:]
         if self._call and samples is not self._call[0]:
-            self.team.settle()  # or a thread keeps the last samples beside these and the next
+            self.team.settle()  # otherwise a thread keeps the last samples alive
         n_steps = -(-len(order) // self.batch)
-        rates, losses, job = np.zeros(n_steps), np.zeros(n_steps), self.plan.job
+        rates, losses = np.zeros(n_steps), np.zeros(n_steps)
+        job = self.plan.job
         job[0]["n_samples"] = len(order)
-        # Nothing of `self` in it, which would be a circle: buffers are to be gone with their last
-        # user.
+        # The call does not refer to `self`: that would be a cycle, and the buffers would outlive
+        # their last user.
         arrays = (
             self.params,
             self.state,
@@ -171,27 +214,27 @@ class StepRunner:
             job,
             *samples.fill_job(job[0]),
             order,
-            self.rules,
+            self.steps,
             rates,
             self.team.sync,
         )
 
-        def call(member, members):
-            train_kernel.train(*arrays, member)
+        def call(thread, n_threads):
+            train_kernel.train(*arrays, thread)
 
         self._call = samples, order, call, rates, losses
         return self._call[2:]
 
-    def _part_of_step(self, order, at, unfinished):
-        """Tell the kernels whether the piece of `order` from `at` on is a part of a step that
-        several calls make."""
-        rules, first = self.rules, at // self.batch * self.batch
+    def _begin_part(self, order, at, unfinished):
+        """Set in the records whether the part of `order` from `at` on is only a part of a step."""
+        first = at // self.batch * self.batch
+        resumed = at > first
         self.plan.job[0]["row"] = at - first
-        rules[:, update.RESUMED], rules[:, update.UNFINISHED] = at > first, unfinished
-        partial = at > first or unfinished
-        rules[:, update.TOTAL] = (
-            self.samples.weight_of(order[first : first + self.batch]) if partial else 0
-        )
+        self.steps["resumed"] = resumed
+        self.steps["unfinished"] = unfinished
+        whole = order[first : first + self.batch]
+        is_part = resumed or unfinished
+        self.steps["total_weight"] = self.samples.weight_of(whole) if is_part else 0
 
 
 def _same_memory(a, b):
@@ -199,19 +242,18 @@ def _same_memory(a, b):
 
 
 def work_of(network, rows):
-    """Multiply-adds of a training step on `rows` samples: three products a layer."""
+    """Multiply-adds of a training step on `rows` samples: three products per layer."""
     return 3 * rows * network.size
 
 
 def loss_and_gradient(network, params, samples, l2, n_threads=None, l1=0.0, make_steps=StepRunner):
     """The loss, penalties included, and its gradient, flat like the parameters."""
-    numbers = np.zeros(update.STEP_SIZE)
-    numbers[update.RULE], numbers[update.L2], numbers[update.L1] = update.GRADIENT, l2, l1
-    members = team_size(n_threads, work_of(network, samples.n))
-    with borrow_team(members) as team:
-        nothing = np.zeros(0, network.dtype)
-        steps = make_steps(network, params, nothing, samples, samples.n, numbers, team, [members])
-        losses, _, _ = steps.run(np.arange(samples.n), 0)
-    if steps.failure is not None:
-        raise steps.failure
-    return float(losses[0]), steps.gradient
+    step = step_params("gradient", l2=l2, l1=l1)
+    size = team_size(n_threads, work_of(network, samples.n))
+    no_state = np.zeros(0, network.dtype)
+    with borrow_team(size) as team:
+        runner = make_steps(network, params, no_state, samples, samples.n, step, team, [size])
+        losses, _, _ = runner.run(np.arange(samples.n), 0)
+    if runner.failure is not None:
+        raise runner.failure
+    return float(losses[0]), runner.gradient

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..base.validation import check_count, check_flag, check_number, check_real_array
 from ..kernels import elementwise as kernels
-from ..kernels.update import adam_rate
+from ..kernels.rules import adam_rate
 from .arrays import F4, F8, as_kernel_array
 
 Arrays = np.ndarray | Sequence[np.ndarray]
@@ -157,12 +157,12 @@ def sgd_step(
                 "momentum and nesterov need a velocity, an array of zeros like param that is kept "
                 "between steps"
             )
-        _step(kernels.descend, ("param", "grad"), (param, grad), (lr,))
+        _step(kernels.sgd, ("param", "grad"), (param, grad), (lr,))
         return
     momentum = check_number("momentum", momentum, least=0, below=1)
     numbers = (lr, momentum, check_flag("nesterov", nesterov))
     names = ("param", "velocity", "grad")
-    _step(kernels.descend_with_momentum, names, (param, velocity, grad), numbers)
+    _step(kernels.momentum, names, (param, velocity, grad), numbers)
 
 
 def adam_step(

@@ -29,7 +29,6 @@ from ..engine.parameters import layer_views
 from ..engine.state import TrainState
 from ..history import History
 from ..kernels.plan import aligned_zeros, new_state
-from ..kernels.update import SLOTS
 from ..optimizers import Optimizer
 from ..preprocessing import Preprocessing
 from . import container, encoding
@@ -200,7 +199,7 @@ def from_bytes(content):
         raise ValueError(f"widths must be at least [n_in, n_out], got {list(widths)}")
     dtype = np.dtype(check_choice("dtype", arguments["dtype"], DTYPES))
     optimizer = encoding.decode_optimizer(document["optimizer"])
-    n_slots = 0 if optimizer is None else SLOTS[optimizer.rule]
+    n_slots = 0 if optimizer is None else optimizer.n_slots
     history = encoding.decode_history(document["history"])
     counters = _decode_counters(document, optimizer)
     preprocessing = None

@@ -1,11 +1,10 @@
-"""Whole epochs by the kernels, driven by scikit-learn's own optimizer objects: their settings,
-schedule and step count."""
+"""Whole epochs by the kernels, with the settings, schedule and step count of scikit-learn's
+optimizer objects."""
 
 import numpy as np
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
-from ..engine.steps import StepRunner
-from ..kernels import update
+from ..engine.steps import StepRunner, step_params
 from ..kernels.plan import new_state, slots_of
 from ..runtime.signals import DeferSignals
 from .flat_parameters import views
@@ -28,19 +27,20 @@ class OptimizerState:
 
     def __init__(self, optimizer, packed):
         self.names = ("ms", "vs") if isinstance(optimizer, AdamOptimizer) else ("velocities",)
-        self.optimizer, self.size = optimizer, packed.flat.size
+        self.optimizer = optimizer
+        self.size = packed.flat.size
         self.flat = new_state(len(self.names), self.size, packed.dtype)
         self.lists = []
         for name, part in zip(self.names, slots_of(self.flat, self.size), strict=True):
             coefs, intercepts = views(part, packed.widths)
             self.lists.append([*coefs, *intercepts])
-            # Empty where the optimizer is new; arrays of its own where it comes out of a pickle.
+            # Empty if the optimizer is new; separate arrays if it was unpickled.
             for view, values in zip(self.lists[-1], getattr(optimizer, name), strict=False):
                 view[...] = values
             setattr(optimizer, name, self.lists[-1])
 
     def serves(self, optimizer, packed):
-        """Whether this still is that optimizer's state, for those parameters."""
+        """Whether this is still the state of this optimizer for these parameters."""
         same = (
             self.optimizer is optimizer
             and self.flat.dtype == packed.dtype
@@ -62,7 +62,7 @@ class EpochRunner:
     packed : FlatParameters
     samples : Samples
     batch : int
-        Rows a step.
+        Rows per step.
     alpha : float
     team : Team
     sizes : sequence of int
@@ -70,35 +70,39 @@ class EpochRunner:
     """
 
     def __init__(self, optimizer, state, packed, samples, batch, alpha, team, sizes):
-        self.optimizer, self.samples, self.batch, self.team = optimizer, samples, batch, team
+        self.optimizer = optimizer
+        self.samples = samples
+        self.batch = batch
+        self.team = team
         self.adam = isinstance(optimizer, AdamOptimizer)
-        numbers = np.zeros(update.STEP_SIZE)
-        numbers[update.ALPHA], numbers[update.REGARDLESS] = alpha, 1
         if self.adam:
-            numbers[update.RULE], numbers[update.EPSILON] = update.ADAM, optimizer.epsilon
-            numbers[update.BETA_1], numbers[update.BETA_2] = optimizer.beta_1, optimizer.beta_2
+            rule = "adam"
+            names = ["beta_1", "beta_2", "epsilon"]
         else:
-            with_momentum = update.NESTEROV if optimizer.nesterov else update.MOMENTUM
-            numbers[update.RULE] = with_momentum if optimizer.momentum else update.SGD
-            numbers[update.BETA_1] = optimizer.momentum
+            with_momentum = "nesterov" if optimizer.nesterov else "momentum"
+            rule = with_momentum if optimizer.momentum else "sgd"
+            names = ["momentum", "nesterov"]
+        settings = {name: getattr(optimizer, name) for name in names}
+        step = step_params(rule, **settings, alpha=alpha, allow_divergence=True)
         self.steps = StepRunner(
-            packed.network, packed.flat, state.flat, samples, batch, numbers, team, sizes
+            packed.network, packed.flat, state.flat, samples, batch, step, team, sizes
         )
         self.rows = np.minimum(batch, samples.n - np.arange(0, samples.n, batch)).astype(np.float64)
 
     def run(self, order):
-        """One epoch over the samples `order`. Returns its loss: the batches', before their updates,
-        weighted by their rows.
+        """Run one epoch over the samples `order`.
+
+        Returns the mean of the batches' losses before their updates, weighted by their rows.
 
         Raises
         ------
         KeyboardInterrupt, MemoryError
-            On Ctrl-C, or where there is too little, with parameters, state and step count those of
-            the last whole step.
+            On Ctrl-C, or for lack of memory. Parameters, state and step count are those of the last
+            whole step.
         """
         optimizer = self.optimizer
         refuse_weightless(self.samples, order, self.batch)
-        self.steps.rules[:, update.LR] = (
+        self.steps.steps["lr"] = (
             optimizer.learning_rate_init if self.adam else optimizer.learning_rate
         )
         with DeferSignals(self.team.stop):

@@ -1,21 +1,20 @@
-"""Loss and gradient with all samples as one batch, which is what lbfgs asks for again and again."""
+"""Loss and gradient with all samples as one batch, evaluated repeatedly by lbfgs."""
 
 import numpy as np
 
-from ..engine.steps import StepRunner
-from ..kernels import update
+from ..engine.steps import StepRunner, step_params
 from .flat_parameters import views
 from .inputs import refuse_weightless, samples_of
 
 
 class LossGradient:
-    """Loss, penalty included, and its gradient on one set of samples; the buffers are kept from
-    call to call.
+    """Loss, penalty included, and its gradient on one set of samples; the buffers persist from call
+    to call.
 
     Parameters
     ----------
     packed : FlatParameters
-        Its parameters are where each call puts its own.
+        Each call writes its parameters into it.
     X, y, sample_weight
         As for ``samples_of``.
     alpha : float
@@ -24,23 +23,19 @@ class LossGradient:
     """
 
     def __init__(self, packed, X, y, sample_weight, alpha, team, members):
-        self.packed, samples = packed, samples_of(X, y, sample_weight, packed)
+        self.packed = packed
+        samples = samples_of(X, y, sample_weight, packed)
         self.order = np.arange(samples.n)
         refuse_weightless(samples, self.order, samples.n)
-        numbers = np.zeros(update.STEP_SIZE)
-        numbers[update.RULE], numbers[update.ALPHA], numbers[update.REGARDLESS] = (
-            update.GRADIENT,
-            alpha,
-            1,
-        )
-        nothing = np.zeros(0, packed.dtype)
+        step = step_params("gradient", alpha=alpha, allow_divergence=True)
+        no_state = np.zeros(0, packed.dtype)
         self.steps = StepRunner(
-            packed.network, packed.flat, nothing, samples, samples.n, numbers, team, [members]
+            packed.network, packed.flat, no_state, samples, samples.n, step, team, [members]
         )
 
     def at(self, coefs, intercepts):
-        """The loss there, and the gradient in the shapes of `coefs` and `intercepts`: views that
-        the next call overwrites."""
+        """The loss at these parameters, and the gradient in their shapes: views that the next call
+        overwrites."""
         self.packed.assign(coefs, intercepts)
         losses, _, _ = self.steps.run(self.order, 0)
         return losses[0], *views(self.steps.gradient, self.packed.widths)

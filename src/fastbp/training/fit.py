@@ -11,10 +11,9 @@ from ..callbacks.progress import Progress
 from ..engine import custom_loss
 from ..engine.forward import outputs
 from ..engine.samples import Samples
-from ..engine.steps import work_of
+from ..engine.steps import step_params, work_of
 from ..history import History
-from ..kernels import update
-from ..optimizers import Optimizer
+from ..optimizers import OPTIMIZERS, Optimizer
 from ..runtime.team import borrow_team, team_sizes
 from .batches import ArrayBatches, StreamBatches, is_stream
 from .callback_list import as_callbacks, check_same_callbacks, overrides
@@ -67,21 +66,17 @@ def make_validation(net, X_val, y_val):
     return None if X_val is None else make_samples(net, X_val, y_val, None, "X_val", "y_val")
 
 
-def step_params(optimizer, l2=0.0, l1=0.0, clip_value=None, clip_norm=None):
-    """The constants of the update rule, with penalties and clipping, as the kernels read them."""
+def make_step(optimizer, l2=0.0, l1=0.0, clip_value=None, clip_norm=None):
+    """The record of a training step: the update rule's settings, penalties and clipping."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
-            "optimizer must be a fastbp.SGD, Adam, AdamW, Nadam, RMSprop or Adagrad, "
-            f"got {optimizer!r}"
+            f"optimizer must be one of fastbp.{', '.join(OPTIMIZERS)}, got {optimizer!r}"
         )
-    params = optimizer.numbers()
-    params[update.L2] = check_number("l2", l2, least=0)
-    params[update.L1] = check_number("l1", l1, least=0)
-    if clip_value is not None:
-        params[update.CLIP] = check_number("clip_value", clip_value, above=0)
-    if clip_norm is not None:
-        params[update.MAX_NORM] = check_number("clip_norm", clip_norm, above=0)
-    return params
+    settings = {name: check_number(name, x, least=0) for name, x in (("l2", l2), ("l1", l1))}
+    for name, limit in (("clip_value", clip_value), ("clip_norm", clip_norm)):
+        if limit is not None:
+            settings[name] = check_number(name, limit, above=0)
+    return step_params(optimizer.rule, **optimizer.step_settings(), **settings)
 
 
 def new_loop(
@@ -128,7 +123,7 @@ def new_loop(
         each.insert(0, EarlyStopping(config.patience, restore=config.restore_best))
     if progress:
         each.insert(0, Progress(config.epochs))
-    params = step_params(optimizer, *config.of_update)
+    params = make_step(optimizer, *config.of_update)
     source: ArrayBatches | StreamBatches
     if is_stream(X, y):
         _check_stream(net, X, sample_weight, config, checkpointer)
@@ -139,7 +134,7 @@ def new_loop(
         if net.loss_function is not None:
             rows = min(batch_size, custom_loss.CHECKED_ROWS)
             a = outputs(net.network, net.parameters, samples.x.array[:rows])
-            custom_loss.check_function(net.loss_function, a, samples.y[:rows], net.output)
+            custom_loss.check_derivative(net.loss_function, a, samples.y[:rows], net.output)
         if resumed is not None:
             check_same_callbacks(each, resumed.callbacks)
         if checkpointer is not None:

@@ -33,7 +33,7 @@ class TrainingLoop:
     callbacks : list of Callback
     optimizer : optimizer
     step_params : ndarray
-        The constants of its update rule, see `fit.step_params`.
+        The constants of its update rule, see `fit.make_step`.
     n_epochs : int
         At most, those before a resumption included.
     n_threads : int, optional
@@ -204,7 +204,7 @@ class TrainingLoop:
     def _runner_for(self, samples):
         """The step runner, with buffers large enough for `samples`."""
         runner = self._runner
-        if runner is not None and (samples is runner.samples or runner.take(samples)):
+        if runner is not None and (samples is runner.samples or runner.set_samples(samples)):
             return runner
         net = self.net
         state = self._state
