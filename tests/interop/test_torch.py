@@ -79,10 +79,12 @@ def test_outputs(name, dtype):
 def test_to_torch_and_back(output, dtype):
     """Equal outputs, and the same bits after the way there and back."""
     for i, name in enumerate(HIDDEN):
-        hidden, rates = (name, "tanh"), (0.25 * (i % 2), 0.5 * (i % 3 == 0))
+        hidden = (name, "tanh")
+        rates = (0.25 * (i % 2), 0.5 * (i % 3 == 0))
         net = fastbp.MLP([5, 8, 7, 3], hidden, output, dtype=dtype, dropout=rates)
+        rng = np.random.default_rng(i)
         for b in net.biases:
-            b[...] = RNG.normal(size=b.shape)
+            b[...] = rng.normal(size=b.shape)
         before = torch.random.get_rng_state()
         module = net.to_torch()
         assert torch.equal(before, torch.random.get_rng_state())
