@@ -27,6 +27,7 @@ ACTIVATIONS = {
     "gelu": 10,
     "silu": 11,
     "mish": 12,
+    "softsign": 13,
 }
 # Activations with a slope that cannot be computed from the output. Training stores it per unit.
 STORES_SLOPES = frozenset(ACTIVATIONS[name] for name in ("gelu", "silu", "mish"))

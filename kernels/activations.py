@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from . import abi, gated_activations, vector_math
 from .abi import LEAK, SELU_ALPHA, SELU_SCALE
-from .simd import I64, Lanes, Vector, where
+from .simd import I64, Lanes, Vector, absolute, where
 
 
 class Activation(NamedTuple):
@@ -26,6 +26,16 @@ class Activation(NamedTuple):
     value: Callable | None = None
     slope: Callable | None = None
     value_and_slope: Callable | None = None
+
+
+def _softsign(z):
+    z = vector_math.clamp(z, -(2.0**60), 2.0**60)  # from there on the value is 1; inf / inf is NaN
+    return z / (absolute(z) + 1.0)
+
+
+def _softsign_slope(a):
+    x = 1.0 - absolute(a)
+    return x * x
 
 
 def _relu(z):
@@ -54,6 +64,7 @@ ACTIVATIONS = {
     "elu": Activation(_elu, lambda a: where(a <= 0.0, a + 1.0, 1.0)),
     # d softplus / dz = sigmoid(z) = 1 - exp(-a)
     "softplus": Activation(vector_math.softplus, lambda a: -vector_math.expm1(-a)),
+    "softsign": Activation(_softsign, _softsign_slope),
     "selu": Activation(
         _selu, lambda a: where(a <= 0.0, a + SELU_SCALE * SELU_ALPHA, a.like(SELU_SCALE))
     ),

@@ -72,8 +72,8 @@ class MLP:
         Activation of the hidden layers, one name or one a layer: "identity", "sigmoid" (or
         "logistic"), "tanh", "relu", "leaky_relu" (slope 0.01), "elu" (alpha 1), "softplus", "selu",
         "gelu" (z times the normal distribution function of z, computed by erf like PyTorch's
-        default), "silu" (z sigmoid(z)) and "mish" (z tanh(softplus(z))). For the last three,
-        training stores one more number a unit and sample.
+        default), "silu" (z sigmoid(z)) and "mish" (z tanh(softplus(z))), for which training stores
+        one more number a unit and sample; "softsign" (z / (1 + abs(z))).
     output : str, default "softmax"
         "softmax", "sigmoid", "identity", "tanh", "relu", "softplus" or "exp".
     loss : str or callable, optional
