@@ -36,6 +36,8 @@ class ArrayBatches:
 
     Attributes
     ----------
+    first : Samples
+        Those of the first epoch.
     order : ndarray of int64 (n,) or None
         Of the samples in the present epoch; None before the first.
     n_steps : int
@@ -43,7 +45,7 @@ class ArrayBatches:
     """
 
     def __init__(self, samples, batch_size, shuffle, single):
-        self._samples = samples
+        self.first = samples
         self._shuffle = shuffle
         self.batch_size = batch_size
         self.single = single
@@ -55,11 +57,11 @@ class ArrayBatches:
         return len(history.batch_loss) - history.n_epochs * self.n_steps
 
     def epoch(self, rng):
-        n = self._samples.n
+        n = self.first.n
         self.order = order = epoch_order(rng, n, self._shuffle)
         rows = self.batch_size if self.single else n
         for first in range(0, n, rows):
-            yield self._samples, order[first : first + rows]
+            yield self.first, order[first : first + rows]
 
     def close(self):
         pass
@@ -80,6 +82,8 @@ class StreamBatches:
 
     Attributes
     ----------
+    first : Samples or None
+        The first batch; None once it has been trained on.
     batch_size : int
         Rows of the last batch that was read.
     """
@@ -96,16 +100,16 @@ class StreamBatches:
         start_thread(threading.Thread(target=self._read, name="fastbp-reader", daemon=True))
         try:
             self._requests.put(True)
-            self._first = self._next()
-            if self._first is None:
+            self.first = self._next()
+            if self.first is None:
                 raise ValueError("X must give at least one batch (X, y), got none")
         except BaseException:
             self.close()
             raise
 
     def epoch(self, rng):
-        samples = self._first
-        self._first = None
+        samples = self.first
+        self.first = None
         if samples is None:
             self._requests.put(True)
             samples = self._next()

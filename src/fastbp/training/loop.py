@@ -92,6 +92,8 @@ class TrainingLoop:
                 done = self.source.steps_into_epoch(history)
                 rng.bit_generator.state = self.resumed.generator
             self._note_progress()
+            # Before the generator draws an order: a lack of memory leaves it unchanged.
+            self._runner = self._runner_for(self.source.first)
             while history.stopped_by is None:
                 self._epoch_start = len(history.batch_loss) - done
                 if self.checkpointer is not None:
