@@ -35,17 +35,18 @@ class Forward:
         self.works = self.plan.work(network.dtype, n_threads)
         self.sums = np.zeros((n_threads, self.plan.sums_size))
         # Tables and arguments of `outputs`, which are the same for all inputs.
-        self.output_plan = self.plan.copy()
-        self.output_plan.layers[-1]["out"] = 0
+        self.n_out = network.widths[-1]
+        plan = self.plan.copy()
+        plan.layers[-1]["out"] = 0
         x = np.zeros((1, network.widths[0]), network.dtype)
-        samples = Samples(x, None, None, None, network.dtype)
-        self.no_targets = samples.fill_job(self.output_plan.job[0])[1:]
+        self.no_targets = Samples(x, None, None, None, network.dtype).fill_job(plan.job[0])[1:]
+        self.tables = plan.layers, plan.job
         self.order = np.arange(rows)
 
     def outputs(self, params, x):
         """The outputs (n, n_out) of at most `rows` samples, x C-contiguous and of the net's dtype,
         by one thread: no more than the kernel's call."""
-        out = np.empty((len(x), self.network.widths[-1]), params.dtype)
+        out = np.empty((len(x), self.n_out), params.dtype)
         source = x.reshape(-1)
         source.flags.writeable = False
         infer_kernel.infer(
@@ -54,8 +55,7 @@ class Forward:
             self.sums,
             out.reshape(-1),
             NO_LOSSES,
-            self.output_plan.layers,
-            self.output_plan.job,
+            *self.tables,
             source,
             *self.no_targets,
             self.order[: len(x)],
