@@ -248,7 +248,11 @@ def test_training(rule, dtype):
             **clips,
         }
 
-        slow, plain, rng = net.astype("float64"), copy.deepcopy(net), copy.deepcopy(net.train_state.rng)
+        slow, plain, rng = (
+            net.astype("float64"),
+            copy.deepcopy(net),
+            copy.deepcopy(net.train_state.rng),
+        )
         parts = [rng.permutation(n) if shuffle else np.arange(n) for _ in range(epochs)]
         step = min(batch or n, n)
         parts = [order[first : first + step] for order in parts for first in range(0, n, step)]
@@ -290,7 +294,9 @@ def test_training(rule, dtype):
         same = plain.fit(np.ascontiguousarray(X), given_[1], sample_weight=kept, n_threads=1, **fit)
         assert same.batch_loss == history.batch_loss
         assert plain.parameters.tobytes() == net.parameters.tobytes()
-        assert plain.train_state.optimizer_state.tobytes() == net.train_state.optimizer_state.tobytes()
+        assert (
+            plain.train_state.optimizer_state.tobytes() == net.train_state.optimizer_state.tobytes()
+        )
         assert_close(history.batch_loss, losses, DRIFT[dtype])
         for got, wanted in zip((*net.weights, *net.biases), arrays, strict=True):
             assert_close(got, wanted, DRIFT[dtype])

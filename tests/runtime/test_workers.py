@@ -33,7 +33,13 @@ def test_training(widths, dtype, optimizer):
         history = net.fit(
             X, y, epochs=2, batch_size=37, optimizer=optimizer, l2=1e-3, n_threads=n_threads
         )
-        results.append((net.parameters.tobytes(), net.train_state.optimizer_state.tobytes(), history.batch_loss))
+        results.append(
+            (
+                net.parameters.tobytes(),
+                net.train_state.optimizer_state.tobytes(),
+                history.batch_loss,
+            )
+        )
     assert results[0] == results[1] == results[2]
 
 
@@ -66,7 +72,13 @@ def test_everything_at_once(batch):
             "optimizer": fastbp.Nadam(0.01),
         }
         history = net.fit(X, y, epochs=2, batch_size=batch, n_threads=n_threads, **settings)
-        results.append((net.parameters.tobytes(), net.train_state.optimizer_state.tobytes(), history.batch_loss))
+        results.append(
+            (
+                net.parameters.tobytes(),
+                net.train_state.optimizer_state.tobytes(),
+                history.batch_loss,
+            )
+        )
     assert results[0] == results[1] == results[2]
 
 
@@ -79,9 +91,7 @@ def test_gradients_and_inference(dtype):
     gradients, losses, outputs = zip(
         *[
             (
-                steps.loss_and_gradient(net.network, net.parameters, samples, 0.1, n)[
-                    1
-                ].tobytes(),
+                steps.loss_and_gradient(net.network, net.parameters, samples, 0.1, n)[1].tobytes(),
                 forward.mean_loss(net.network, net.parameters, samples, n),
                 [
                     a.tobytes()
