@@ -67,7 +67,7 @@ class Watched:
         Team.stop = noted
 
     def check(self):
-        """The step that was running may have gone past the place where it looks; the next has not."""
+        """The running step may have passed the check of the flag; the next has not."""
         assert all(sync[SEEN] <= seen + 2 for sync, seen in self.asked), [
             (int(s[SEEN]), seen) for s, seen in self.asked
         ]
@@ -157,7 +157,8 @@ if __name__ == "__main__":
     where, many = Path(sys.argv[1]), int(sys.argv[2])
     by, checkpoints = main(where, many)
     print(
-        f"{many} signals: {by[signal.SIGINT]} fits stopped on their way by Ctrl-C, {by[signal.SIGTERM]} by SIGTERM;",
+        f"{many} signals: {by[signal.SIGINT]} fits stopped on their way by Ctrl-C, "
+        f"{by[signal.SIGTERM]} by SIGTERM;",
         end=" ",
     )
     print(f"{checkpoints} checkpoints resumed, all to the same bits")
