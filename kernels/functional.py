@@ -11,6 +11,7 @@ number of threads that shared the work.
 
 from typing import NamedTuple
 
+from .abi import STORES_SLOPES
 from .denormals import flush_denormals, restore_denormals
 from .dense import backward, forward
 from .gather import scatter_panel
@@ -31,6 +32,18 @@ WIDEST = panel_of("float32")  # a panel of float64 is half as wide
 # Elements of each thread's packing buffer and gradient tile.
 PACK_SIZE = STRIP_SIZE * BLOCKS_PER_PANEL
 TILE_SIZE = ROWS * WIDEST
+
+
+_STORING = tuple(sorted(STORES_SLOPES))  # as a tuple, which compiled code can iterate over
+
+
+@kernel
+def _stores_slopes(activation):
+    """Whether the code is one of `abi.STORES_SLOPES`."""
+    stored = False
+    for code in _STORING:
+        stored = stored or activation == code
+    return stored
 
 
 class Layer(NamedTuple):
@@ -140,7 +153,9 @@ def _forward(out, x, W, b, work, activation, sync, thread, n_threads):
         p, own, number, sharing = _own_rows(work, rows, thread, n_threads)
         x_at = p * n_in * panel
         a_at = z + p * n_out * panel
-        layer = Layer(n_in, n_out, activation, False, 0, x_at, n_in, a_at, n_out, 0, 0.0)
+        layer = Layer(
+            n_in, n_out, activation, _stores_slopes(activation), 0, x_at, n_in, a_at, n_out, 0, 0.0
+        )
 
         # The rows into panels, the bias into z, the product; the outputs back into rows.
         _gather(work, 0, source, first, rows, n_in, thread, n_threads)

@@ -93,7 +93,8 @@ def test_results_are_the_caller_s_and_may_be_empty():
 def test_repr_and_summary():
     net = fastbp.MLP([784, 100, 30, 10], hidden=["relu", "logistic"], dtype="float64")
     assert repr(net).startswith(
-        "MLP([784, 100, 30, 10], hidden=('relu', 'sigmoid'), output='softmax', loss='cross_entropy', "
+        "MLP([784, 100, 30, 10], hidden=('relu', 'sigmoid'), output='softmax', "
+        "loss='cross_entropy', "
     )
     again = eval(f"fastbp.{net!r}")
     assert (repr(again), pickle.dumps(again)) == (repr(net), pickle.dumps(net))  # the same seed
@@ -339,7 +340,10 @@ def in_subprocess(code, *arguments):
 
 def test_a_pickle_in_another_process():
     net = trained()
-    code = "import pickle, sys; net, X = pickle.loads(bytes.fromhex(sys.argv[1])); print(net.predict_proba(X).tobytes().hex())"
+    code = (
+        "import pickle, sys; net, X = pickle.loads(bytes.fromhex(sys.argv[1])); "
+        "print(net.predict_proba(X).tobytes().hex())"
+    )
     assert (
         in_subprocess(code, pickle.dumps((net, X)).hex()).strip()
         == net.predict_proba(X).tobytes().hex()
@@ -347,13 +351,18 @@ def test_a_pickle_in_another_process():
 
 
 KERNELS = "import gc, sys, fastbp, numpy as np; from numba.core.dispatcher import Dispatcher as D\n"
-KERNELS += "def compiled(): return sorted((d.__name__, str(s)) for d in gc.get_objects() if isinstance(d, D) for s in d.signatures)\n"
+KERNELS += (
+    "def compiled():\n"
+    "    found = (d for d in gc.get_objects() if isinstance(d, D))\n"
+    "    return sorted((d.__name__, str(s)) for d in found for s in d.signatures)\n"
+)
 
 
 def test_import_costs_little():
     code = (
         KERNELS
-        + "print(compiled(), *(m for m in ('sklearn', 'matplotlib', 'torch', 'pandas') if m in sys.modules))"
+        + "heavy = {'sklearn', 'matplotlib', 'torch', 'pandas'}\n"
+        + "print(compiled(), *heavy.intersection(sys.modules))"
     )
     assert in_subprocess(code).strip() == "[]"
 
@@ -368,9 +377,11 @@ for dtype in ("float32", "float64"):
     frozen = x.copy()
     frozen.flags.writeable = False
     for X in (x, frozen, x.astype("i1"), np.asfortranarray(x), x[::-1, ::-1].astype(">f8")):
-        for output, y in (("softmax", [0, 1, 2, 0, 1]), ("identity", X), ("sigmoid", x > 0.5), ("tanh", frozen)):
+        targets = {"softmax": [0, 1, 2, 0, 1], "identity": X, "sigmoid": x > 0.5, "tanh": frozen}
+        for output, y in targets.items():
             net = fastbp.MLP([3, 4, 3], "relu", output, dtype=dtype)
-            for more in ({}, {"sample_weight": np.arange(5)}, {"n_threads": 2}, {"optimizer": fastbp.Adam()}):
+            weight, adam = {"sample_weight": np.arange(5)}, {"optimizer": fastbp.Adam()}
+            for more in ({}, weight, {"n_threads": 2}, adam):
                 net.fit(X, y, epochs=1, batch_size=2, X_val=X, y_val=y, **more)
             net.loss(X, y), net.loss_and_gradients(X, y), net.forward(X), net.predict(X)
 print(compiled() == before)

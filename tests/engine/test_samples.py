@@ -23,7 +23,7 @@ WEIGHT = RNG.integers(0, 5, N)
 
 
 def results(X, y, weight=None, dtype="float32", output="identity", batch_size=8):
-    """Bits of all that is computed from X: outputs, loss, gradients, and a fit with its shuffles."""
+    """Bits of all that is computed from X: outputs, loss, gradients, a fit with its shuffles."""
     net = fastbp.MLP(
         [np.shape(X)[1], 4, np.shape(y)[1] if np.ndim(y) == 2 else N_OUT],
         "tanh",

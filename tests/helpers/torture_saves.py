@@ -93,8 +93,10 @@ if __name__ == "__main__":
     folder, number = Path(sys.argv[1]), int(sys.argv[2])
     both = nets()
     print(
-        f"{number} kills: the files held the one net and the other {kills(folder / 'net', both, number)} times"
+        f"{number} kills: the files held the one net and the other "
+        f"{kills(folder / 'net', both, number)} times"
     )
     print(
-        f"four processes at once, {number} saves each: read {together(folder / 'net', both, number)} times"
+        f"four processes at once, {number} saves each: "
+        f"read {together(folder / 'net', both, number)} times"
     )

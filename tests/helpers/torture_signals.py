@@ -154,7 +154,8 @@ if __name__ == "__main__":
     where, many = Path(sys.argv[1]), int(sys.argv[2])
     by, checkpoints = main(where, many)
     print(
-        f"{many} signals: {by[signal.SIGINT]} fits stopped on their way by Ctrl-C, {by[signal.SIGTERM]} by SIGTERM;",
+        f"{many} signals: {by[signal.SIGINT]} fits stopped on their way by Ctrl-C, "
+        f"{by[signal.SIGTERM]} by SIGTERM;",
         end=" ",
     )
     print(f"{checkpoints} checkpoints resumed, all to the same bits")

@@ -22,7 +22,8 @@ def resident():
 
 def work(i):
     net = fastbp.MLP([6, 5 + i % 7, 3], seed=i, dropout=0.1 * (i % 2))
-    net.fit(x, y, epochs=2, batch_size=7, optimizer=fastbp.Adam(), n_threads=1 + i % 2, X_val=x, y_val=y)
+    settings = {"epochs": 2, "batch_size": 7, "optimizer": fastbp.Adam(), "n_threads": 1 + i % 2}
+    net.fit(x, y, **settings, X_val=x, y_val=y)
     kept.fit(x[: 1 + i % 40], y[: 1 + i % 40], epochs=1)
     kept.partial_fit(x, y, optimizer=fastbp.SGD(0.01) if i % 2 else fastbp.Adam(0.01))
     for each in (net, kept):

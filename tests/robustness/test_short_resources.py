@@ -133,7 +133,8 @@ faulthandler.dump_traceback_later(100, exit=True)  # should it hang
 which, n_threads = sys.argv[1], int(sys.argv[2]) or None
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(3000, 100)), rng.integers(0, 10, 3000)
-settings = {"epochs": 2, "batch_size": 1500, "optimizer": fastbp.Adam(), "n_threads": n_threads, "clip_norm": 1.0}
+settings = {"epochs": 2, "batch_size": 1500, "optimizer": fastbp.Adam(), "n_threads": n_threads}
+settings["clip_norm"] = 1.0
 call = {
     "fit": lambda net: net.fit(x, y, **settings),
     "validated": lambda net: net.fit(x, y, **settings, X_val=x, y_val=y),
@@ -144,7 +145,9 @@ call = {
 }[which]
 
 def state(net):
-    return net.parameters.tobytes(), net.train_state.optimizer_state.tobytes(), net.train_state.step, str(net.train_state.rng.bit_generator.state)
+    state = net.train_state
+    arrays = state.parameters.tobytes(), state.optimizer_state.tobytes()
+    return *arrays, state.step, str(state.rng.bit_generator.state)
 
 def limit(size):
     resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
@@ -157,10 +160,11 @@ failed = worked = halfway = 0
 for megabytes in (*range(0, 24, 3), *range(24, 400, 24)):
     net = copy.deepcopy(made)
     fastbp.runtime.spin_pool.shutdown()  # so that threads have to be started too
-    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    pages = int(open("/proc/self/statm").read().split()[0])
+    used = pages * resource.getpagesize()
     limit(used)
     freed = []
-    try:  # what earlier calls have freed must not count as memory that there is
+    try:  # memory that earlier calls have freed must not count
         while True:
             freed.append(np.empty(1 << 17))
     except MemoryError:

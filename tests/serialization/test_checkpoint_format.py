@@ -172,8 +172,8 @@ class Full(fastbp.callbacks.Callback):
 warnings.simplefilter("always")
 net = make()
 try:
-    net.fit(X, Y, **VALIDATION, **SETTINGS, checkpoint=sys.argv[1], checkpoint_every=0, callbacks=Full(),
-            checkpoint_errors=sys.argv[3])
+    net.fit(X, Y, **VALIDATION, **SETTINGS, callbacks=Full(),
+            checkpoint=sys.argv[1], checkpoint_every=0, checkpoint_errors=sys.argv[3])
 except OSError as error:
     print(error, *error.__notes__)
 print(net.history_.n_epochs, net.history_.stopped_by)
@@ -190,8 +190,8 @@ def test_a_disk_that_becomes_full(errors, ended, tmp_path):
         assert done.stdout == f"{ended.history_.n_epochs} {ended.history_.stopped_by}\n"
         assert done.stderr.count("could not be written") == 1, done.stderr
         assert (
-            f"the one after 1 epochs and 7 steps stands. OSError: [Errno 27] File too large: '{path}'"
-            in done.stderr
+            "the one after 1 epochs and 7 steps stands. "
+            f"OSError: [Errno 27] File too large: '{path}'" in done.stderr
         )
     else:
         assert done.stdout.startswith(

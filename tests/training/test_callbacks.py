@@ -145,7 +145,8 @@ def test_a_callback_that_raises(hook):
         "on_fit_end": (1, 2),
     }[hook]
     assert caught.value.__notes__ == [
-        f"raised by the callback <the faulty one> in {hook}, after {done[0]} epochs and {done[1]} steps"
+        f"raised by the callback <the faulty one> in {hook}, "
+        f"after {done[0]} epochs and {done[1]} steps"
     ]
     history = net.history_
     assert (history.n_epochs, len(history.batch_loss), net.train_state.step) == (*done, done[1])

@@ -70,7 +70,9 @@ PRESSED = """
 import sys, threading, warnings
 import fastbp, numpy as np
 n_threads, *hidden = map(int, sys.argv[1:])
-x, y, net = np.random.default_rng(0).normal(size=(64, 3)), np.arange(64) % 2, fastbp.MLP([3, *hidden, 2])
+x = np.random.default_rng(0).normal(size=(64, 3))
+y = np.arange(64) % 2
+net = fastbp.MLP([3, *hidden, 2])
 
 def tell(net, history):
     if history.n_epochs == 1:
@@ -81,11 +83,14 @@ while net.train_state.step < 10**9:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         history = net.fit(x, y, epochs=10**9, batch_size=16, n_threads=n_threads, callbacks=tell)
-    assert history is net.history_ and history.stopped_by == "interrupt" and len(caught) == 1, (history.stopped_by, caught)
-    assert len(history.batch_loss) == net.train_state.step - done, (len(history.batch_loss), net.train_state.step - done)
-    assert 0 <= len(history.batch_loss) - 4 * history.n_epochs <= 4, (len(history.batch_loss), history.n_epochs)
+    assert history is net.history_ and history.stopped_by == "interrupt", history.stopped_by
+    assert len(caught) == 1, caught
+    steps = len(history.batch_loss)
+    assert steps == net.train_state.step - done, (steps, net.train_state.step - done)
+    assert 0 <= steps - 4 * history.n_epochs <= 4, (steps, history.n_epochs)
     assert np.isfinite(net.parameters).all()
-    assert threading.active_count() == 1 + len(fastbp.runtime.spin_pool.shared_pool().workers)
+    workers = fastbp.runtime.spin_pool.shared_pool().workers
+    assert threading.active_count() == 1 + len(workers)
 """
 
 
@@ -172,7 +177,8 @@ for i in range(60):
         net.fit(X, y, epochs=10**6, batch_size=16, n_threads=int(sys.argv[1]))
     except Alarm:
         pass
-    made = 0 if net.history_ is before else len(net.history_.batch_loss)  # on a busy machine it may not have begun by then
+    # On a busy machine the fit may not have begun by then.
+    made = 0 if net.history_ is before else len(net.history_.batch_loss)
     assert made == net.train_state.step - done
 assert np.isfinite(net.fit(X, y, epochs=1).loss).all()
 """

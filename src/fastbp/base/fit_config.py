@@ -37,11 +37,6 @@ class FitConfig:
             if getattr(self, name) is not None:
                 setattr(self, name, check_number(name, getattr(self, name), above=0))
 
-    @property
-    def of_update(self):
-        """The settings that are part of the update rule: l2, l1, clip_value, clip_norm."""
-        return self.l2, self.l1, self.clip_value, self.clip_norm
-
     def batch_of(self, n):
         """Samples a step, out of `n`."""
         return n if self.batch_size is None else min(self.batch_size, n)

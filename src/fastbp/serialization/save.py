@@ -32,7 +32,7 @@ from ..kernels.plan import aligned_zeros, new_state
 from ..optimizers import Optimizer
 from ..preprocessing import Preprocessing
 from . import container, encoding
-from .checkpoint_format import FitState, decode_fit_state, encode_fit_state, restore_arrays
+from .checkpoint_format import DTYPES, FitState, decode_fit_state, encode_fit_state, restore_arrays
 from .encoding import LISTS
 
 FORMAT = 1  # of the files that are written; all from 1 on are read
@@ -50,7 +50,6 @@ KEYS = (
 )
 FIT_STATE = "course"  # a further key in checkpoints
 NET_KEYS = ("widths", "hidden", "output", "loss", "dtype", "label_smoothing", "dropout")
-DTYPES = ("float32", "float64")
 
 
 @dataclass

@@ -123,7 +123,7 @@ def new_loop(
         each.insert(0, EarlyStopping(config.patience, restore=config.restore_best))
     if progress:
         each.insert(0, Progress(config.epochs))
-    params = make_step(optimizer, *config.of_update)
+    params = make_step(optimizer, config.l2, config.l1, config.clip_value, config.clip_norm)
     source: ArrayBatches | StreamBatches
     if is_stream(X, y):
         _check_stream(net, X, sample_weight, config, checkpointer)
