@@ -14,9 +14,10 @@ ACTIVATIONS = {
     "elu": 5,
     "softplus": 6,
     "selu": 9,
-    "gelu": 10,
-    "silu": 11,
-    "mish": 12,
+    "softsign": 10,
+    "gelu": 11,
+    "silu": 12,
+    "mish": 13,
 }
 # Activations with a slope that cannot be computed from the output. Training stores it per unit.
 STORES_SLOPES = frozenset(ACTIVATIONS[name] for name in ("gelu", "silu", "mish"))

@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from . import abi, gated_activations, vector_math
 from .abi import LEAK, SELU_ALPHA, SELU_SCALE
-from .simd import I64, Lanes, Vector, where
+from .simd import I64, Lanes, Vector, absolute, where
 
 
 class Activation(NamedTuple):
@@ -29,6 +29,16 @@ class Activation(NamedTuple):
 class Gated(NamedTuple):
     code: int
     value_and_slope: Callable
+
+
+def _softsign(z):
+    z = vector_math.clamp(z, -(2.0**60), 2.0**60)  # from there on the value is 1; inf / inf is NaN
+    return z / (absolute(z) + 1.0)
+
+
+def _softsign_slope(a):
+    x = 1.0 - absolute(a)
+    return x * x
 
 
 def _relu(z):
@@ -60,6 +70,7 @@ ACTIVATIONS = {
     "softplus": Activation(
         abi.ACTIVATIONS["softplus"], vector_math.softplus, lambda a: -vector_math.expm1(-a)
     ),
+    "softsign": Activation(abi.ACTIVATIONS["softsign"], _softsign, _softsign_slope),
     "selu": Activation(
         9, _selu, lambda a: where(a <= 0.0, a + SELU_SCALE * SELU_ALPHA, a.like(SELU_SCALE))
     ),
@@ -69,7 +80,7 @@ GATED = {
     "silu": Gated(abi.ACTIVATIONS["silu"], gated_activations.silu),
     "mish": Gated(abi.ACTIVATIONS["mish"], gated_activations.mish),
 }
-FIRST_GATED = 10  # this code and all above
+FIRST_GATED = 11  # this code and all above
 OF_OUTPUTS = ("sigmoid", "identity", "tanh", "relu", "softplus")
 
 

@@ -35,7 +35,7 @@ class MLP(Fitting):
         "logistic"), "tanh", "relu", "leaky_relu" (slope 0.01), "elu" (alpha 1), "softplus", "selu";
         and "gelu" (z times the normal distribution at z, by the error function and not by tanh; as
         PyTorch's default), "silu" (z sigmoid(z)), "mish" (z tanh(softplus(z))), for which training
-        keeps one number more a unit and sample.
+        keeps one number more a unit and sample; "softsign" (z / (1 + abs(z))).
     output : str, default "softmax"
         "softmax", "sigmoid", "identity", "tanh", "relu", "softplus" or "exp".
     loss : str or callable, optional

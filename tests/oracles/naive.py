@@ -32,6 +32,7 @@ VALUE = {
     "gelu": lambda z: z * normal(z),
     "silu": lambda z: z * sigmoid(z),
     "mish": lambda z: z * math.tanh(softplus(z)),
+    "softsign": lambda z: z / (1 + abs(z)),
     "exp": math.exp,
 }
 # Derivatives with respect to z, from z: the kernels take them from a.
@@ -47,6 +48,7 @@ SLOPE = {
     "gelu": lambda z: normal(z) + z * math.exp(-z * z / 2) / math.sqrt(2 * math.pi),
     "silu": lambda z: sigmoid(z) + z * sigmoid(z) * sigmoid(-z),
     "mish": lambda z: math.tanh(softplus(z)) + z * sigmoid(z) / math.cosh(softplus(z)) ** 2,
+    "softsign": lambda z: 1 / (1 + abs(z)) ** 2,
     "exp": math.exp,
 }
 

@@ -113,6 +113,11 @@ def _mish(z):
     return _product(z, gate, gate_slope * slope)
 
 
+def _softsign(z):
+    w = 1.0 + abs(z)
+    return (math.copysign(1.0, z) if math.isinf(z) else z / w), 1.0 / w / w
+
+
 def _exp(z):
     with np.errstate(over="ignore"):
         value = float(np.exp(z))
@@ -251,6 +256,19 @@ _ROWS = (
         onnx=onnx_formulas.mish,
         torch=Counterpart("Mish"),
         keras=("mish",),
+    ),
+    Activation(
+        "softsign",
+        summary="Softsign ``z / (1 + |z|)``.",
+        formula="z / (1 + |z|)",
+        slope="(1 - |a|)²",
+        value_and_slope=_softsign,
+        onnx=operator("Softsign"),
+        onnx_float64=lambda graph, z: graph.op(
+            "Div", z, graph.op("Add", graph.op("Abs", z), graph.constant(1))
+        ),
+        torch=Counterpart("Softsign"),
+        keras=("softsign",),
     ),
     Activation(
         "softmax",
