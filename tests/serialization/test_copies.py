@@ -14,7 +14,7 @@ import pytest
 from helpers.saved_nets import OPTIMIZERS, X, Y, everything, trained
 
 import fastbp
-from fastbp.kernels.cpu_features import CACHE_LINE
+from fastbp.kernels.abi import CACHE_LINE
 from fastbp.kernels.plan import slots_of
 
 sklearn = pytest.importorskip("fastbp.sklearn", reason="the drop-in's estimators are copied too")

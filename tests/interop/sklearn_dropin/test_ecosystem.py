@@ -19,7 +19,7 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastbp.kernels.plan import INFER_ROWS
+from fastbp.kernels.abi import INFER_ROWS
 from fastbp.sklearn import MLPClassifier, MLPRegressor
 
 X, Y = data("cancer")
