@@ -176,10 +176,10 @@ def test_a_batch_in_pieces(monkeypatch):
     whole = fitted(X, y, batch_size=2500)
     monkeypatch.setattr("fastbp.engine.samples.STAGED_BYTES", 1)
     rows = []
-    step = StepRunner._part_of_step
+    step = StepRunner._begin_part
     monkeypatch.setattr(
         StepRunner,
-        "_part_of_step",
+        "_begin_part",
         lambda self, *a: (step(self, *a), rows.append(int(self.plan.job[0]["row"]))),
     )
     pieces = fitted(X.astype(">f4"), y, batch_size=2500)
