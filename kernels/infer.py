@@ -1,14 +1,16 @@
 """Compiled entry point of inference: outputs, all activations, or the loss, with no update."""
 
+from .atomics import atomic_add
 from .denormals import flush_denormals, restore_denormals
 from .dense import forward
 from .gather import scatter_panel
 from .jit import entry, kernel
 from .output import activate_column
-from .partition import ceil_div, split
+from .partition import ceil_div
 from .simd import lanes
 from .single_row import forward_row, gather_row, into_lane
-from .team import begin_run, end_run, stop_requested
+from .spin_pool import block_at, fork_join, parallel_task
+from .team import ARRIVED
 from .tile import VECTORS
 from .train import gather_block, output_panels, sum_of
 
@@ -35,11 +37,18 @@ def _writes_hidden(layers):
     return wanted
 
 
-@entry
-def infer(
+@kernel
+def _next_block(sync, block, n_threads):
+    """The next block of a thread that has done `block`: from a counter shared by the threads, so
+    that one that loses its CPU for a while takes fewer."""
+    return atomic_add(sync, ARRIVED, 1) if n_threads > 1 else block + 1
+
+
+@parallel_task
+def _infer(
     params,
-    work,
-    sums,
+    works,
+    partial_sums,
     out,
     losses,
     layers,
@@ -54,25 +63,17 @@ def infer(
     thread,
     n_threads,
 ):
-    """Forward pass of the samples in `order`, a block at a time, each block by one thread.
-
-    out : flat; written: layer i's activations (samples, n_out) from layers[i].out on, unless it is
-        -1
-    losses : float64 (blocks,), the blocks' shares of the mean loss, written; empty for no loss
-    total : divisor of the mean: the number of samples or their total weight
-    work, sums : the thread's own buffers, see plan.Plan
-    source, targets, labels, sample_weight, order, sync : as for train.train
-    """
+    """One thread's blocks of samples, see `infer`."""
+    work = works[thread]
+    sums = partial_sums[thread]
     job = jobs[0]
     panel = VECTORS * lanes(work)
     z = layers[layers.size - 1].a
     n = job.n_out
     blocks = ceil_div(order.size, job.block)
     denormals = flush_denormals()
-    run = begin_run(sync, thread)
-    for block in range(split(blocks, thread, n_threads), split(blocks, thread + 1, n_threads)):
-        if stop_requested(sync):
-            break
+    block = _next_block(sync, -1, n_threads)
+    while block < blocks:
         first = block * job.block
         rows = min(job.block, order.size - first)
 
@@ -110,5 +111,57 @@ def infer(
                 for v in range(0, panel, lanes(work)):
                     activate_column(work, z + p * n * panel + v, n, job.output)
             _write_out(out, work, layers, first, rows)
-    end_run(sync, thread, n_threads, run)
+        block = _next_block(sync, block, n_threads)
     restore_denormals(denormals)
+
+
+@entry
+def infer(
+    params,
+    works,
+    partial_sums,
+    out,
+    losses,
+    layers,
+    jobs,
+    source,
+    targets,
+    labels,
+    sample_weight,
+    order,
+    total,
+    address,
+    n_threads,
+):
+    """Forward pass of the samples in `order`, a block at a time, each block by one thread.
+
+    Returns the number of threads that took part.
+
+    works, partial_sums : (n_threads, size), a work buffer and a buffer of sums for each thread, see
+        plan.Plan
+    out : flat; written: layer i's activations (samples, n_out) from layers[i].out on, unless it is
+        -1
+    losses : float64 (blocks,), the blocks' shares of the mean loss, written; empty for no loss
+    total : divisor of the mean: the number of samples or their total weight
+    source, targets, labels, sample_weight, order, address, n_threads : as for train.train
+    """
+    sync = block_at(address)
+    task = _infer(
+        (
+            params,
+            works,
+            partial_sums,
+            out,
+            losses,
+            layers,
+            jobs,
+            source,
+            targets,
+            labels,
+            sample_weight,
+            order,
+            total,
+            sync,
+        )
+    )
+    return fork_join(sync, n_threads, task)

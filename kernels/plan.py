@@ -71,8 +71,8 @@ def slots_of(state, n):
 
 
 class Plan:
-    """Tables and buffer sizes of one network, for blocks of up to `rows` rows and a team of up to
-    `n_threads` threads.
+    """Tables and buffer sizes of one network, for blocks of up to `rows` rows and up to `n_threads`
+    threads.
 
     Parameters
     ----------
@@ -150,9 +150,10 @@ class Plan:
         other.job = self.job.copy()
         return other
 
-    def work(self, dtype):
-        """A new work buffer, with the rows of ones written."""
-        buffer = aligned_zeros(self.work_size, dtype)
+    def work(self, dtype, n=1):
+        """New work buffers (n, size) with the rows of ones written; each starts on a cache line."""
+        size = slot_size(self.work_size, dtype)
+        buffers = aligned_zeros(n * size, dtype).reshape(n, size)
         for at in self._ones:
-            buffer[at : at + self.panel] = 1
-        return buffer
+            buffers[:, at : at + self.panel] = 1
+        return buffers

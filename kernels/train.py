@@ -1,9 +1,8 @@
 """Compiled entry point of training: many steps of forward, backward and update in one call.
 
-Every thread of the team calls `train` with the same arguments and its own number. The threads
-divide each pass and synchronise at barriers between passes. A batch larger than a block of rows is
-processed block by block; its gradient is accumulated in memory, in the same order for any number of
-threads.
+The threads that take part divide each pass and synchronise at barriers between passes. A batch
+larger than a block of rows is processed block by block; its gradient is accumulated in memory, in
+the same order for any number of threads.
 """
 
 from .denormals import flush_denormals, restore_denormals
@@ -16,22 +15,16 @@ from .output import output_column, smooth
 from .partition import ceil_div, split
 from .rules import begin_step
 from .simd import lanes
-from .team import (
-    N_THREADS,
-    NOT_FINITE,
-    SEEN,
-    STOPPING,
-    UPDATED,
-    barrier,
-    begin_run,
-    end_run,
-    released,
-    stop_requested,
-)
+from .spin_pool import block_at, fork_join, parallel_task
+from .team import barrier, released
 from .tile import VECTORS
 
 # Prefetch the next batch if it has at most this many values: a part of the second-level cache.
 PREFETCH_VALUES = 1 << 14
+
+# Elements of `progress`: the number of steps with a known loss, the number of updates, and whether
+# the last loss was not finite.
+SEEN, UPDATED, NOT_FINITE = range(3)
 
 
 @kernel
@@ -230,8 +223,8 @@ def forward_pass(
     return phase
 
 
-@kernel
-def _run(
+@parallel_task
+def _train(
     params,
     state,
     gradient,
@@ -239,24 +232,28 @@ def _run(
     sums,
     losses,
     layers,
-    job,
+    jobs,
     source,
     targets,
     labels,
     sample_weight,
     order,
-    step,
+    steps,
     rates,
+    progress,
     sync,
     thread,
     n_threads,
 ):
-    """The steps from `job.begin` to `job.end` - 1, see `train`."""
+    """One thread's part of the steps from `job.begin` to `job.end` - 1, see `train`."""
+    job = jobs[0]
+    step = steps[thread]
+    denormals = flush_denormals()
     z = layers[layers.size - 1].a
     strip = job.strip_at + thread * job.strip_size
-    phase = barrier(sync, n_threads, 0)
+    phase = 0
     for s in range(job.begin, job.end):
-        if released(sync):
+        if released(sync, n_threads):
             break
 
         # The step's samples order[first : end], the divisor of their mean, the step's constants.
@@ -336,9 +333,6 @@ def _run(
                 n_threads,
                 phase,
             )
-            # Thread 0 reads the request to stop; the barrier makes all threads act on it together.
-            if thread == 0 and start + rows == end:
-                sync[STOPPING] = stop_requested(sync)
             phase = barrier(sync, n_threads, phase)
 
         # Record the loss, penalties included, and how far the run has come.
@@ -347,11 +341,12 @@ def _run(
             loss += sum_of(sums, tiles)
         if thread == 0:
             losses[s] = loss
-            sync[SEEN] = s + 1 - job.begin
-            sync[UPDATED] = s + updated - job.begin
-            sync[NOT_FINITE] = diverged(loss, step)
-        if sync[STOPPING] != 0 or diverged(loss, step):
+            progress[SEEN] = s + 1 - job.begin
+            progress[UPDATED] = s + updated - job.begin
+            progress[NOT_FINITE] = diverged(loss, step)
+        if diverged(loss, step):
             break
+    restore_denormals(denormals)
 
 
 @entry
@@ -371,14 +366,15 @@ def train(
     order,
     steps,
     rates,
-    sync,
-    thread,
+    progress,
+    address,
+    n_threads,
 ):
     """Run the steps from `jobs[0].begin` to `jobs[0].end` - 1 over the samples in `order`, `batch`
     of them per step.
 
-    Stops early after a step when requested, and before the update of a step with a loss that is
-    not finite, unless the step allows that.
+    Stops before the update of a step with a loss that is not finite, unless the step allows that.
+    Returns the number of threads that took part.
 
     params : network's dtype, the layers' (n_in + 1, n_out) matrices one after the other; updated
     state : network's dtype, the rule's slots, see plan.new_state; updated
@@ -393,31 +389,30 @@ def train(
     steps : abi.STEP (n_threads,); `jobs[0].done` steps were made before the first of `order`
     rates : float64 (steps,), the learning rate of each step, where `jobs[0].has_rates`; otherwise
         the records' lr holds for all
-    sync : int64, see team.py
-    thread : number of the calling thread
+    progress : int64 (3,), written: see SEEN, UPDATED and NOT_FINITE
+    address : of a thread pool's block (spin_pool.py), or 0
+    n_threads : number of threads, at most
     """
-    denormals = flush_denormals()
-    run = begin_run(sync, thread)
-    n_threads = sync[N_THREADS]
-    _run(
-        params,
-        state,
-        gradient,
-        work,
-        sums,
-        losses,
-        layers,
-        jobs[0],
-        source,
-        targets,
-        labels,
-        sample_weight,
-        order,
-        steps[thread],
-        rates,
-        sync,
-        thread,
-        n_threads,
+    sync = block_at(address)
+    task = _train(
+        (
+            params,
+            state,
+            gradient,
+            work,
+            sums,
+            losses,
+            layers,
+            jobs,
+            source,
+            targets,
+            labels,
+            sample_weight,
+            order,
+            steps,
+            rates,
+            progress,
+            sync,
+        )
     )
-    end_run(sync, thread, n_threads, run)
-    restore_denormals(denormals)
+    return fork_join(sync, n_threads, task)

@@ -10,14 +10,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 @pytest.fixture
 def many_cpus(monkeypatch):
-    """As many threads as a test requests; without this fixture, at most one a CPU."""
-    from fastbp.runtime import spin_pool, team
+    """As many threads as a test requests, in a pool of its own; without this fixture, at most one a
+    CPU."""
+    from fastbp.runtime import autotune, spin_pool
 
-    for module in (spin_pool, team):
+    for module in (autotune, spin_pool):
         monkeypatch.setattr(module, "available_cpus", lambda: 64)
-    monkeypatch.setattr(spin_pool, "_helpers", None)
+    monkeypatch.setattr(spin_pool, "_pool", None)
     yield
-    spin_pool.end_spin_pool()
+    spin_pool.shutdown()
 
 
 @pytest.fixture

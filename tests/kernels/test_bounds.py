@@ -55,19 +55,17 @@ for dtype in ("float32", "float64"):
     net.fit(X, rng.integers(0, 3, 2050), epochs=1, batch_size=None)
 # The check works: a plan for fewer rows than the job has must raise.
 from fastbp.engine.steps import StepRunner, step_params
-from fastbp.runtime.team import borrow_team
 from fastbp.training.fit import make_samples
 samples = make_samples(net, X, rng.integers(0, 3, 2050))
 step = step_params("sgd", lr=0.1)
-with borrow_team(1) as team:
-    steps = StepRunner(
-        net.network, net.parameters, net.train_state.optimizer_state, samples, 20, step, team, [1]
-    )
-    steps.plan.job[0]["batch"] = steps.plan.job[0]["block"] = steps.batch = 2000
-    try:
-        steps.run(np.arange(2050), 0)
-    except IndexError:
-        print("all checked")
+steps = StepRunner(
+    net.network, net.parameters, net.train_state.optimizer_state, samples, 20, step, [1]
+)
+steps.plan.job[0]["batch"] = steps.plan.job[0]["block"] = steps.batch = 2000
+try:
+    steps.run(np.arange(2050), 0)
+except IndexError:
+    print("all checked")
 """
 
 
@@ -82,7 +80,8 @@ from fastbp.kernels.spin_pool import SHARED_CALLS
 assert CHECKED
 dense.workspace = output.workspace = aligned_zeros  # none that an earlier call has made larger
 spin_pool.available_cpus = lambda: 3
-elementwise._EXP_BYTES = elementwise._PLAIN_BYTES = spin_pool.FOLLOWING = 1  # so that helpers take part
+# So that workers take part:
+elementwise._EXP_BYTES = elementwise._PLAIN_BYTES = spin_pool.LOOP_GAP_SECONDS = 1
 rng = np.random.default_rng(0)
 shapes = (
     (0, 3, 2), (1, 1, 1), (2, 7, 1), (15, 1, 9), (17, 33, 31), (33, 14, 65), (1030, 20, 64),
@@ -117,7 +116,7 @@ for dtype in ("float32", "float64"):
             fn.sgd_step(param, g, 0.1)
             fn.sgd_step(param, g, 0.1, velocity=m, momentum=0.9, nesterov=True)
             fn.adam_step(param, g, m, v, 3)
-assert spin_pool._helpers.block[SHARED_CALLS] > 0
+assert spin_pool.shared_pool().block[SHARED_CALLS] > 0
 # The check works here too: a workspace that is too small must raise.
 dense.room = lambda size, dtype: aligned_zeros(size // 4, dtype)
 try:

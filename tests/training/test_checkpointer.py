@@ -156,7 +156,7 @@ def test_batches_of_several_blocks(n_threads, dtype, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_within_a_run_of_many_steps(dtype, tmp_path, monkeypatch):
-    """Not at each step, but where the pace ends a call of the kernels; with rows read where they
+    """Not at each step, but where the tuner ends a call of the kernels; with rows read where they
     lie, and in pieces."""
     rng = np.random.default_rng(2)
     rows = rng.normal(size=(40_000, 20)).astype(dtype)
@@ -164,7 +164,7 @@ def test_within_a_run_of_many_steps(dtype, tmp_path, monkeypatch):
     settings = {"epochs": 2, "batch_size": 8, "optimizer": fastbp.Adam(1e-4), "n_threads": 1}
     net = fastbp.MLP([20, 16, 3], seed=1)
     net.fit(rows, labels, **settings)
-    monkeypatch.setattr(autotune, "LOOK", 1e-4)  # seconds
+    monkeypatch.setattr(autotune, "SLICE_SECONDS", 1e-4)
     made = []
     for number in (1, 2, 5, 9):
         path = tmp_path / str(number)

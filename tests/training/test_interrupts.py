@@ -89,8 +89,7 @@ while net.train_state.step < 10**9:
     assert steps == net.train_state.step - done, (steps, net.train_state.step - done)
     assert 0 <= steps - 4 * history.n_epochs <= 4, (steps, history.n_epochs)
     assert np.isfinite(net.parameters).all()
-    idle = sum(len(team._threads) for team in fastbp.runtime.team._idle)
-    assert threading.active_count() == 1 + idle
+    assert threading.active_count() == 1 + len(fastbp.runtime.spin_pool.shared_pool().workers)
 """
 
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from ..kernels import abi
 from ..kernels import train as train_kernel
-from ..kernels.team import NOT_FINITE, SEEN, STOP, UPDATED
-from ..runtime.team import borrow_team, team_size
+from ..runtime.autotune import team_size
+from ..runtime.signals import DeferSignals
+from ..runtime.spin_pool import WAKE_MACS, shared_pool
 
 
 def step_params(rule, **settings):
@@ -44,9 +45,8 @@ class StepRunner:
         Rows per step.
     step : ndarray of abi.STEP (1,)
         See `step_params`.
-    team : Team
     sizes : sequence of int
-        Numbers of threads to try, at most the team's.
+        Numbers of threads to try.
 
     Attributes
     ----------
@@ -61,19 +61,19 @@ class StepRunner:
 
     failure: Exception | None = None
 
-    def __init__(self, network, params, state, samples, batch, step, team, sizes):
+    def __init__(self, network, params, state, samples, batch, step, sizes):
         self.params = params
         self.state = state
         self.samples = samples
         self.batch = batch
-        self.team = team
         self.capacity = batch
         self.rates = np.zeros(0)
         self.plan = network.plan(min(batch, abi.BLOCK_ROWS), max(sizes))
         self.plan.job[0]["batch"] = batch
-        self.tuner = network.pace(sizes, work_of(network, batch))
+        self.macs = work_of(network, batch)
+        self.tuner = network.tuner(sizes, self.macs)
         self.steps = np.repeat(step, max(sizes))
-        self.work = self.plan.work(network.dtype)
+        self.work = self.plan.work(network.dtype)[0]
         self.sums = np.zeros(self.plan.sums_size)
         stores = (
             batch > abi.BLOCK_ROWS
@@ -81,10 +81,11 @@ class StepRunner:
             or step[0]["clip_norm"] != 0
         )
         self.gradient = np.zeros(network.size if stores else 0, network.dtype)
-        # The last call: its samples, their order, the call, its arrays of rates and losses.
+        # The last call: its samples, their order, its arguments, its arrays of rates and losses.
         self._call: tuple = ()
+        self._progress = np.zeros(3, np.int64)
         # Threads are started here so that a lack of memory shows before anything is changed.
-        team.start(self.tuner.next(1)[0] - 1)
+        shared_pool().start(self.tuner.next(1)[0] - 1)
 
     def drop(self, rates, key):
         """Drop hidden units from now on.
@@ -127,7 +128,7 @@ class StepRunner:
         steps : int
             Updates made.
         stopped : bool
-            Whether the team was requested to stop.
+            Whether an exception of a signal's handler is pending.
         """
         losses = [np.zeros(0)]
         steps = 0
@@ -158,10 +159,10 @@ class StepRunner:
 
         done, before : steps made before this run, and in this run
         """
-        call, rates, losses = self._call_on(samples, order)
+        args, rates, losses = self._call_on(samples, order)
         job = self.plan.job[0]
         n_steps = -(-len(order) // self.batch)
-        sync = self.team.sync
+        pool = shared_pool()
         job["done"] = done + before
         job["has_rates"] = self.rates.size > 0
         if self.rates.size > 0:
@@ -174,36 +175,37 @@ class StepRunner:
             job["begin"] = seen
             job["end"] = seen + steps
             try:
-                self.team.start(n_threads - 1)
+                pool.start(n_threads - 1)
             except MemoryError as error:
                 self.failure = error
                 break
             start = time.perf_counter()
-            self.team.run(call, n_threads)
+            pool.run(
+                train_kernel.train,
+                args,
+                pool.max_threads(n_threads),
+                max(WAKE_MACS, steps * self.macs),
+            )
             self.tuner.record(n_threads, steps, time.perf_counter() - start)
-            made = seen + int(sync[UPDATED])
-            seen += int(sync[SEEN])
-            failed = sync[NOT_FINITE] != 0
-            stopped = sync[STOP] != 0
+            made = seen + int(self._progress[train_kernel.UPDATED])
+            seen += int(self._progress[train_kernel.SEEN])
+            failed = self._progress[train_kernel.NOT_FINITE] != 0
+            stopped = DeferSignals.pending()
             if pause is not None and pause():
                 break
         return losses[:seen].copy(), made, failed, stopped
 
     def _call_on(self, samples, order):
-        """The kernel's call on these samples in this order (see `Team.run`), and its arrays of
-        rates and losses. The last call is reused if `order` is in the same memory, with any
+        """The kernel's arguments for these samples in this order, and its arrays of rates and
+        losses. Those of the last call are reused if `order` is in the same memory, with any
         content."""
         if self._call and samples is self._call[0] and _same_memory(order, self._call[1]):
             return self._call[2:]
-        if self._call and samples is not self._call[0]:
-            self.team.settle()  # otherwise a thread keeps the last samples alive
         n_steps = -(-len(order) // self.batch)
         rates, losses = np.zeros(n_steps), np.zeros(n_steps)
         job = self.plan.job
         job[0]["n_samples"] = len(order)
-        # The call does not refer to `self`: that would be a cycle, and the buffers would outlive
-        # their last user.
-        arrays = (
+        args = (
             self.params,
             self.state,
             self.gradient,
@@ -216,13 +218,9 @@ class StepRunner:
             order,
             self.steps,
             rates,
-            self.team.sync,
+            self._progress,
         )
-
-        def call(thread, n_threads):
-            train_kernel.train(*arrays, thread)
-
-        self._call = samples, order, call, rates, losses
+        self._call = samples, order, args, rates, losses
         return self._call[2:]
 
     def _begin_part(self, order, at, unfinished):
@@ -251,9 +249,8 @@ def loss_and_gradient(network, params, samples, l2, n_threads=None, l1=0.0, make
     step = step_params("gradient", l2=l2, l1=l1)
     size = team_size(n_threads, work_of(network, samples.n))
     no_state = np.zeros(0, network.dtype)
-    with borrow_team(size) as team:
-        runner = make_steps(network, params, no_state, samples, samples.n, step, team, [size])
-        losses, _, _ = runner.run(np.arange(samples.n), 0)
+    runner = make_steps(network, params, no_state, samples, samples.n, step, [size])
+    losses, _, _ = runner.run(np.arange(samples.n), 0)
     if runner.failure is not None:
         raise runner.failure
     return float(losses[0]), runner.gradient

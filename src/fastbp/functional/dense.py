@@ -9,16 +9,15 @@ from ..base.activations import HIDDEN
 from ..base.validation import check_choice, check_count
 from ..kernels import functional as kernels
 from ..kernels.abi import STORES_SLOPES
-from ..runtime.spin_pool import at_most, run_shared
-from ..runtime.team import MAX_THREADS
+from ..runtime.autotune import MAX_THREADS
+from ..runtime.spin_pool import WAKE_MACS, shared_pool
 from .arrays import copy_back, layer_arrays, no_overlap, output_buffer, workspace
 
-# Multiply-adds of a call that pay for one spinning thread, and those that pay for waking sleeping
-# ones. Two threads break even at half of the first if all data stay in their caches. In a training
-# step, however, one of them has just changed W: with calls of 262,000 shared, 64-128-64-10 in
-# batches of 32 in float64 took 113 to 138 us instead of 109.
+# Multiply-adds of a call that pay for one spinning thread. Two threads break even at half of this
+# if all data stay in their caches. In a training step, however, one of them has just changed W:
+# with calls of 262,000 shared, 64-128-64-10 in batches of 32 in float64 took 113 to 138 us instead
+# of 109.
 _SPINNING_MACS = 500_000
-_WAKING_MACS = 12_000_000
 # Activations with a slope that follows from their output.
 _CODES_BELOW = {name: code for name, code in HIDDEN.items() if code not in STORES_SLOPES}
 
@@ -49,12 +48,12 @@ def _run(entry, size, sizes, dtype, n_threads, *arrays):
         wanted = macs // _SPINNING_MACS
     else:
         wanted = check_count("n_threads", n_threads, most=MAX_THREADS)
-    n = at_most(wanted) if wanted > 1 else 1
+    n = shared_pool().max_threads(wanted) if wanted > 1 else 1
     args = *arrays[:-1], workspace(size(*sizes, n), dtype), arrays[-1]
     if n == 1:
         entry(*args, 0, 1)
     else:
-        run_shared(entry, args, n, wait=n_threads is not None or macs >= _WAKING_MACS)
+        shared_pool().run(entry, args, n, macs if n_threads is None else max(macs, WAKE_MACS))
 
 
 def _check_shapes(**shapes):

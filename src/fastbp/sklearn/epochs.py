@@ -64,16 +64,14 @@ class EpochRunner:
     batch : int
         Rows per step.
     alpha : float
-    team : Team
     sizes : sequence of int
         Numbers of threads to try.
     """
 
-    def __init__(self, optimizer, state, packed, samples, batch, alpha, team, sizes):
+    def __init__(self, optimizer, state, packed, samples, batch, alpha, sizes):
         self.optimizer = optimizer
         self.samples = samples
         self.batch = batch
-        self.team = team
         self.adam = isinstance(optimizer, AdamOptimizer)
         if self.adam:
             rule = "adam"
@@ -85,7 +83,7 @@ class EpochRunner:
         settings = {name: getattr(optimizer, name) for name in names}
         step = step_params(rule, **settings, alpha=alpha, allow_divergence=True)
         self.steps = StepRunner(
-            packed.network, packed.flat, state.flat, samples, batch, step, team, sizes
+            packed.network, packed.flat, state.flat, samples, batch, step, sizes
         )
         self.rows = np.minimum(batch, samples.n - np.arange(0, samples.n, batch)).astype(np.float64)
 
@@ -105,7 +103,7 @@ class EpochRunner:
         self.steps.steps["lr"] = (
             optimizer.learning_rate_init if self.adam else optimizer.learning_rate
         )
-        with DeferSignals(self.team.stop):
+        with DeferSignals():
             losses, made, _ = self.steps.run(order, optimizer.t if self.adam else 0)
             if self.adam:
                 optimizer.t += made

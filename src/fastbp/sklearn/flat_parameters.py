@@ -11,7 +11,7 @@ from ..base.losses import LOSSES
 from ..base.network_arguments import (
     check_hidden,
 )
-from ..engine.forward import activations
+from ..engine import forward
 from ..engine.network import CompiledNetwork
 from ..kernels.plan import aligned_zeros
 
@@ -105,6 +105,4 @@ class FlatParameters:
 
     def outputs(self, x, n_threads):
         """The net's outputs (n, n_out) for rows x, an ndarray of its dtype or a StridedArray."""
-        if isinstance(x, np.ndarray) and len(x) <= self.network.few:
-            return self.network.few_outputs(self.flat, np.require(x, self.dtype, ("C", "A")))
-        return activations(self.network, self.flat, x, [len(self.coefs) - 1], n_threads)[0]
+        return forward.outputs(self.network, self.flat, x, n_threads)

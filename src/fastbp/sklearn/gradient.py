@@ -18,11 +18,10 @@ class LossGradient:
     X, y, sample_weight
         As for ``samples_of``.
     alpha : float
-    team : Team
-    members : int
+    n_threads : int
     """
 
-    def __init__(self, packed, X, y, sample_weight, alpha, team, members):
+    def __init__(self, packed, X, y, sample_weight, alpha, n_threads):
         self.packed = packed
         samples = samples_of(X, y, sample_weight, packed)
         self.order = np.arange(samples.n)
@@ -30,7 +29,7 @@ class LossGradient:
         step = step_params("gradient", alpha=alpha, allow_divergence=True)
         no_state = np.zeros(0, packed.dtype)
         self.steps = StepRunner(
-            packed.network, packed.flat, no_state, samples, samples.n, step, team, [members]
+            packed.network, packed.flat, no_state, samples, samples.n, step, [n_threads]
         )
 
     def at(self, coefs, intercepts):

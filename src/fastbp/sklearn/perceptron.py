@@ -1,7 +1,6 @@
 """The arithmetic of both estimators. Validation, messages and attributes are scikit-learn's."""
 
 import math
-from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import _fit_context, is_classifier
@@ -22,7 +21,7 @@ from ..base.network_arguments import (
 )
 from ..engine.forward import activations as forward_activations
 from ..engine.steps import work_of
-from ..runtime.team import borrow_team, team_size
+from ..runtime.autotune import team_size
 from .fallback import with_fallback
 from .flat_parameters import FlatParameters
 from .gradient import LossGradient
@@ -190,28 +189,25 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
 
     @with_fallback
     def _backprop(self, X, y, sample_weight, activations, deltas, coef_grads, intercept_grads):
-        if self._gradient is not None:
-            return self._gradient.at(self.coefs_, self.intercepts_)
-        with self._borrowed_gradient(self._flat_parameters(), X, y, sample_weight) as gradient:
-            return gradient.at(self.coefs_, self.intercepts_)
+        gradient = self._gradient
+        if gradient is None:
+            gradient = self._loss_gradient(self._flat_parameters(), X, y, sample_weight)
+        return gradient.at(self.coefs_, self.intercepts_)
 
     @with_fallback
     def _fit_lbfgs(self, X, y, sample_weight, *buffers):
         sample_weight = self._class_weighted(y, sample_weight)
         # scipy's parameters are float64, and so is all arithmetic with them.
         flat = self._flat_parameters().astype(np.float64)
-        with self._borrowed_gradient(flat, X, y, sample_weight) as self._gradient:
-            try:
-                super()._fit_lbfgs(X, y, sample_weight, *buffers)
-            finally:
-                del self._gradient
+        self._gradient = self._loss_gradient(flat, X, y, sample_weight)
+        try:
+            super()._fit_lbfgs(X, y, sample_weight, *buffers)
+        finally:
+            del self._gradient
 
-    @contextmanager
-    def _borrowed_gradient(self, flat, X, y, sample_weight):
-        """A context with the loss and gradient on samples, computed by a borrowed team."""
+    def _loss_gradient(self, flat, X, y, sample_weight):
         n_threads = team_size(self.n_threads, work_of(flat.network, X.shape[0]))
-        with borrow_team(n_threads) as team:
-            yield LossGradient(flat, X, y, sample_weight, self.alpha, team, n_threads)
+        return LossGradient(flat, X, y, sample_weight, self.alpha, n_threads)
 
     def _class_weighted(self, y, sample_weight, incremental=False):
         """The sample weights, multiplied with those of the classes if there are any."""

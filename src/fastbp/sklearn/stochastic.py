@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 
 from ..engine.forward import mean_loss
 from ..engine.steps import work_of
-from ..runtime.team import borrow_team, team_sizes
+from ..runtime.autotune import team_sizes
 from .epochs import EpochRunner, OptimizerState, new_optimizer
 from .fallback import FallbackMixin, with_fallback
 from .inputs import samples_of
@@ -54,28 +54,20 @@ class StochasticMixin(FallbackMixin):
         sizes = team_sizes(self.n_threads, work_of(parameters.network, batch))
         order = np.arange(samples.n)
         try:
-            with borrow_team(max(sizes)) as team:
-                epochs = EpochRunner(
-                    self._optimizer,
-                    self._state,
-                    parameters,
-                    samples,
-                    batch,
-                    self.alpha,
-                    team,
-                    sizes,
-                )
-                self.n_iter_ = 0
-                for _ in range(self.max_iter):
-                    if self._iterate(epochs, order, validation, held_out) or incremental:
-                        break
-                    if self.n_iter_ == self.max_iter:
-                        warnings.warn(
-                            f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "
-                            "reached and the optimization hasn't converged yet.",
-                            ConvergenceWarning,
-                            stacklevel=2,
-                        )
+            epochs = EpochRunner(
+                self._optimizer, self._state, parameters, samples, batch, self.alpha, sizes
+            )
+            self.n_iter_ = 0
+            for _ in range(self.max_iter):
+                if self._iterate(epochs, order, validation, held_out) or incremental:
+                    break
+                if self.n_iter_ == self.max_iter:
+                    warnings.warn(
+                        f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "
+                        "reached and the optimization hasn't converged yet.",
+                        ConvergenceWarning,
+                        stacklevel=2,
+                    )
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         if self.early_stopping:

@@ -84,7 +84,7 @@ class Checkpointer:
     def is_due(self):
         return time.monotonic() >= self._next
 
-    def save(self, net, callback_states, generator, order, stop):
+    def save(self, net, callback_states, generator, order):
         """Write a checkpoint of a fit that is running or, according to its history, has ended.
 
         Parameters
@@ -95,8 +95,6 @@ class Checkpointer:
             State of the generator before it drew the order of the present epoch.
         order : ndarray or None
             The order, if steps of the epoch have been made.
-        stop : callable ()
-            Called at once if the handler of a signal raises.
         """
         start = time.monotonic()
         history = net.history_
@@ -108,7 +106,7 @@ class Checkpointer:
             callback_states,
         )
         try:
-            with DeferSignals(stop):
+            with DeferSignals():
                 replace_file(self.path, to_bytes(net, state))
         except (OSError, ValueError, MemoryError) as error:
             if self._errors == "raise":

@@ -14,7 +14,7 @@ from ..engine.samples import Samples
 from ..engine.steps import step_params, work_of
 from ..history import History
 from ..optimizers import OPTIMIZERS, Optimizer
-from ..runtime.team import borrow_team, team_sizes
+from ..runtime.autotune import team_sizes
 from .batches import ArrayBatches, StreamBatches, is_stream
 from .callback_list import as_callbacks, check_same_callbacks, overrides
 from .class_weight import weigh_classes
@@ -207,14 +207,13 @@ def train(loop):
             net.optimizer_ = loop.optimizer
             if loop.resumed is None:
                 net.history_ = History(has_validation=loop.validation is not None)
-            with borrow_team(max(sizes)) as team:
-                loop.prepare(team, sizes)
-                try:
-                    loop.run()
-                except BaseException as error:
-                    loop.end(error)
-                    raise
-                loop.end()
+            loop.prepare(sizes)
+            try:
+                loop.run()
+            except BaseException as error:
+                loop.end(error)
+                raise
+            loop.end()
     return net.history_
 
 

@@ -54,17 +54,15 @@ class TrainingLoop:
     checkpointer: Checkpointer | None = None
     resumed: FitState | None = None
 
-    def prepare(self, team, team_sizes):
+    def prepare(self, sizes):
         """Set the initial state of the loop.
 
         Parameters
         ----------
-        team : Team
-        team_sizes : list of int
+        sizes : list of int
             Numbers of threads to try.
         """
-        self._team = team
-        self._team_sizes = team_sizes
+        self._sizes = sizes
         self._state = self.net.train_state
         self._history = self.net.history_
         self._callbacks = CallbackList(self.callbacks, self.net, self._history)
@@ -101,14 +99,14 @@ class TrainingLoop:
                 weights = []
                 # What belongs together is done without interruption: a whole epoch, or the steps
                 # on one batch if callbacks and the source of batches may take long between them.
-                with self._deferring_signals(not single):
+                with _deferring_signals(not single):
                     for samples, order in self.source.epoch(rng):
                         weights.append(samples.weights_of_batches(order, self.source.batch_size))
                         skipped = min(done, len(weights[-1]))
                         done -= skipped
                         if skipped == len(weights[-1]):
                             continue
-                        with self._deferring_signals(single):
+                        with _deferring_signals(single):
                             complete = self._run_batches(samples, order, skipped)
                         if not complete:
                             break  # the exception of the signal is raised at the end of the block
@@ -118,7 +116,7 @@ class TrainingLoop:
                             break
                         self._save_if_due()
                     else:
-                        with self._deferring_signals(single):
+                        with _deferring_signals(single):
                             self._end_epoch(np.concatenate(weights))
                 if history.stopped_by is None:
                     self._callbacks.epoch_ended()
@@ -146,11 +144,6 @@ class TrainingLoop:
             raise errors[0]
         elif self.checkpointer is not None and history.stopped_by != "interrupt":
             self._save([])
-
-    def _deferring_signals(self, defer):
-        """A context in which the exceptions of signal handlers stop the team after its step and
-        are raised at the end, if `defer`."""
-        return DeferSignals(self._team.stop) if defer else nullcontext()
 
     def _end_epoch(self, weights):
         """Record the epoch's validation loss and its mean loss, its batches weighted by `weights`,
@@ -182,7 +175,8 @@ class TrainingLoop:
         Returns
         -------
         bool
-            Whether all steps have been made. If not, a signal has stopped the team.
+            Whether all steps have been made. If not, the exception of a signal's handler is
+            pending.
         """
         runner = self._runner = self._runner_for(samples)
         n_steps = -(-len(order) // runner.batch)
@@ -217,8 +211,7 @@ class TrainingLoop:
             samples,
             self.source.batch_size,
             self.step_params,
-            self._team,
-            self._team_sizes,
+            self._sizes,
         )
         runner.drop(net.dropout, state.dropout_key)
         self._snapshot = np.empty_like(state.parameters), np.empty_like(state.optimizer_state)
@@ -260,12 +253,14 @@ class TrainingLoop:
         parameters and optimizer state. Returns how many these are.
 
         Equal steps give equal bits, so one copy for many steps is enough. A value that is not
-        finite stays so: the last finite step is found by bisection. If a signal stops the team,
-        each repetition makes one step, and so does the last.
+        finite stays so: the last finite step is found by bisection. While the exception of a
+        signal's handler is pending, each repetition makes one step, and so does the last.
         """
         state = self._state
 
         def repeat(n_steps):
+            if DeferSignals.pending():
+                n_steps = min(n_steps, 1)
             state.parameters[:], state.optimizer_state[:] = self._snapshot
             return runner.run(order[: n_steps * runner.batch], state.step)[1] if n_steps else 0
 
@@ -319,8 +314,12 @@ class TrainingLoop:
             callback_states,
             self._epoch_rng or self._state.rng.bit_generator.state,
             self.source.order if in_epoch else None,
-            self._team.stop,
         )
+
+
+def _deferring_signals(defer):
+    """A context that defers the exceptions of signal handlers to its end, if `defer`."""
+    return DeferSignals() if defer else nullcontext()
 
 
 def _is_finite(array):
