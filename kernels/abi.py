@@ -147,6 +147,7 @@ RULES = {
     "rmsprop": Rule(7, ("v",)),
     "rmsprop_momentum": Rule(8, ("v", "m", "b")),  # with momentum, centred, or both
     "adagrad": Rule(9, ("v",)),
+    "lion": Rule(10, ("m",)),
 }
 
 # ---- Records

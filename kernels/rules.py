@@ -10,7 +10,8 @@ Sutskever et al., *On the importance of initialization and momentum in deep lear
 scikit-learn and Keras. Adam: Kingma and Ba, 2015, the efficient form of section 2, with epsilon
 outside the bias correction; as in scikit-learn and Keras. AdamW (Loshchilov and Hutter, 2019),
 Nadam (Dozat, 2016), RMSprop (Tieleman and Hinton, 2012; centred: Graves, 2013) and Adagrad (Duchi
-et al., 2011) follow PyTorch, with epsilon inside the correction.
+et al., 2011) follow PyTorch, with epsilon inside the correction. Lion: Chen et al., *Symbolic
+Discovery of Optimization Algorithms*, 2023, algorithm 2.
 """
 
 import inspect
@@ -96,6 +97,13 @@ def rmsprop_momentum(w, g, v, m, b, *, rate, rho, momentum, centered, epsilon):
 def adagrad(w, g, v, *, rate, epsilon):
     v = v + g * g
     return w - g * rate / (square_root(v) + epsilon), v
+
+
+@rule("lion")
+def lion(w, g, m, *, rate, shrink, beta_1, beta_2):
+    c = m * beta_1 + g * (1 - beta_1)
+    sign = where(c > 0.0, 1.0, where(c < 0.0, -1.0, c))  # 0 and NaN are their own signs
+    return w * shrink - sign * rate, m * beta_2 + g * (1 - beta_2)
 
 
 @kernel

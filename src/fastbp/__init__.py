@@ -13,7 +13,7 @@ from .importers.torch import from_torch
 from .loading import load, resume
 from .lr_finder import RangeTest, lr_find
 from .mlp import MLP
-from .optimizers import SGD, Adagrad, Adam, AdamW, Nadam, RMSprop
+from .optimizers import SGD, Adagrad, Adam, AdamW, Lion, Nadam, RMSprop
 from .patching import load_ipython_extension as load_ipython_extension
 from .patching import patch_sklearn, unpatch_sklearn
 from .patching import unload_ipython_extension as unload_ipython_extension
@@ -28,6 +28,7 @@ __all__ = [
     "DivergenceError",
     "GradientCheck",
     "History",
+    "Lion",
     "Nadam",
     "RMSprop",
     "RangeTest",

@@ -274,6 +274,46 @@ class Adagrad(Optimizer):
         check_number("epsilon", self.epsilon, above=0)
 
 
+@dataclass(frozen=True)
+class Lion(Optimizer):
+    """Lion: steps of equal size for every parameter, in the direction of a mean gradient's sign.
+
+    c = beta_1 m + (1 - beta_1) dW;  W -= lr (sign(c) + weight_decay W);
+    m = beta_2 m + (1 - beta_2) dW (Chen et al., *Symbolic Discovery of Optimization Algorithms*,
+    2023, algorithm 2). Biases do not decay.
+
+    Parameters
+    ----------
+    lr : float or Schedule, default 1e-4
+        Learning rate, positive, or a schedule of `fastbp.schedules`. The paper recommends a third
+        to a tenth of AdamW's.
+    beta_1, beta_2 : float, default 0.9 and 0.99
+        Decay of the mean in the step and of the stored mean, in [0, 1).
+    weight_decay : float, default 0
+        At least 0.
+
+    Raises
+    ------
+    ValueError
+        If a number is outside its range.
+    TypeError
+        If a number is not one.
+    """
+
+    lr: float | Schedule = 1e-4
+    beta_1: float = 0.9
+    beta_2: float = 0.99
+    weight_decay: float = 0.0
+
+    rule = "lion"
+
+    def __post_init__(self):
+        check_rate("lr", self.lr)
+        check_number("beta_1", self.beta_1, least=0, below=1)
+        check_number("beta_2", self.beta_2, least=0, below=1)
+        check_number("weight_decay", self.weight_decay, least=0)
+
+
 # Every optimizer of this module by its name.
 OPTIMIZERS = {
     name: kind

@@ -75,8 +75,8 @@ def test_odd_shapes(shape, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("activation", [name for name in HIDDEN if name not in GATED])
 def test_every_activation(activation, dtype):
-    """Forward, and backward to the layer below, whose outputs are x and whose slopes the twin takes
-    from its z."""
+    """Forward, and backward to the layer below, which has the outputs x; the twin computes slopes
+    from z."""
     z_below = np.random.default_rng(1).normal(size=(37, 18))
     x = np.vectorize(naive.VALUE[activation])(z_below).astype(dtype)
     _, W, b, delta = layer(37, 18, 11, dtype)
@@ -150,7 +150,8 @@ def test_no_rows():
 def test_output_delta(output, loss, dtype, n):
     rng = np.random.default_rng(n)
     for k in (1, 4):
-        z, t = rng.normal(size=(n, k)).astype(dtype), rng.uniform(size=(n, k))
+        z = rng.normal(size=(n, k)).astype(dtype)
+        t = rng.uniform(size=(n, k))
         t = (t / t.sum(axis=1, keepdims=True)).astype(dtype)
         a = [naive.outputs(row, output) for row in z.tolist()]
         wanted = sum(map(naive.sample_loss, z.tolist(), a, t.tolist(), [loss] * n)) / n
@@ -174,7 +175,8 @@ def test_output_delta(output, loss, dtype, n):
 
 
 def test_labels_are_one_hot_targets():
-    z, labels = layer(37, 1, 4, "float32")[3], np.random.default_rng(3).integers(0, 4, 37)
+    z = layer(37, 1, 4, "float32")[3]
+    labels = np.random.default_rng(3).integers(0, 4, 37)
     one_hot = np.eye(4)[labels]
     for output, loss in PAIRS:
         by_row = fn.output_delta(z, one_hot, output, loss)
@@ -205,7 +207,8 @@ def test_losses_do_not_overflow(dtype):
 def test_a_net_written_with_them(dtype):
     """Loss and gradients of a whole net are those of `fastbp.MLP`."""
     net = fastbp.MLP([7, 20, 12, 4], hidden=("tanh", "sigmoid"), dtype=dtype, seed=2)
-    X, y = np.random.default_rng(0).normal(size=(45, 7)).astype(dtype), np.arange(45) % 4
+    X = np.random.default_rng(0).normal(size=(45, 7)).astype(dtype)
+    y = np.arange(45) % 4
     a = [X]
     for W, b, f in zip(net.weights, net.biases, ("tanh", "sigmoid", "identity"), strict=True):
         a.append(fn.dense_forward(a[-1], W, b, f))
@@ -229,7 +232,8 @@ def strided(array):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_layouts_and_out(dtype):
     x, W, b, delta = layer(35, 19, 21, dtype)
-    a, gradients = fn.dense_forward(x, W, b, "tanh"), fn.dense_backward(delta, x, W, "tanh")
+    a = fn.dense_forward(x, W, b, "tanh")
+    gradients = fn.dense_backward(delta, x, W, "tanh")
     for other in (strided, np.asfortranarray, lambda array: array[::-1].copy()[::-1]):
         np.testing.assert_array_equal(fn.dense_forward(other(x), other(W), other(b), "tanh"), a)
         for got, wanted in zip(
@@ -254,7 +258,8 @@ def test_layouts_and_out(dtype):
 
 def test_out_in_the_memory_of_an_input():
     x, W, b, delta = layer(33, 20, 20, "float64")
-    a, (dW, db, below) = fn.dense_forward(x, W, b, "relu"), fn.dense_backward(delta, x, W, "relu")
+    a = fn.dense_forward(x, W, b, "relu")
+    (dW, db, below) = fn.dense_backward(delta, x, W, "relu")
     for n_threads in (1, 2):
         x_copy, delta_copy, W_copy = x.copy(), delta.copy(), W.copy()
         fn.dense_forward(x_copy, W, b, "relu", out=x_copy, n_threads=n_threads)
@@ -384,7 +389,9 @@ BAD_OUTPUT = [
     ("change", "message"), BAD_OUTPUT, ids=lambda v: v if isinstance(v, str) else ""
 )
 def test_bad_output(change, message):
-    z, y, out = layer(5, 1, 3, "float64")[3], np.array([0, 1, 2, 1, 0]), np.full((5, 3), 7.0)
+    z = layer(5, 1, 3, "float64")[3]
+    y = np.array([0, 1, 2, 1, 0])
+    out = np.full((5, 3), 7.0)
     with pytest.raises((TypeError, ValueError), match=f"^{message}"):
         fn.output_delta(**({"z": z, "y": y, "out": out} | change))
     assert (out == 7).all()

@@ -109,7 +109,8 @@ def test_layouts_and_out(name, dtype):
         if what not in ("read-only", "unaligned", "big-endian"):
             assert f(z, out=out) is out
             np.testing.assert_array_equal(out, wanted, err_msg=what)
-    plain, in_place = np.empty_like(z), z.copy()
+    plain = np.empty_like(z)
+    in_place = z.copy()
     assert f(z, out=plain) is plain
     assert f(in_place, out=in_place) is in_place
     np.testing.assert_array_equal(plain, wanted)
@@ -170,7 +171,8 @@ def test_nan_goes_through(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_bad_input(name):
-    f, z = getattr(fn, name), np.full((2, 3), 0.5)
+    f = getattr(fn, name)
+    z = np.full((2, 3), 0.5)
     argument = "a" if name.endswith("slope") else "z"
     for bad in (None, "text", z + 1j, [[1, 2], [3]], np.array([object()]), np.ma.masked_array(z)):
         with pytest.raises((TypeError, ValueError), match=f"^{argument} must be "):

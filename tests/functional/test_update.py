@@ -76,7 +76,8 @@ def test_adam(shape, dtype):
 
 def test_the_rules_are_those_of_fit():
     """Three whole-batch epochs of a net, and the same by hand."""
-    X, y = np.random.default_rng(0).normal(size=(30, 5)), np.arange(30) % 3
+    X = np.random.default_rng(0).normal(size=(30, 5))
+    y = np.arange(30) % 3
     for optimizer in (
         fastbp.SGD(0.5),
         fastbp.SGD(0.2, 0.9),
@@ -84,7 +85,8 @@ def test_the_rules_are_those_of_fit():
         fastbp.Adam(0.05),
     ):
         net = fastbp.MLP([5, 3], dtype="float64")
-        W, b = net.weights[0].copy(), net.biases[0].copy()
+        W = net.weights[0].copy()
+        b = net.biases[0].copy()
         net.fit(X, y, epochs=3, batch_size=None, optimizer=optimizer, shuffle=False)
         state = [[np.zeros_like(p) for p in (W, b)] for _ in range(2)]
         for t in (1, 2, 3):
@@ -152,7 +154,9 @@ def test_layouts(other, dtype):
 def test_state_between_one_anothers_elements():
     param, grad, _, _ = arrays((6, 8), "float64")
     state = np.zeros((6, 8, 2))
-    m, v, expected = np.zeros((6, 8)), np.zeros((6, 8)), param.copy()
+    m = np.zeros((6, 8))
+    v = np.zeros((6, 8))
+    expected = param.copy()
     fn.adam_step(param, grad, state[..., 0], state[..., 1], 1)
     fn.adam_step(expected, grad, m, v, 1)
     np.testing.assert_array_equal(param, expected)
@@ -252,7 +256,8 @@ def test_bad_input(kind, change, message):
 
 
 def test_all_are_checked_before_the_first_is_changed():
-    good, bad = np.ones(3), np.ones(4, int)
+    good = np.ones(3)
+    bad = np.ones(4, int)
     for params, gradients in (
         ([good, bad], [np.ones(3), np.ones(4)]),
         ([good, good], [np.ones(3), np.ones(2)]),
@@ -266,7 +271,9 @@ def test_all_are_checked_before_the_first_is_changed():
 
 
 def test_state_that_shares_memory():
-    param, grad, m = np.ones((3, 4)), np.ones((3, 4)), np.zeros((4, 4))
+    param = np.ones((3, 4))
+    grad = np.ones((3, 4))
+    m = np.zeros((4, 4))
     for first, second in ((m[:3], m[:3]), (m[:3], m[1:]), (param, m[:3]), (m[:3], param)):
         with pytest.raises(ValueError, match="must share no memory with"):
             fn.adam_step(param, grad, first, second, 1)

@@ -13,7 +13,8 @@ pytest.importorskip("sklearn", reason="it is scikit-learn that is patched")
 
 ABOUT_ITSELF = """
 import os, sys
-print(sys.argv, __name__, __file__, __spec__, __package__, sys.path[0], sys.modules["__main__"].__dict__ is globals())
+print(sys.argv, __name__, __file__, __spec__, __package__, sys.path[0])
+print(sys.modules["__main__"].__dict__ is globals())
 print(sorted((name, type(value).__name__) for name, value in list(globals().items())))
 """
 CHAINED = """
@@ -27,7 +28,8 @@ except KeyError as error:
 """
 OWN_HOOK = """
 import sys, traceback
-sys.excepthook = lambda kind, value, trace: print(kind.__name__, value, len(traceback.extract_tb(trace)))
+def hook(kind, value, trace): print(kind.__name__, value, len(traceback.extract_tb(trace)))
+sys.excepthook = hook
 raise ValueError("hooked")
 """
 SCRIPTS = {
@@ -40,7 +42,8 @@ SCRIPTS = {
     "interrupted": "raise KeyboardInterrupt",
     "own hook": OWN_HOOK,
     "is no Python": "def f(:\n",
-    "reads, and prints at exit": "import atexit\ndef say(): print(NAME)\natexit.register(say)\nNAME = input()",
+    "reads, and prints at exit": "import atexit\ndef say(): print(NAME)\natexit.register(say)\n"
+    "NAME = input()",
 }
 
 
@@ -117,7 +120,8 @@ def package(tmp_path):
 def test_a_module(name, package):
     file = "module.py" if "." in name else "__main__.py"
     (package / file).write_text(
-        "import sys\nfrom .beside import NAME\nprint(NAME, sys.argv, __name__, __spec__.name)\nsys.exit(4)"
+        "import sys\nfrom .beside import NAME\n"
+        "print(NAME, sys.argv, __name__, __spec__.name)\nsys.exit(4)"
     )
     plain = python("-m", name, "-m", "-v", "--help", cwd=package.parent)
     assert plain[0] == 4
@@ -151,11 +155,16 @@ class Derived(MLPClassifier):
     pass
 
 if __name__ == "__main__":
-    print([kind.__mro__[kind is Derived].__module__.partition(".")[0] for kind in (MLPClassifier, MLPRegressor, Derived)])
+    kinds = MLPClassifier, MLPRegressor, Derived
+    print([kind.__mro__[kind is Derived].__module__.partition(".")[0] for kind in kinds])
     X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
-    settings = {"hidden_layer_sizes": (3,), "tol": 1.0, "max_iter": 50, "n_iter_no_change": 1, "random_state": 0}
-    search = GridSearchCV(MLPClassifier(**settings), {"alpha": [0, 1e-3]}, n_jobs=int(sys.argv[1]), cv=2).fit(X, y)
-    print(type(search.best_estimator_).__module__.partition(".")[0], Derived(**settings).fit(X, y).predict(X).shape)
+    settings = {"hidden_layer_sizes": (3,), "tol": 1.0, "max_iter": 50, "n_iter_no_change": 1}
+    settings["random_state"] = 0
+    alphas = {"alpha": [0, 1e-3]}
+    search = GridSearchCV(MLPClassifier(**settings), alphas, n_jobs=int(sys.argv[1]), cv=2)
+    search.fit(X, y)
+    predictions = Derived(**settings).fit(X, y).predict(X)
+    print(type(search.best_estimator_).__module__.partition(".")[0], predictions.shape)
 """
 
 

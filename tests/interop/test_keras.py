@@ -53,7 +53,8 @@ def outputs(model, x):
 
 def assert_equal_outputs(net, model):
     for x in (X, X[:1]):
-        mine, theirs = net.forward(x)[-1], outputs(model, x)
+        mine = net.forward(x)[-1]
+        theirs = outputs(model, x)
         assert mine.dtype == net.dtype
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=TOLERANCE * abs(theirs).max())
 
@@ -119,7 +120,8 @@ def test_activations_that_are_layers(make, name, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_weights_are_copies_of_the_same_bits(dtype):
     model = chain(dense(7, dtype, activation="relu"), dense(3, dtype), dtype=dtype)
-    net, before = fastbp.from_keras(model), outputs(model, X)
+    net = fastbp.from_keras(model)
+    before = outputs(model, X)
     theirs = [layer.get_weights() for layer in model.layers]
     assert net.dtype == dtype
     for i, (W, b) in enumerate(theirs):
@@ -171,7 +173,8 @@ def test_images_behind_a_flatten():
     model = chain(
         layers.Flatten(), layers.Dropout(0), dense(4, activation="relu"), dense(3), shape=(2, 3, 2)
     )
-    images, net = RNG.normal(size=(30, 2, 3, 2)), fastbp.from_keras(model)
+    images = RNG.normal(size=(30, 2, 3, 2))
+    net = fastbp.from_keras(model)
     np.testing.assert_allclose(
         net.predict(images.reshape(30, -1)), outputs(model, images), rtol=0, atol=TOLERANCE
     )
@@ -226,7 +229,10 @@ def adapted():
     return model
 
 
-LIST = r"from_keras takes Sequential, Dense, Activation, Dropout, Identity, .*, Softmax, Flatten \(first of all\)"
+LIST = (
+    r"from_keras takes Sequential, Dense, Activation, Dropout, Identity, .*, Softmax, "
+    r"Flatten \(first of all\)"
+)
 KNOWN = r"its activation must be one of keras.activations' linear, .*, exponential, got"
 SLOPE = "fastbp's leaky_relu has negative_slope=0.01, this one negative_slope"
 REFUSED = {
@@ -268,7 +274,8 @@ REFUSED = {
     ),
     "slope inside": (
         lambda: chain(dense(4, activation=layers.LeakyReLU(0.2)), dense(3)),
-        rf"model.layers\[0\], Dense 'dense.*', whose activation is a LeakyReLU, cannot be converted: {SLOPE}=0.2",
+        rf"model.layers\[0\], Dense 'dense.*', whose activation is a LeakyReLU, cannot be "
+        rf"converted: {SLOPE}=0.2",
     ),
     "capped": (
         lambda: chain(dense(4), layers.ReLU(6)),
@@ -301,7 +308,8 @@ REFUSED = {
     ),
     "softmax inside": (
         lambda: chain(dense(4, activation="softmax"), dense(3)),
-        r"model.layers\[0\], Dense 'dense.*', cannot be converted: fastbp has 'softmax' for the last layer only",
+        r"model.layers\[0\], Dense 'dense.*', cannot be converted: fastbp has 'softmax' for the "
+        "last layer only",
     ),
     "gelu as output": (
         lambda: chain(dense(4, activation="gelu")),
@@ -313,7 +321,8 @@ REFUSED = {
     ),
     "two activations": (
         lambda: chain(dense(4, activation="relu"), layers.Activation("tanh"), dense(3)),
-        r"model.layers\[1\], Activation '.*', cannot be converted: its layer has the activation 'relu' already",
+        r"model.layers\[1\], Activation '.*', cannot be converted: its layer has the activation "
+        "'relu' already",
     ),
     "flatten inside": (
         lambda: chain(dense(4), layers.Flatten()),
@@ -333,21 +342,25 @@ REFUSED = {
     ),
     "mixed": (
         lambda: chain(dense(3, "mixed_float16")),
-        r"the dtype of model.layers\[0\], Dense .* must be one of 'float32', 'float64', got 'float16'",
+        r"the dtype of model.layers\[0\], Dense .* must be one of 'float32', 'float64', "
+        "got 'float16'",
     ),
     "two dtypes": (
         lambda: chain(dense(4), dense(3, "float64")),
-        r"model.layers\[1\], Dense .*: it computes in float64, and model.layers\[0\], Dense '.*', in float32",
+        r"model.layers\[1\], Dense .*: it computes in float64, and model.layers\[0\], Dense '.*', "
+        "in float32",
     ),
     "two dtypes in one layer": (
         lambda: chain(
             dense(4, "float64", activation=layers.ReLU(dtype="float32")), dense(3, "float64")
         ),
-        r"Dense .*, whose activation is a ReLU, cannot be converted: it computes in float32, and .* in float64",
+        r"Dense .*, whose activation is a ReLU, cannot be converted: it computes in float32, and "
+        ".* in float64",
     ),
     "adapter": (
         adapted,
-        r"model.layers\[0\], Dense 'dense.*', cannot be converted: it has weights beside its kernel and bias",
+        r"model.layers\[0\], Dense 'dense.*', cannot be converted: it has weights beside its "
+        "kernel and bias",
     ),
 }
 

@@ -1,5 +1,5 @@
-"""Without PyTorch and Keras: fastbp does not import them, names what is missing, and has their names
-of every activation."""
+"""Without PyTorch and Keras: fastbp does not import them, names what is missing, and has rows with
+their names of every activation."""
 
 import subprocess
 import sys
@@ -22,9 +22,9 @@ class Missing:
 sys.meta_path.insert(0, Missing)
 import fastbp
 net = fastbp.MLP([2, 2])
-for convert, given in ((fastbp.from_torch, net), (fastbp.from_keras, net), (fastbp.MLP.to_torch, net)):
+for convert in (fastbp.from_torch, fastbp.from_keras, fastbp.MLP.to_torch):
     try:
-        convert(given)
+        convert(net)
     except (TypeError, ImportError) as error:
         print(type(error).__name__, error)
 """

@@ -106,7 +106,8 @@ def test_what_the_file_says_of_itself(tmp_path):
         "exp": "outputs",
     }.items():
         session = session_of(net_of("tanh", output, "float32"), path)
-        (x,), (a,) = session.get_inputs(), session.get_outputs()
+        (x,) = session.get_inputs()
+        (a,) = session.get_outputs()
         assert (x.name, x.shape, x.type) == ("X", ["N", 7], "tensor(float)")
         assert (a.name, a.shape, a.type) == (name, ["N", 5], "tensor(float)")
     model = onnx.load(path)
@@ -128,7 +129,8 @@ def test_the_same_net_gives_the_same_bytes(tmp_path):
 
 
 def test_refused_before_anything_is_written(tmp_path, monkeypatch):
-    net, path = net_of("relu", "softmax", "float32"), tmp_path / "net.onnx"
+    net = net_of("relu", "softmax", "float32")
+    path = tmp_path / "net.onnx"
     path.write_bytes(b"as it was")
     net.weights[1][2, 3] = np.nan
     with pytest.raises(

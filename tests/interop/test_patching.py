@@ -296,7 +296,8 @@ import fastbp
 assert not any(name.split(".")[0] == "sklearn" for name in sys.modules)
 fastbp.patch_sklearn()
 from sklearn.neural_network import MLPClassifier, MLPRegressor as Net
-assert MLPClassifier.__module__.startswith("fastbp.sklearn") and Net.__module__.startswith("fastbp.sklearn")
+assert MLPClassifier.__module__.startswith("fastbp.sklearn")
+assert Net.__module__.startswith("fastbp.sklearn")
 """,
     "module first": """
 import sklearn.neural_network as nn
@@ -311,7 +312,8 @@ from sklearn.neural_network import MLPClassifier as theirs
 import fastbp
 with fastbp.patch_sklearn():
     assert theirs is MLPClassifier
-assert MLPClassifier.__module__.startswith("fastbp.sklearn") and theirs.__module__.startswith("sklearn.")
+assert MLPClassifier.__module__.startswith("fastbp.sklearn")
+assert theirs.__module__.startswith("sklearn.")
 """,
     "no scikit-learn": """
 class Missing:

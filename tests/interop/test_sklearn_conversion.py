@@ -107,7 +107,8 @@ def test_an_activation_a_layer():
 
 def test_the_net_can_be_trained_further():
     model = fitted("multiclass")
-    net, labels = fastbp.from_sklearn(model), np.searchsorted(model.classes_, TARGETS["multiclass"])
+    net = fastbp.from_sklearn(model)
+    labels = np.searchsorted(model.classes_, TARGETS["multiclass"])
     before = net.loss(X, labels)
     net.fit(X, labels, epochs=20)
     assert net.loss(X, labels) < before
@@ -120,7 +121,8 @@ def test_without_hidden_layers():
 
 
 def test_patched_or_not():
-    model, net = fitted("binary"), fastbp.MLP([6, 3, 4], dtype="float64")
+    model = fitted("binary")
+    net = fastbp.MLP([6, 3, 4], dtype="float64")
     with fastbp.patch_sklearn():
         assert_equal_outputs(fastbp.from_sklearn(model), model, X, True, "float64")
         converted = pickle.loads(pickle.dumps(net.to_sklearn()))
@@ -133,7 +135,8 @@ def test_patched_or_not():
 def test_another_type_is_refused(given):
     with pytest.raises(
         TypeError,
-        match=f"fitted must be a fitted MLPClassifier or MLPRegressor, got .* {type(given).__name__}",
+        match="fitted must be a fitted MLPClassifier or MLPRegressor, got .* "
+        f"{type(given).__name__}",
     ):
         fastbp.from_sklearn(given)
 
@@ -193,11 +196,9 @@ def trained(name, dtype):
 @pytest.mark.parametrize("name", NETS)
 def test_to_sklearn(name, dtype):
     net, y = trained(name, dtype)
-    model, classifies, x = (
-        net.to_sklearn(),
-        "identit" not in name and "exp" not in name,
-        X.astype(dtype),
-    )
+    model = net.to_sklearn()
+    classifies = "identit" not in name and "exp" not in name
+    x = X.astype(dtype)
     assert type(model) is (made_here.MLPClassifier if classifies else made_here.MLPRegressor)
     for each in (model, pickle.loads(pickle.dumps(model))):
         assert_equal_outputs(each, net, x, classifies, dtype)
@@ -241,7 +242,8 @@ def test_its_attributes_are_those_of_a_fit(name):
         mine, theirs = vars(model._label_binarizer), vars(twin._label_binarizer)
         assert mine.keys() == theirs.keys()
         assert mine["y_type_"] == theirs["y_type_"]
-    before, weights = net.loss(X, y), [w.copy() for w in model.coefs_]
+    before = net.loss(X, y)
+    weights = [w.copy() for w in model.coefs_]
     for _ in range(30):
         model.partial_fit(X, y)
     assert not any(np.array_equal(*pair) for pair in zip(weights, model.coefs_, strict=True))

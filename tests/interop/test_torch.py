@@ -1,4 +1,4 @@
-"""Nets from PyTorch's modules and back: the same bits as weights, equal outputs, refusals by name."""
+"""Nets from PyTorch's modules and back: weights of the same bits, equal outputs, named refusals."""
 
 from collections import OrderedDict
 
@@ -44,7 +44,8 @@ def outputs(module, x):
 
 def assert_equal_outputs(net, module):
     for x in (X, X[:1]):
-        mine, theirs = net.forward(x)[-1], outputs(module, x)
+        mine = net.forward(x)[-1]
+        theirs = outputs(module, x)
         assert mine.dtype == theirs.dtype == net.dtype
         np.testing.assert_allclose(
             mine, theirs, rtol=0, atol=TOLERANCE[net.dtype.name] * abs(theirs).max()
@@ -111,7 +112,8 @@ def test_the_exponential_output_is_refused():
 def test_nothing_is_shared():
     module = module_of(nn.ReLU())
     net = fastbp.from_torch(module)
-    again, before = net.to_torch(), outputs(module, X)
+    again = net.to_torch()
+    before = outputs(module, X)
     for p in net.weights + net.biases:
         p[...] = 0
     np.testing.assert_array_equal(outputs(module, X), before)
@@ -132,8 +134,10 @@ def test_what_to_torch_makes_can_be_trained():
         "Linear",
         "Softmax",
     ]
-    x, y = torch.tensor(X, dtype=torch.float32), torch.tensor(LABELS)
-    optimizer, logits = torch.optim.SGD(module.parameters(), lr=0.1), module[:-1]
+    x = torch.tensor(X, dtype=torch.float32)
+    y = torch.tensor(LABELS)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    logits = module[:-1]
     for _ in range(100):
         optimizer.zero_grad()
         nn.functional.cross_entropy(logits(x), y).backward()
@@ -152,7 +156,8 @@ LOSSES = {
 def test_modules_that_end_in_logits(output):
     """The output that belongs to PyTorch's loss: the same loss, though a binary one is a mean over
     outputs too in PyTorch."""
-    module, (criterion, y, _) = module_of(nn.GELU(), dtype="float64"), LOSSES[output]
+    module = module_of(nn.GELU(), dtype="float64")
+    (criterion, y, _) = LOSSES[output]
     net = fastbp.from_torch(module, output=output)
     z = outputs(module, X)
     theirs = float(criterion(torch.tensor(z), torch.tensor(y)))
@@ -261,7 +266,10 @@ class Doubled(nn.Linear):
 
 # not PyTorch's, whatever its name
 Linear = type("Linear", (nn.Linear,), {"forward": Doubled.forward})
-LIST = r"from_torch takes Sequential, Linear, Dropout, Identity, Sigmoid, .*, Softmax, Flatten \(first of all\)"
+LIST = (
+    r"from_torch takes Sequential, Linear, Dropout, Identity, Sigmoid, .*, Softmax, "
+    r"Flatten \(first of all\)"
+)
 
 
 def hooked(module, register):
@@ -305,7 +313,8 @@ REFUSED = {
     ),
     "slope": (
         lambda: module_of(nn.LeakyReLU(0.2)),
-        r"module\[1\], LeakyReLU\(negative_slope=0.2\), .* fastbp's leaky_relu has negative_slope=0.01, this one .*=0.2",
+        r"module\[1\], LeakyReLU\(negative_slope=0.2\), .* fastbp's leaky_relu has "
+        "negative_slope=0.01, this one .*=0.2",
     ),
     "elu": (lambda: module_of(nn.ELU(0.5)), "fastbp's elu has alpha=1.0, this one alpha=0.5"),
     "gelu": (

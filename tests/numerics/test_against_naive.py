@@ -112,6 +112,10 @@ RULES = {
         fastbp.Adagrad(0.05, epsilon=1e-3),
         {"kind": "adagrad", "lr": 0.05, "epsilon": 1e-3},
     ),
+    "lion": (
+        fastbp.Lion(0.01, beta_1=0.7, beta_2=0.95, weight_decay=0.3),
+        {"kind": "lion", "lr": 0.01, "beta_1": 0.7, "beta_2": 0.95, "weight_decay": 0.3},
+    ),
     "rmsprop": (
         fastbp.RMSprop(0.05, rho=0.8, epsilon=1e-3),
         {"kind": "rmsprop", "lr": 0.05, "beta_2": 0.8, "epsilon": 1e-3},

@@ -30,7 +30,7 @@ KNOWN = [
 
 @intrinsic
 def _kernel_words(typingctx, out, words):
-    """The kernel's generator on eight counters side by side: words[:32] the counters, word by word,
+    """The kernel's generator on eight counters in lanes: words[:32] the counters, word by word,
     then the key."""
 
     def codegen(context, b, signature, args):
@@ -72,7 +72,8 @@ def test_the_twin_of_64_bits_is_numpy_s():
 def test_the_kernel_gives_the_known_answers():
     counters = np.random.default_rng(0).integers(0, 2**32, (8, 4))
     for counter, key, answer in KNOWN:
-        counters[3], out = counter, np.zeros((4, 8), np.int64)
+        counters[3] = counter
+        out = np.zeros((4, 8), np.int64)
         kernel_words(out.ravel(), np.concatenate([counters.T.ravel(), key]))
         assert out[:, 3].tolist() == answer
         assert out.T.tolist() == [naive.philox(c, key) for c in counters.tolist()]
@@ -80,7 +81,8 @@ def test_the_kernel_gives_the_known_answers():
 
 def kept(net, layer, rows, step, first=0):
     """Whether each unit of a hidden layer is kept, from the twin's random words."""
-    limit, key = int((1 - net.dropout[layer]) * 2**32), list(net.train_state.dropout_key)
+    limit = int((1 - net.dropout[layer]) * 2**32)
+    key = list(net.train_state.dropout_key)
     draw = [
         [
             naive.philox([unit // 4, first + r, step, layer], key)[unit % 4] < limit
@@ -94,13 +96,15 @@ def kept(net, layer, rows, step, first=0):
 def twin_gradient(net, X, Y, masks):
     """Back-propagation through the thinned net, by NumPy in float64, for identity outputs and
     squared error."""
-    activations, zs = [X.astype(float)], []
+    activations = [X.astype(float)]
+    zs = []
     for i, (W, b) in enumerate(zip(net.weights, net.biases, strict=True)):
         zs.append(activations[-1] @ W + b)
         if i < len(masks):
             f = np.vectorize(naive.VALUE[net.hidden[i]], otypes=[float])
             activations.append(f(zs[-1]) * masks[i] / (1 - net.dropout[i]))
-    delta, gradients = (zs[-1] - Y) / len(X), []
+    delta = (zs[-1] - Y) / len(X)
+    gradients = []
     for i in reversed(range(len(zs))):
         gradients.insert(0, (activations[i].T @ delta, delta.sum(axis=0)))
         if i:
@@ -157,23 +161,25 @@ def fitted(X, y, dropout=0.4, threads=None, **options):
 @pytest.mark.usefixtures("many_cpus")
 def test_the_same_bits_for_any_number_of_threads(batch):
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(2600 if batch > 1 else 60, 20)), rng.integers(0, 3, 2600)
+    X = rng.normal(size=(2600 if batch > 1 else 60, 20))
+    y = rng.integers(0, 3, 2600)
     y = y[: len(X)]
     results = {fitted(X, y, threads=n, batch_size=batch).parameters.tobytes() for n in (1, 2, 3)}
     assert len(results) == 1
 
 
 def test_a_batch_in_pieces(monkeypatch):
-    """A step whose samples are converted a piece at a time drops what the same step in one call
-    drops."""
+    """A step with samples converted in pieces drops the same units as the step in one call."""
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(2600, 20)).astype("f4"), rng.integers(0, 3, 2600)
+    X = rng.normal(size=(2600, 20)).astype("f4")
+    y = rng.integers(0, 3, 2600)
     whole = fitted(X, y, batch_size=2500)
-    monkeypatch.setattr("fastbp.engine.samples.CONVERTED_BYTES", 1)
-    rows, step = [], StepRunner._part_of_step
+    monkeypatch.setattr("fastbp.engine.samples.STAGED_BYTES", 1)
+    rows = []
+    step = StepRunner._begin_part
     monkeypatch.setattr(
         StepRunner,
-        "_part_of_step",
+        "_begin_part",
         lambda self, *a: (step(self, *a), rows.append(int(self.plan.job[0]["row"]))),
     )
     pieces = fitted(X.astype(">f4"), y, batch_size=2500)
@@ -183,10 +189,12 @@ def test_a_batch_in_pieces(monkeypatch):
 
 def test_only_training_drops():
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(50, 20)), rng.integers(0, 3, 50)
+    X = rng.normal(size=(50, 20))
+    y = rng.integers(0, 3, 50)
     net = fitted(X, y)
     plain = fastbp.MLP([20, 40, 33, 3], "tanh", seed=5)
-    plain.weights, plain.biases = net.weights, net.biases
+    plain.weights = net.weights
+    plain.biases = net.biases
     for call in (
         lambda n: n.forward(X)[-1],
         lambda n: n.loss(X, y),
@@ -198,7 +206,8 @@ def test_only_training_drops():
 
 def test_a_rate_of_zero_is_no_dropout():
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(50, 20)), rng.integers(0, 3, 50)
+    X = rng.normal(size=(50, 20))
+    y = rng.integers(0, 3, 50)
     assert (
         fitted(X, y, dropout=0.0).parameters.tobytes()
         == fitted(X, y, dropout=(0, 0)).parameters.tobytes()
@@ -211,7 +220,8 @@ def test_a_rate_of_zero_is_no_dropout():
 
 def test_going_on():
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(50, 20)), rng.integers(0, 3, 50)
+    X = rng.normal(size=(50, 20))
+    y = rng.integers(0, 3, 50)
     net, whole = (fastbp.MLP([20, 8, 3], dropout=0.5, seed=1) for _ in range(2))
     for _ in range(2):
         net.fit(X, y, epochs=2)

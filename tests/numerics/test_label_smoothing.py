@@ -30,7 +30,8 @@ def test_smoothed_targets(output, loss, dtype, amount):
         [4, 5, 3], 37, dtype, output, loss=loss, hidden="tanh", label_smoothing=amount
     )
     plain = fastbp.MLP([4, 5, 3], "tanh", output, loss, dtype=dtype)
-    plain.weights, plain.biases = net.weights, net.biases
+    plain.weights = net.weights
+    plain.biases = net.biases
     options = {"l2": 0.1, "sample_weight": np.random.default_rng(1).uniform(0, 2, 37)}
     for given, whole in ((LABELS, np.array(naive.one_hot(LABELS, 3))), (rows, rows)):
         got, wanted = (

@@ -7,7 +7,27 @@ import pytest
 import fastbp
 
 torch = pytest.importorskip("torch", reason="the judge of these rules")
-# Ours, and PyTorch's with the same settings. A bias does not decay.
+
+
+class Lion(torch.optim.Optimizer):
+    """Algorithm 2 of Chen et al., *Symbolic Discovery of Optimization Algorithms*, 2023, line by
+    line."""
+
+    def __init__(self, params, lr, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            beta_1, beta_2 = group["betas"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                c = beta_1 * m + (1 - beta_1) * p.grad
+                p -= group["lr"] * (torch.sign(c) + group["weight_decay"] * p)
+                m.copy_(beta_2 * m + (1 - beta_2) * p.grad)
+
+
+# Ours, and PyTorch's or the paper's with the same settings. A bias does not decay.
 RULES = {
     "SGD": (fastbp.SGD(0.1), lambda p: torch.optim.SGD(p, 0.1)),
     "AdamW": (
@@ -37,6 +57,11 @@ RULES = {
         lambda p: torch.optim.RMSprop(p, 0.01, 0.9, 1e-2, momentum=0.5, centered=True),
     ),
     "Adagrad": (fastbp.Adagrad(0.1), lambda p: torch.optim.Adagrad(p, 0.1)),
+    "Lion": (fastbp.Lion(0.02), lambda p: Lion(p, 0.02)),
+    "Lion, other numbers": (
+        fastbp.Lion(0.02, 0.8, 0.9, weight_decay=0.5),
+        lambda p: Lion(no_decay(p, 0.5), 0.02, (0.8, 0.9)),
+    ),
 }
 CLIPS = {
     "as it is": ({}, lambda parameters: None),
@@ -102,7 +127,7 @@ def test_step_by_step(rule, clip, dtype):
             )
 
 
-@pytest.mark.parametrize("rule", ["Nadam", "AdamW", "RMSprop, both", "Adagrad"])
+@pytest.mark.parametrize("rule", ["Nadam", "AdamW", "RMSprop, both", "Adagrad", "Lion"])
 def test_one_call_of_many_steps_is_many_calls_of_one(rule):
     X, Y = np.random.default_rng(1).normal(size=(2, 300, 3))
     together, apart = (fastbp.MLP([3, 5, 3], output="identity") for _ in range(2))
@@ -111,6 +136,18 @@ def test_one_call_of_many_steps_is_many_calls_of_one(rule):
     for first in range(0, 300, 10):
         apart.fit(X[first : first + 10], Y[first : first + 10], **settings)
     assert together.parameters.tobytes() == apart.parameters.tobytes()
+
+
+def test_lion_with_a_gradient_of_zero():
+    """Its sign is 0: only the weights decay."""
+    net = fastbp.MLP([2, 3], output="identity", loss="squared_error", dtype="float64")
+    before = net.weights[0].copy()
+    net.biases[0][:] = [1.0, 2.0, 3.0]
+    net.fit(
+        np.zeros((1, 2)), [[1.0, 2.0, 3.0]], epochs=1, optimizer=fastbp.Lion(0.1, weight_decay=0.5)
+    )
+    np.testing.assert_allclose(net.weights[0], before * (1 - 0.1 * 0.5), rtol=1e-15)
+    assert net.biases[0].tolist() == [1.0, 2.0, 3.0]
 
 
 def test_a_gradient_that_stays_the_same_has_no_variance():

@@ -225,6 +225,10 @@ class Rule:
             return w - self.lr * ahead / (
                 math.sqrt(self.v / (1 - self.beta_2**self.t)) + self.epsilon
             )
+        if self.kind == "lion":
+            c = self.beta_1 * self.m + (1 - self.beta_1) * g
+            self.m = self.beta_2 * self.m + (1 - self.beta_2) * g
+            return w - self.lr * (sign(c) + self.weight_decay * w)
         if self.kind == "adagrad":
             self.v += g * g
             return w - self.lr * g / (math.sqrt(self.v) + self.epsilon)

@@ -105,7 +105,8 @@ def test_loss_that_is_not_finite():
 
 def test_loss_curve_of_scikit_learn():
     sklearn = pytest.importorskip("sklearn.neural_network")
-    X, y = np.random.default_rng(0).normal(size=(50, 4)), np.repeat(["a", "b"], 25)
+    X = np.random.default_rng(0).normal(size=(50, 4))
+    y = np.repeat(["a", "b"], 25)
     model = sklearn.MLPClassifier((9,), solver="sgd", max_iter=5, tol=0, n_iter_no_change=9)
     with pytest.raises(ValueError, match="estimator must have been fitted"):
         plot.LossCurveDisplay.from_estimator(model)
@@ -133,7 +134,8 @@ def test_weights():
     for k, image in enumerate(shown.images):
         np.testing.assert_array_equal(image.ravel(), net.weights[0][:, k])
     (drawn,) = shown.ax_.images
-    mosaic, largest = drawn.get_array(), abs(net.weights[0]).max()
+    mosaic = drawn.get_array()
+    largest = abs(net.weights[0]).max()
     # one row of images: unit 1 is right of unit 0
     np.testing.assert_array_equal(mosaic[:3, 5:9], shown.images[1])
     assert np.ma.count(mosaic) == 60
@@ -201,7 +203,8 @@ def test_deltas_of_a_loss_of_ones_own_and_of_a_part_of_the_samples():
         return float(np.sum((a - y) ** 2)), 2 * (a - y)
 
     net = fastbp.MLP([4, 3, 1], output="identity", loss=loss, dtype="float64")
-    X, y = np.random.default_rng(0).normal(size=(50, 4)), np.ones((50, 1))
+    X = np.random.default_rng(0).normal(size=(50, 4))
+    y = np.ones((50, 1))
     found = deltas(net, X, y, 10)
     rows = np.linspace(0, 49, 10).astype(int)
     np.testing.assert_allclose(found[1], 2 * (net.forward(X[rows])[-1] - 1), rtol=1e-12)
@@ -209,7 +212,8 @@ def test_deltas_of_a_loss_of_ones_own_and_of_a_part_of_the_samples():
 
 def test_vanishing_gradients_are_seen():
     net = fastbp.MLP([4, *[10] * 6, 3], seed=0)
-    X, y = np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 3
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    y = np.arange(20) % 3
     shown = plot.DeltasDisplay.from_estimator(net, X, y)
     medians = [float(text.get_text().split()[1]) for text in shown.ax_.texts]
     assert medians == sorted(medians)
@@ -240,7 +244,9 @@ def test_gradient_check():
 
 
 def test_range_test():
-    rates, losses, smoothed = np.geomspace(1e-3, 1, 4), [2.0, 1.5, 1.0, 900.0], [2.0, 1.8, 1.5, 3.0]
+    rates = np.geomspace(1e-3, 1, 4)
+    losses = [2.0, 1.5, 1.0, 900.0]
+    smoothed = [2.0, 1.8, 1.5, 3.0]
     result = SimpleNamespace(
         learning_rates=rates, losses=losses, smoothed=smoothed, suggestion=0.03
     )
@@ -326,6 +332,7 @@ def test_without_what_it_draws_with(blocked, call, message):
 
 
 def test_nothing_is_imported_before_it_is_drawn():
-    code = "import sys, fastbp; fastbp.plot; print(sorted({'matplotlib', 'sklearn', 'IPython'} & set(sys.modules)))"
+    code = "import sys, fastbp; fastbp.plot; "
+    code += "print({'matplotlib', 'sklearn', 'IPython'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert done.stdout == "set()\n"

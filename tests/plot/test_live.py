@@ -6,7 +6,8 @@ import pytest
 import fastbp
 
 display = pytest.importorskip("IPython.display", reason="the live curve is a notebook's")
-X, Y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+X = np.random.default_rng(0).normal(size=(20, 3))
+Y = np.arange(20) % 2
 
 
 class Handle:
@@ -30,7 +31,8 @@ def log(monkeypatch):
 
 
 def test_one_picture_a_fit_and_an_update_an_epoch(log):
-    net, live = fastbp.MLP([3, 4, 2]), fastbp.plot.LiveLossCurve()
+    net = fastbp.MLP([3, 4, 2])
+    live = fastbp.plot.LiveLossCurve()
     net.fit(X, Y, epochs=3, callbacks=live)
     net.fit(X, Y, epochs=2, callbacks=live)
     assert log == [("display", 1), ("update", 2), ("update", 3), ("display", 1), ("update", 2)]

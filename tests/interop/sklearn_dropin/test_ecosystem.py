@@ -145,7 +145,8 @@ def test_sparse_is_never_dense_as_a_whole(monkeypatch):
         (3000, 5000), density=1e-3, format="csr", random_state=np.random.default_rng(0)
     )
     y = np.arange(3000) % 2
-    real, sizes = scipy.sparse.csr_array.toarray, []
+    real = scipy.sparse.csr_array.toarray
+    sizes = []
 
     def toarray(self, *args, **kwargs):
         sizes.append(self.shape[0] * self.shape[1] * 8)
@@ -172,7 +173,8 @@ def test_any_number_of_threads_the_same_bits(solver, dtype):
 
 
 def test_fastbp_alone_does_not_import_scikit_learn():
-    code = "import sys, fastbp; assert 'sklearn' not in sys.modules; import fastbp.sklearn; assert 'sklearn' in sys.modules"
+    code = "import sys, fastbp; assert 'sklearn' not in sys.modules; "
+    code += "import fastbp.sklearn; assert 'sklearn' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 

@@ -46,7 +46,9 @@ def test_gradient(kind, activation):
     y = Y[:60, None] == 1 if kind is MLPClassifier else Y[:60, None].astype(float)
     weight = np.random.default_rng(0).uniform(0.5, 2, 60)
     flat = np.hstack([a.ravel() for a in net.coefs_ + net.intercepts_])
-    net._coef_indptr, net._intercept_indptr, at = [], [], 0
+    net._coef_indptr = []
+    net._intercept_indptr = []
+    at = 0
     for w in net.coefs_:
         net._coef_indptr.append((at, at + w.size, w.shape))
         at += w.size
@@ -139,10 +141,8 @@ def test_a_part_of_y_may_lack_a_class_with_a_weight():
 def test_class_weights_of_labels():
     labels = np.column_stack([Y, X[:, 0] > 0]).astype(int)
     weights = [{0: 1.0, 1: 3.0}, {0: 2.0, 1: 1.0}]
-    net, theirs = (
-        MLPClassifier(class_weight=weights, max_iter=3, random_state=0),
-        neural_network.MLPClassifier(max_iter=3, random_state=0),
-    )
+    net = MLPClassifier(class_weight=weights, max_iter=3, random_state=0)
+    theirs = neural_network.MLPClassifier(max_iter=3, random_state=0)
     net.fit(X, labels)
     theirs.fit(X, labels, sample_weight=compute_sample_weight(weights, labels))
     np.testing.assert_allclose(net.coefs_[0], theirs.coefs_[0], rtol=1e-9, atol=1e-12)
@@ -224,10 +224,12 @@ def test_bad_validation_sets(arguments, settings, words):
 
 
 class Recorder:
-    """A callback that writes down what it is told, and asks to stop after some epochs."""
+    """A callback that records its calls, and requests to stop after some epochs."""
 
     def __init__(self, stop_after=None):
-        self.calls, self.losses, self.stop_after = [], [], stop_after
+        self.calls = []
+        self.losses = []
+        self.stop_after = stop_after
 
     def setup(self, estimator, context):
         self.calls.append("setup")

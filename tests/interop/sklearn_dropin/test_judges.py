@@ -26,7 +26,7 @@ pytestmark += [
 
 
 def test_scikit_learns_own_tests(tmp_path):
-    """In a process and a folder of their own, so that only scikit-learn's settings of pytest hold."""
+    """In another process and folder, so that only scikit-learn's settings of pytest apply."""
     command = [
         sys.executable,
         "-m",
@@ -46,8 +46,8 @@ def test_scikit_learns_own_tests(tmp_path):
     )
     assert done.returncode == 0, done.stdout[-5000:]
     assert (
-        f"MLPClassifier and MLPRegressor of scikit-learn {sklearn.__version__} are those of fastbp.sklearn"
-        in done.stdout
+        f"MLPClassifier and MLPRegressor of scikit-learn {sklearn.__version__} are those of "
+        "fastbp.sklearn" in done.stdout
     )
     (counts,) = re.findall(r"^=+ (.*) in [\d.]+s.*=+$", done.stdout, re.MULTILINE)
     collected = re.search(r"collected (\d+) items", done.stdout)

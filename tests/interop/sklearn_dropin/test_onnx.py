@@ -43,7 +43,8 @@ def registered():
 
 
 def session_of(model, x, options=None):
-    proto, settings = skl2onnx.to_onnx(model, x[:1], options=options), onnxruntime.SessionOptions()
+    proto = skl2onnx.to_onnx(model, x[:1], options=options)
+    settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 1  # a pool of threads a session would be most of the time
     return onnxruntime.InferenceSession(
         proto.SerializeToString(), settings, providers=["CPUExecutionProvider"]
@@ -67,7 +68,8 @@ def limit(dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", TARGETS)
 def test_classifier(name, dtype):
-    x, y = X.astype(dtype), TARGETS[name]
+    x = X.astype(dtype)
+    y = TARGETS[name]
     model = pipeline(
         MLPClassifier((8, 5), "tanh", max_iter=60, learning_rate_init=0.02, random_state=0)
     ).fit(x, y)
@@ -86,10 +88,8 @@ def test_classifier(name, dtype):
 @pytest.mark.parametrize("loss", ["squared_error", "poisson"])
 @pytest.mark.parametrize("n_outputs", [None, 1, 3])
 def test_regressor(n_outputs, loss, dtype):
-    x, y = (
-        X.astype(dtype),
-        np.abs(SCORES[:, 0] if n_outputs is None else SCORES[:, :n_outputs]) / 10,
-    )
+    x = X.astype(dtype)
+    y = np.abs(SCORES[:, 0] if n_outputs is None else SCORES[:, :n_outputs]) / 10
     model = pipeline(MLPRegressor(loss, (8,), "logistic", max_iter=20, random_state=0))
     model.fit(x, y.ravel() if n_outputs == 1 else y)
     session = session_of(model, x)

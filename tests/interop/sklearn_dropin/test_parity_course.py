@@ -72,7 +72,8 @@ def test_ctrl_c_within_an_epoch(monkeypatch):
 
     X, y = data("digits")
     net = fastbp.sklearn.MLPClassifier(random_state=0, max_iter=50, batch_size=20)
-    real, calls = steps.train_kernel.train, []
+    real = steps.train_kernel.train
+    calls = []
 
     def train(*args):
         calls.append(args)
@@ -90,11 +91,12 @@ def test_ctrl_c_within_an_epoch(monkeypatch):
 
 
 def test_parameters_replaced_by_the_caller():
-    """Whoever puts arrays of their own into coefs_ has them used and trained, as in scikit-learn."""
+    """Arrays that the caller puts into coefs_ are used and trained, as in scikit-learn."""
     X, y = data("digits")
     nets = [m.MLPClassifier(random_state=0, max_iter=3).fit(X, y) for m in MODULES]
     rng = np.random.default_rng(0)
-    W, b = rng.normal(size=nets[0].coefs_[1].shape), rng.normal(size=10)
+    W = rng.normal(size=nets[0].coefs_[1].shape)
+    b = rng.normal(size=10)
     for net in nets:
         net.coefs_[1], net.intercepts_[1] = W.copy(), b.copy()
         net.coefs_[0][3] = 0

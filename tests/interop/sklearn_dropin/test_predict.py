@@ -1,5 +1,4 @@
-"""The short way into predict: as quick as it is, it refuses what scikit-learn refuses, in its
-words."""
+"""The fast path of predict refuses what scikit-learn refuses, with its messages."""
 
 import copy
 import pickle
