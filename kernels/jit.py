@@ -20,7 +20,7 @@ from .simd import with_signature
 
 # error_model: division without Python's zero check, which would keep loops scalar. No fast-math:
 # NaN must pass through, and contraction would make an element's bits depend on its position. nogil:
-# the threads of a team run at the same time. _nrt: kernels allocate no arrays, so no reference
+# the threads of a task run at the same time. _nrt: kernels allocate no arrays, so no reference
 # needs counting; without the counting they compile sooner and a call costs less.
 OPTIONS = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "_nrt": False}
 

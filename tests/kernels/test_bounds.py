@@ -118,7 +118,7 @@ for dtype in ("float32", "float64"):
             fn.adam_step(param, g, m, v, 3)
 assert spin_pool.shared_pool().block[SHARED_CALLS] > 0
 # The check works here too: a workspace that is too small must raise.
-dense.room = lambda size, dtype: aligned_zeros(size // 4, dtype)
+dense.workspace = lambda size, dtype: aligned_zeros(size // 4, dtype)
 try:
     fn.dense_forward(x, W, b)
 except IndexError:

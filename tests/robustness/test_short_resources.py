@@ -16,7 +16,7 @@ from fastbp.runtime.spin_pool import SpinPool
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
-def test_a_team_is_not_larger_than_the_machine():
+def test_there_are_no_more_threads_than_cpus():
     """The affinity of the calling thread limits the number of threads."""
     before = os.sched_getaffinity(0)
     assert autotune.team_sizes(1000, 10**9) == [autotune.available_cpus()]
