@@ -13,7 +13,8 @@ from fastbp.preprocessing import ColumnError, OneHot, Preprocessing, Scaled
 from fastbp.serialization import container
 
 COLUMNS = {"city": ["Oslo", "Rome", "Oslo"], "age": [1.0, 2.0, 4.0], "unused": [None] * 3}
-CITY, AGE = OneHot("city", ("Oslo", "Rome")), Scaled("age", 2.0, 0.5)
+CITY = OneHot("city", ("Oslo", "Rome"))
+AGE = Scaled("age", 2.0, 0.5)
 KIND = OneHot("kind", (3, 7, 11))
 
 
@@ -28,7 +29,8 @@ def test_inputs():
 def test_scaling_is_scikit_learns():
     StandardScaler = pytest.importorskip("sklearn.preprocessing").StandardScaler
     values = np.random.default_rng(0).normal(5, 3, 50)
-    column, out = Scaled.of("x", values), np.empty((50, 1))
+    column = Scaled.of("x", values)
+    out = np.empty((50, 1))
     column.encode(values, out)
     np.testing.assert_allclose(
         out, StandardScaler().fit_transform(values[:, None]), rtol=1e-12, atol=1e-14
@@ -40,7 +42,8 @@ def test_scaling_is_scikit_learns():
     "values", [[0.1] * 7, [0.0], [5e-324, 0], [1e300, -1e300], [1e300] * 3, [1e15, 1e15 + 1]]
 )
 def test_scaling_of_extremes(values):
-    column, out = Scaled.of("x", np.array(values)), np.empty((len(values), 1))
+    column = Scaled.of("x", np.array(values))
+    out = np.empty((len(values), 1))
     assert np.isfinite([column.mean, column.scale]).all()
     assert column.scale > 0
     column.encode(np.array(values), out)
@@ -58,7 +61,7 @@ def test_back():
     [
         (
             {"city": ["Oslo", "Oslo", "Bonn"]},
-            "column 'city', row 2: 'Bonn' is unknown to the model, which knows 'Oslo', 'Rome'",
+            "column 'city', row 2: 'Bonn' is not one of the model's categories 'Oslo', 'Rome'",
         ),
         (
             {"age": [1, np.nan, 2]},
@@ -136,11 +139,11 @@ INPUT = {"name": "city", "categories": ["Oslo", "Rome"]}
         ),
         (
             changed(inputs=[INPUT | {"categories": ["a", "a"]}]),
-            "the categories of an input must be there, and each once",
+            "the categories of an input must not be empty or repeated",
         ),
         (
             changed(inputs=[INPUT | {"categories": []}]),
-            "the categories of an input must be there, and each once",
+            "the categories of an input must not be empty or repeated",
         ),
         (
             changed(target={"name": "y", "categories": [True, False]}),
