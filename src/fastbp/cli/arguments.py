@@ -1,15 +1,18 @@
-"""What the commands' arguments may be, and a parser that says what is wrong in one line."""
+"""Types of command-line arguments, and a parser with errors of one line."""
 
 import argparse
 import math
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+DATA_HELP = "CSV, Parquet or NPZ file by its suffix; - reads CSV from standard input"
+
 
 class Parser(argparse.ArgumentParser):
-    """argparse's, with examples kept as they are written, no abbreviations, and errors in one line."""
+    """A parser with literal epilogs, no abbreviations, and errors of one line."""
 
     def __init__(self, **settings) -> None:
         super().__init__(
@@ -20,8 +23,8 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
-def whole(least: int = 1):
-    """A type of arguments: whole numbers of at least this."""
+def whole(least: int = 1) -> Callable[[str], int]:
+    """The argument type of whole numbers of at least `least`."""
 
     def convert(text):
         try:
@@ -37,8 +40,10 @@ def whole(least: int = 1):
     return convert
 
 
-def number(least: float = 0.0, above: float = -math.inf, below: float = math.inf):
-    """A type of arguments: finite numbers within these bounds."""
+def number(
+    least: float = 0.0, above: float = -math.inf, below: float = math.inf
+) -> Callable[[str], float]:
+    """The argument type of finite numbers within bounds."""
     bounds = f"at least {least:g}" if above == -math.inf else f"above {above:g}"
     bounds += f" and below {below:g}" * (below < math.inf)
 
@@ -54,37 +59,36 @@ def number(least: float = 0.0, above: float = -math.inf, below: float = math.inf
     return convert
 
 
-def widths(text: str) -> list[int]:
-    """Widths of hidden layers, "64,32"; "none" for no such layer."""
+def widths(text: str) -> tuple[int, ...]:
+    """The argument type of hidden layers' widths: "64,32", or "none" for no layer."""
     if text == "none":
-        return []
+        return ()
     try:
-        values = [int(part) for part in text.split(",")]
+        values = tuple(int(part) for part in text.split(","))
     except ValueError:
-        values = [0]
+        values = (0,)
     if min(values) < 1:
         raise argparse.ArgumentTypeError(f"must be widths such as 64,32, or none, got {text!r}")
     return values
 
 
-def character(text: str) -> str:
-    """A delimiter: one character, or "tab"."""
-    text = "\t" if text in ("tab", "\\t") else text
-    if len(text) != 1 or text in '"\r\n':
-        raise argparse.ArgumentTypeError(f"must be one character, or tab, got {text!r}")
-    return text
+def delimiter(text: str) -> str:
+    """The argument type of CSV delimiters: one ASCII character, or "tab"."""
+    character = "\t" if text in ("tab", "\\t") else text
+    if len(character) != 1 or not character.isascii() or character in '"\r\n':
+        raise argparse.ArgumentTypeError(f"must be one ASCII character, or tab, got {text!r}")
+    return character
 
 
 def model_path(text: str) -> str:
-    """A model's file, which cannot be standard input or output."""
+    """The argument type of model files, which cannot be standard input or output."""
     if text == "-":
         raise argparse.ArgumentTypeError("must be a file, got '-'")
     return text
 
 
 def check_writable(path: str) -> None:
-    """Whether `path`, unless it is "-", can be written to: looked at before hours are spent on what
-    is to stand there.
+    """Refuse a path, unless it is "-", that cannot be written, before the work for it begins.
 
     Raises
     ------
@@ -96,11 +100,11 @@ def check_writable(path: str) -> None:
     if target.is_dir():
         raise IsADirectoryError(21, "it is a folder", path)
     if not target.parent.is_dir():
-        raise FileNotFoundError(2, "its folder is not there", path)
+        raise FileNotFoundError(2, "its folder does not exist", path)
     if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise PermissionError(13, "its folder may not be written to", path)
+        raise PermissionError(13, "its folder is not writable", path)
 
 
 def say(text: str) -> None:
-    """A line for people, on standard error: standard output is for results."""
+    """Write a message to standard error: standard output is for results."""
     print(text, file=sys.stderr, flush=True)
