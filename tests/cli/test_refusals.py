@@ -136,11 +136,11 @@ def test_refused(content, argv, message, tmp_path, monkeypatch, fastbp_says):
         ),
         (
             [*TRAIN, "--l2", "inf"],
-            "fastbp train: error: argument --l2: must be a number at least 0, got 'inf'",
+            "fastbp train: error: argument --l2: must be a number of at least 0, got 'inf'",
         ),
         (
             [*TRAIN, "--held-out", "1"],
-            "fastbp train: error: argument --held-out: must be a number at least 0 and below 0.9",
+            "fastbp train: error: argument --held-out: must be a number of at least 0 and below 0.9",
         ),
         (
             [*TRAIN, "--optimizer", "x"],

@@ -23,40 +23,29 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
-def whole(least: int = 1) -> Callable[[str], int]:
-    """The argument type of whole numbers of at least `least`."""
-
-    def convert(text):
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
-        if number < least:
-            raise argparse.ArgumentTypeError(
-                f"must be a whole number of at least {least}, got {text!r}"
-            )
-        return number
-
-    return convert
-
-
 def number(
-    least: float = 0.0, above: float = -math.inf, below: float = math.inf
+    least: float = 0, above: float = -math.inf, below: float = math.inf, kind: type = float
 ) -> Callable[[str], float]:
     """The argument type of finite numbers within bounds."""
-    bounds = f"at least {least:g}" if above == -math.inf else f"above {above:g}"
+    bounds = f"of at least {least:g}" if above == -math.inf else f"above {above:g}"
     bounds += f" and below {below:g}" * (below < math.inf)
+    what = "a whole number" if kind is int else "a number"
 
     def convert(text):
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError:
             value = math.nan
         if not (max(least, above) <= value < below and value != above):
-            raise argparse.ArgumentTypeError(f"must be a number {bounds}, got {text!r}")
+            raise argparse.ArgumentTypeError(f"must be {what} {bounds}, got {text!r}")
         return value
 
     return convert
+
+
+def whole(least: int = 1) -> Callable[[str], float]:
+    """The argument type of whole numbers of at least `least`."""
+    return number(least, kind=int)
 
 
 def widths(text: str) -> tuple[int, ...]:

@@ -36,8 +36,6 @@ def add_to(commands) -> None:
 
 
 def run(arguments) -> int:
-    from .main import main  # a cycle otherwise: main imports this module
-
     folder = Path(arguments.out)
     folder.mkdir(parents=True, exist_ok=True)
     names = ("spirals.csv", "model.safetensors", "report.html", "answers.csv")
@@ -50,7 +48,7 @@ def run(arguments) -> int:
         ["predict", model, table, "--proba", "--out", answers],
     ):
         print(f"\n$ fastbp {shlex.join(step)}", flush=True)
-        code = main(step)
+        code = arguments.main(step)
         if code:
             return code
     print(f"wrote {answers}\n\nThe arm predicted at each point of the plane:\n")

@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = parser().parse_args(argv)
     arguments.argv = argv
+    arguments.main = main
     try:
         return arguments.run(arguments) or 0
     except BrokenPipeError:
