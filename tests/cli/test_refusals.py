@@ -62,12 +62,12 @@ REFUSED = {
     "out in no folder": (
         GOOD,
         [*TRAIN, "--out", "no/model"],
-        "no/model: its folder does not exist",
+        "no/model: No such file or directory",
     ),
     "report in no folder": (
         GOOD,
         [*TRAIN, "--report", "no/r.html"],
-        "no/r.html: its folder does not exist",
+        "no/r.html: No such file or directory",
     ),
     "a text with line ends": (
         'a,y\n1,"n"\nx,"a\n\x1b[31mb"\n',

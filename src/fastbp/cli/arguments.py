@@ -5,8 +5,9 @@ import math
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
+
+from ..base.files import probe
 
 DATA_HELP = "CSV, Parquet or NPZ file by its suffix; - reads CSV from standard input"
 
@@ -83,15 +84,10 @@ def check_writable(path: str) -> None:
     ------
     OSError
     """
-    target = Path(os.path.realpath(path))
-    if path == "-":
-        return
-    if target.is_dir():
+    if os.path.isdir(path):
         raise IsADirectoryError(21, "it is a folder", path)
-    if not target.parent.is_dir():
-        raise FileNotFoundError(2, "its folder does not exist", path)
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise PermissionError(13, "its folder is not writable", path)
+    if path != "-":
+        probe(path)
 
 
 def say(text: str) -> None:
