@@ -140,7 +140,7 @@ def test_refused(content, argv, message, tmp_path, monkeypatch, fastbp_says):
         ),
         (
             [*TRAIN, "--held-out", "1"],
-            "fastbp train: error: argument --held-out: must be a number of at least 0 and below 0.9",
+            "fastbp train: error: argument --held-out: must be a number of at least 0 and below",
         ),
         (
             [*TRAIN, "--optimizer", "x"],
