@@ -6,7 +6,6 @@ import html.parser
 import re
 import shutil
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -209,13 +208,3 @@ def test_points_are_where_their_values_are():
     circles = [a for tag, a in Elements(scatter_svg(scores, "y")).found if tag == "circle"]
     left, right = sorted(circles, key=lambda circle: float(circle["cx"]))
     assert float(left["cy"]) < float(right["cy"])  # 2 is above 1.5
-
-
-def test_without_jinja2(tmp_path, monkeypatch, fastbp_says):
-    """The error comes before the training."""
-    monkeypatch.setitem(sys.modules, "jinja2", None)
-    (tmp_path / "t.csv").write_text(table("regression"))
-    report = str(tmp_path / "r.html")
-    argv = ["train", str(tmp_path / "t.csv"), "--target", "é", "--report", report]
-    message = "fastbp train: error: --report needs Jinja2: pip install 'fastbp[cli]'\n"
-    assert fastbp_says(*argv) == (1, "", message)

@@ -5,8 +5,9 @@ import math
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
+
+from ..base.files import probe
 
 DATA_HELP = "CSV, Parquet or NPZ file by its suffix; - reads CSV from standard input"
 
@@ -23,40 +24,29 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
-def whole(least: int = 1) -> Callable[[str], int]:
-    """The argument type of whole numbers of at least `least`."""
-
-    def convert(text):
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
-        if number < least:
-            raise argparse.ArgumentTypeError(
-                f"must be a whole number of at least {least}, got {text!r}"
-            )
-        return number
-
-    return convert
-
-
 def number(
-    least: float = 0.0, above: float = -math.inf, below: float = math.inf
+    least: float = 0, above: float = -math.inf, below: float = math.inf, kind: type = float
 ) -> Callable[[str], float]:
     """The argument type of finite numbers within bounds."""
-    bounds = f"at least {least:g}" if above == -math.inf else f"above {above:g}"
+    bounds = f"of at least {least:g}" if above == -math.inf else f"above {above:g}"
     bounds += f" and below {below:g}" * (below < math.inf)
+    what = "a whole number" if kind is int else "a number"
 
     def convert(text):
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError:
             value = math.nan
         if not (max(least, above) <= value < below and value != above):
-            raise argparse.ArgumentTypeError(f"must be a number {bounds}, got {text!r}")
+            raise argparse.ArgumentTypeError(f"must be {what} {bounds}, got {text!r}")
         return value
 
     return convert
+
+
+def whole(least: int = 1) -> Callable[[str], float]:
+    """The argument type of whole numbers of at least `least`."""
+    return number(least, kind=int)
 
 
 def widths(text: str) -> tuple[int, ...]:
@@ -94,15 +84,10 @@ def check_writable(path: str) -> None:
     ------
     OSError
     """
-    target = Path(os.path.realpath(path))
-    if path == "-":
-        return
-    if target.is_dir():
+    if os.path.isdir(path):
         raise IsADirectoryError(21, "it is a folder", path)
-    if not target.parent.is_dir():
-        raise FileNotFoundError(2, "its folder does not exist", path)
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise PermissionError(13, "its folder is not writable", path)
+    if path != "-":
+        probe(path)
 
 
 def say(text: str) -> None:

@@ -122,16 +122,12 @@ def _values(table, name, column, selection, shared):
     fail = partial(table.error, name)
     if column.null_count:
         raise fail(column.is_null().to_pylist().index(True), "a missing value")
-    if selection.columns is not None:
-        known = selection.columns[name]
-        if isinstance(known, OneHot):
-            return categories(column, fail, shared, set(map(str, known.categories)))
-        return numbers(column, fail)
-    hint = f"; --text {name!r} takes all as categories" if table.csv else ""
-    if name in selection.text:
-        is_number = False
-        hint = ""
+    known = None if selection.columns is None else selection.columns[name]
+    hint = ""
+    if known or name in selection.text:
+        is_number = isinstance(known, Scaled)
     elif table.csv:
+        hint = f"; --text {name!r} takes all as categories"
         values = (text for _, part in parts(column) for text in texts(part))
         first = next((text for text in values if not missing(text)), "0")
         is_number = number_of(first) is not None
@@ -139,7 +135,8 @@ def _values(table, name, column, selection, shared):
         is_number = _is_number(pyarrow(table.source).types, column.type)
     if is_number:
         return numbers(column, fail, hint)
-    return categories(column, fail, shared, None, selection.max_categories, hint)
+    allowed = set(map(str, known.categories)) if isinstance(known, OneHot) else None
+    return categories(column, fail, shared, allowed, selection.max_categories, hint)
 
 
 def _is_number(types, kind):
@@ -179,15 +176,15 @@ def _npz_columns(path: str, selection: Selection) -> Iterator[tuple]:
                 raise DataError(f"{path}: not an NPZ file, but one array, which has no name")
             for name in arrays.files:
                 values = arrays[name]
-                if values.ndim not in (1, 2):
+                if values.ndim == 1:
+                    columns[name] = values
+                elif values.ndim == 2:
+                    columns |= {f"{name}[{j}]": part for j, part in enumerate(values.T)}
+                else:
                     raise DataError(
                         f"{path}, array {quoted(name)}: must be of shape (n,) or (n, k), "
                         f"got {values.shape}"
                     )
-                if values.ndim == 1:
-                    columns[name] = values
-                else:
-                    columns |= {f"{name}[{j}]": part for j, part in enumerate(values.T)}
         except (DataError, MemoryError):
             raise
         except Exception as error:  # damage raises many kinds, of zipfile, zlib and NumPy
