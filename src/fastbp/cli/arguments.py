@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from ..base.files import probe
+from ..base import files
 
 DATA_HELP = "CSV, Parquet or NPZ file by its suffix; - reads CSV from standard input"
 
@@ -87,7 +87,7 @@ def check_writable(path: str) -> None:
     if os.path.isdir(path):
         raise IsADirectoryError(21, "it is a folder", path)
     if path != "-":
-        probe(path)
+        files.check_writable(path)
 
 
 def say(text: str) -> None:
