@@ -160,10 +160,11 @@ failed = worked = halfway = 0
 for megabytes in (*range(0, 24, 3), *range(24, 400, 24)):
     net = copy.deepcopy(made)
     fastbp.runtime.spin_pool.shutdown()  # so that threads have to be started too
-    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    pages = int(open("/proc/self/statm").read().split()[0])
+    used = pages * resource.getpagesize()
     limit(used)
     freed = []
-    try:  # what earlier calls have freed must not count as memory that there is
+    try:  # memory that earlier calls have freed must not count
         while True:
             freed.append(np.empty(1 << 17))
     except MemoryError:

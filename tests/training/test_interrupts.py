@@ -89,7 +89,8 @@ while net.train_state.step < 10**9:
     assert steps == net.train_state.step - done, (steps, net.train_state.step - done)
     assert 0 <= steps - 4 * history.n_epochs <= 4, (steps, history.n_epochs)
     assert np.isfinite(net.parameters).all()
-    assert threading.active_count() == 1 + len(fastbp.runtime.spin_pool.shared_pool().workers)
+    workers = fastbp.runtime.spin_pool.shared_pool().workers
+    assert threading.active_count() == 1 + len(workers)
 """
 
 
