@@ -89,7 +89,7 @@ class Layer:
 
     def setup(self, dtype):
         self.plan = plan = Plan((WIDTH, WIDTH, WIDTH), [1, 1], dtype, ROWS)
-        self.work = plan.work(np.dtype(dtype))
+        self.work = plan.work(np.dtype(dtype))[0]
         self.params_ = aligned_zeros(2 * (WIDTH + 1) * WIDTH, dtype)
         self.params_[:] = np.random.default_rng(0).normal(0, 0.03, self.params_.size)
         self.time_kernel_forward(dtype)
@@ -115,7 +115,7 @@ class Update(Layer):
 
     def setup(self, dtype, rule):
         self.plan = plan = Plan((WIDTH, WIDTH, WIDTH), [1, 1], dtype, ROWS)
-        self.work = plan.work(np.dtype(dtype))
+        self.work = plan.work(np.dtype(dtype))[0]
         size = 2 * (WIDTH + 1) * WIDTH
         sizes = (size, len(RULES[rule].slots) * size, size if rule == "gradient" else 0)
         self.arrays = [aligned_zeros(n, dtype) for n in sizes]

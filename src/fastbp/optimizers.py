@@ -8,6 +8,7 @@ from .base.validation import check_flag, check_number
 from .kernels import abi
 
 
+@dataclass(frozen=True)
 class Optimizer:
     """Base class of the optimizers.
 
@@ -19,7 +20,7 @@ class Optimizer:
     lr : float or Schedule
     """
 
-    lr: float | Schedule
+    lr: float | Schedule = 0.0
 
     @property
     def rule(self) -> str:

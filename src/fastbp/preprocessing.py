@@ -1,17 +1,16 @@
-"""From columns of a table to a net's inputs and back: numbers scaled, texts one-hot encoded; kept
-in the model's file."""
+"""Encoders of table columns, saved with a net: numbers are scaled, categories one-hot encoded."""
 
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .base.strict_json import require_keys
 
-MAX_DOCUMENT = 1 << 19  # bytes of JSON; a saved model's header has room for twice as many
+MAX_DOCUMENT_BYTES = 1 << 19  # of JSON; the header of a saved model has space for twice as many
 MAX_TEXT = 60  # characters of a value that a message quotes
 
 
@@ -29,7 +28,9 @@ class ColumnError(ValueError):
 
     def __init__(self, column, row, what):
         super().__init__(f"column {column!r}, row {row}: {what}")
-        self.column, self.row, self.what = column, row, what
+        self.column = column
+        self.row = row
+        self.what = what
 
     def __reduce__(self):
         return type(self), (self.column, self.row, self.what)
@@ -52,11 +53,14 @@ class Scaled:
 
     @classmethod
     def of(cls, name: str, values: np.ndarray) -> "Scaled":
-        """With mean 0 and standard deviation 1 over these values (n,); a constant is only shifted."""
+        """The encoder with mean 0 and standard deviation 1 over `values` (n,).
+
+        A constant is only shifted.
+        """
         values = np.asarray(values, np.float64)
         largest = float(np.abs(values).max(initial=0)) or 1.0
-        parts = values / largest  # whose squares cannot overflow
-        # rounding gives constants one too
+        parts = values / largest  # their squares cannot overflow
+        # a constant has no deviation, whatever rounding says
         deviation = float(parts.std()) * largest if np.ptp(parts) else 0.0
         return cls(name, float(parts.mean()) * largest, deviation or 1.0)
 
@@ -78,7 +82,7 @@ class Scaled:
             )
 
     def decode(self, values: np.ndarray) -> np.ndarray:
-        """The column's own numbers (n,), float64, of scaled ones."""
+        """Undo the scaling of numbers (n,); float64."""
         return np.asarray(values, np.float64) * self.scale + self.mean
 
 
@@ -101,10 +105,10 @@ class OneHot:
         return len(self.categories)
 
     def labels(self, values: Iterable) -> np.ndarray:
-        """The place of each value among the categories, int64 (n,)."""
-        place = {category: i for i, category in enumerate(self.categories)}
+        """The index of each value among the categories, int64 (n,)."""
+        index = {category: i for i, category in enumerate(self.categories)}
         values = list(values)
-        labels = np.array([place.get(value, -1) for value in values], np.int64)
+        labels = np.array([index.get(value, -1) for value in values], np.int64)
         wrong = np.flatnonzero(labels < 0)
         if len(wrong):
             raise ColumnError(
@@ -113,31 +117,31 @@ class OneHot:
         return labels
 
     def encode(self, values: Iterable, out: np.ndarray) -> None:
-        """Fill `out` (n, width) with zeros, and a one in each row."""
+        """Fill `out` (n, width) with zeros and a one in each row."""
         labels = self.labels(values)
         out[...] = 0
         out[np.arange(len(labels)), labels] = 1
 
     def decode(self, labels: np.ndarray) -> np.ndarray:
-        """The categories (n,) of labels."""
+        """The categories (n,) of labels (n,)."""
         return np.array(self.categories)[labels]
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What stands between a table and a net that was trained on it.
+    """The encoding of a table for the net that was trained on it.
 
     Parameters
     ----------
     inputs : tuple of Scaled or OneHot
-        A column each; their inputs stand side by side in this order.
+        An encoder for each column; their inputs are concatenated in this order.
     target : Scaled or OneHot
-        The column that is predicted: a regression's or a classifier's.
+        The predicted column, of a regression or of a classifier.
 
     Raises
     ------
     ValueError
-        If a name or a category comes twice, or all together is too large for a model file.
+        If the names and categories are too large for a model file.
     """
 
     inputs: tuple[Scaled | OneHot, ...]
@@ -145,25 +149,26 @@ class Preprocessing:
 
     def __post_init__(self):
         size = len(json.dumps(self.document()))
-        if size > MAX_DOCUMENT:
+        if size > MAX_DOCUMENT_BYTES:
             raise ValueError(
-                f"the columns' names and categories are too many for a model file: {size} bytes, at most {MAX_DOCUMENT}"
+                "the columns' names and categories are too many for a model file: "
+                f"{size} bytes, at most {MAX_DOCUMENT_BYTES}"
             )
 
     @property
     def width(self) -> int:
-        """Inputs of the net."""
+        """The number of inputs of the net."""
         return sum(column.width for column in self.inputs)
 
     def transform(
         self, columns: Mapping[str, Sequence | np.ndarray], dtype: DTypeLike = np.float64
     ) -> np.ndarray:
-        """A net's inputs.
+        """Encode columns as inputs of the net.
 
         Parameters
         ----------
         columns : mapping of str to sequence (n,)
-            Such as a dict of lists or a DataFrame; columns that are not inputs are not looked at.
+            Such as a dict of lists or a DataFrame; columns that are not inputs are ignored.
         dtype : data-type, default float64
 
         Returns
@@ -173,8 +178,8 @@ class Preprocessing:
         Raises
         ------
         ValueError
-            If a column is missing, is of another length, or holds a category that is not known or a
-            number that is not finite.
+            If a column is missing or has another length, or a value is not one of the categories or
+            not finite.
         """
         missing = [column.name for column in self.inputs if column.name not in columns]
         if missing:
@@ -182,7 +187,8 @@ class Preprocessing:
                 f"columns must have {missing[0]!r}, got {', '.join(map(repr, columns))}"
             )
         n = len(columns[self.inputs[0].name])
-        X, first = np.empty((n, self.width), dtype), 0
+        X = np.empty((n, self.width), dtype)
+        first = 0
         for column in self.inputs:
             values = columns[column.name]
             if len(values) != n:
@@ -194,17 +200,17 @@ class Preprocessing:
         return X
 
     def document(self) -> dict:
-        """The same as what JSON has."""
+        """The encoding as values of JSON."""
         return json.loads(json.dumps(asdict(self)))
 
     @classmethod
     def of_document(cls, value: dict) -> "Preprocessing":
-        """What `document` was made of, checked.
+        """Read and check what `document` returned.
 
         Raises
         ------
         ValueError
-            If it is not such a document.
+            If it has other keys, types or values.
         """
         require_keys("preprocessing", value, ["inputs", "target"])
         if not isinstance(value["inputs"], list) or not value["inputs"]:
@@ -217,41 +223,42 @@ class Preprocessing:
 
 
 def _column_of(what, value, kinds):
-    """A column of a document, its categories all of one of these types."""
-    if isinstance(value, dict) and "categories" in value:
-        categories = require_keys(what, value, ["name", "categories"])["categories"]
+    """An encoder from values of JSON; its categories all have one type of `kinds`."""
+    kind: type[OneHot] | type[Scaled] = (
+        OneHot if isinstance(value, dict) and "categories" in value else Scaled
+    )
+    require_keys(what, value, [f.name for f in fields(kind)])
+    if not isinstance(value["name"], str):
+        raise ValueError(f"the name of {what} must be text, got {value['name']!r:.200}")
+    if kind is OneHot:
+        categories = value["categories"]
         if not isinstance(categories, list) or not any(
-            all(type(c) is kind for c in categories) for kind in kinds
+            all(type(c) is wanted for c in categories) for wanted in kinds
         ):
             raise ValueError(
-                f"the categories of {what} must be a list of texts or whole numbers, got {categories!r:.200}"
+                f"the categories of {what} must be a list of texts or whole numbers, "
+                f"got {categories!r:.200}"
             )
         if not categories or len(set(categories)) < len(categories):
             raise ValueError(
-                f"the categories of {what} must be there, and each once, got {categories!r:.200}"
+                f"the categories of {what} must not be empty or repeated, got {categories!r:.200}"
             )
-        column: Scaled | OneHot = OneHot(value["name"], tuple(categories))
-    else:
-        require_keys(what, value, ["name", "mean", "scale"])
-        if not all(
-            type(value[name]) is float and math.isfinite(value[name]) for name in ("mean", "scale")
-        ):
-            raise ValueError(f"mean and scale of {what} must be finite numbers, got {value!r:.200}")
-        if value["scale"] <= 0:
-            raise ValueError(f"the scale of {what} must be positive, got {value['scale']}")
-        column = Scaled(value["name"], value["mean"], value["scale"])
-    if not isinstance(column.name, str):
-        raise ValueError(f"the name of {what} must be text, got {column.name!r:.200}")
-    return column
+        return OneHot(value["name"], tuple(categories))
+    numbers = (value["mean"], value["scale"])
+    if not all(type(number) is float and math.isfinite(number) for number in numbers):
+        raise ValueError(f"mean and scale of {what} must be finite numbers, got {value!r:.200}")
+    if value["scale"] <= 0:
+        raise ValueError(f"the scale of {what} must be positive, got {value['scale']}")
+    return Scaled(**value)
 
 
 def unknown_category(value, categories):
-    """What is wrong with `value`, which is none of the categories."""
+    """What is wrong with `value`, which is not among the categories."""
     shown = ", ".join(map(quoted, list(categories)[:10])) + ", ..." * (len(categories) > 10)
-    return f"{quoted(value)} is unknown to the model, which knows {shown}"
+    return f"{quoted(value)} is not one of the model's categories {shown}"
 
 
 def quoted(value):
-    """A value as a message shows it: on one line, and not too long."""
+    """The repr of a value for messages, at most MAX_TEXT characters and an ellipsis."""
     text = repr(value)
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "..."

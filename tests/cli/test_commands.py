@@ -11,7 +11,7 @@ import pytest
 import fastbp
 from fastbp.cli import fitting
 from fastbp.cli.main import main
-from fastbp.cli.scores import Classification, Regression, in_words, split
+from fastbp.cli.scores import Classification, Regression, split, summary
 from fastbp.preprocessing import OneHot, Scaled
 
 RNG = np.random.default_rng(3)
@@ -19,8 +19,10 @@ N = 120
 
 
 def flowers():
-    """Rows whose kind follows from two numbers and a colour."""
-    size, colour, noise = RNG.normal(5, 2, N), RNG.choice(["red", "blue"], N), RNG.normal(0, 0.2, N)
+    """Columns of rows in which the kind follows from the size and the colour."""
+    size = RNG.normal(5, 2, N)
+    colour = RNG.choice(["red", "blue"], N)
+    noise = RNG.normal(0, 0.2, N)
     kinds = np.where(size + 3 * (colour == "red") + noise > 6.5, "rose", "<b>daisy</b>")
     columns = {"id": np.arange(N), "size": size.round(3), "colour": colour, "kind": kinds}
     columns["price"] = (100 * size + 500 * (colour == "red") + 1000).round(1)
@@ -69,10 +71,8 @@ def test_a_classifier(folder, fastbp_says):
     assert "wrote model.safetensors" in out
     rows = predicted(fastbp_says, "model.safetensors", "flowers.csv", "--proba")
     assert rows[0] == ["kind", "P(<b>daisy</b>)", "P(rose)"]
-    says, probabilities = (
-        [row[0] for row in rows[1:]],
-        np.array([row[1:] for row in rows[1:]], float),
-    )
+    says = [row[0] for row in rows[1:]]
+    probabilities = np.array([row[1:] for row in rows[1:]], float)
     assert np.mean(np.array(says) == FLOWERS["kind"]) > 0.9
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert np.array(["<b>daisy</b>", "rose"])[probabilities.argmax(axis=1)].tolist() == says
@@ -109,7 +109,8 @@ def test_the_held_out_rows_are_not_seen(folder, fastbp_says):
     before = fastbp.load("model.safetensors")
     held_out = split(N, 0.25, 0.1, None, 0)[2]
     changed = {name: values.copy() for name, values in FLOWERS.items()}
-    changed["size"][held_out], changed["price"][held_out] = 99, -5
+    changed["size"][held_out] = 99
+    changed["price"][held_out] = -5
     write_csv("flowers.csv", changed)
     second = train(fastbp_says, "flowers.csv", *base)
     after = fastbp.load("model.safetensors")
@@ -140,10 +141,8 @@ def test_a_regression(folder, fastbp_says):
     assert np.sqrt(np.mean((says - FLOWERS["price"]) ** 2)) < 0.3 * FLOWERS["price"].std()
     code, out, err = fastbp_says("predict", "p.net", "flowers.csv", "--proba")
     assert (code, out) == (1, "")
-    assert (
-        err
-        == "fastbp predict: error: p.net: --proba needs a classifier, and this model predicts numbers\n"
-    )
+    message = "p.net: --proba needs a classifier, and this model predicts numbers"
+    assert err == f"fastbp predict: error: {message}\n"
 
 
 @pytest.mark.parametrize(
@@ -269,7 +268,7 @@ def test_standard_input_and_output(folder, fastbp_says, monkeypatch):
         ("size\n1\n", "t.csv: no column 'colour'; there are 'size'"),
         (
             "size,colour\n1,red\n2,pink\n",
-            "column 'colour': 'pink' is unknown to the model, which knows 'blue', 'red'",
+            "column 'colour': 'pink' is not one of the model's categories 'blue', 'red'",
         ),
         ("size,colour\n1,red\n,red\n", "t.csv, row 2 (line 3), column 'size': a missing value"),
         (
@@ -292,10 +291,9 @@ def test_rows_that_a_model_cannot_take(table, message, folder, fastbp_says):
 
 
 def test_interrupted_training_is_kept(folder, fastbp_says, monkeypatch):
-    """Ctrl-C in a fit: the model so far is scored and written, and the caller still learns of the
-    Ctrl-C."""
+    """After Ctrl-C in a fit the model so far is scored and written; KeyboardInterrupt follows."""
 
-    def fit(net, parts, arguments):
+    def fit(net, parts, options):
         history = net.fit(parts[0].X, parts[0].y, epochs=1)
         history.stopped_by = "interrupt"
         return history
@@ -322,13 +320,21 @@ def test_split(n, shares):
     assert not np.array_equal(split(1000, 0.2, 0.1, None, 0)[2], split(1000, 0.2, 0.1, None, 1)[2])
 
 
+def test_split_of_rare_classes():
+    """Classes with one row do not keep the others from their shares."""
+    labels = np.repeat([0, 1, 2, 3, 4], [60, 38, 1, 1, 20])
+    train, validation, test = split(120, 0.2, 0.1, labels, 0)
+    for part, n in ((test, [12, 8, 4]), (validation, [6, 4, 2])):
+        counts = np.bincount(labels[part], minlength=5)
+        assert (abs(counts[[0, 1, 4]] - n) <= 1).all()
+    assert len(train) == 84
+
+
 def test_scores_are_scikit_learns():
     metrics = pytest.importorskip("sklearn.metrics")
-    labels, says, trained_on = (
-        RNG.integers(0, 4, 50),
-        RNG.integers(0, 3, 50),
-        RNG.integers(0, 4, 90),
-    )
+    labels = RNG.integers(0, 4, 50)
+    says = RNG.integers(0, 3, 50)
+    trained_on = RNG.integers(0, 4, 90)
     scores = Classification.of(labels, says, trained_on, 5)
     np.testing.assert_array_equal(
         scores.confusion, metrics.confusion_matrix(labels, says, labels=range(5))
@@ -337,12 +343,13 @@ def test_scores_are_scikit_learns():
     precision, recall, _, _ = metrics.precision_recall_fscore_support(
         labels, says, labels=range(5), zero_division=np.nan
     )
-    got = [[f(i) for i in range(5)] for f in (scores.precision, scores.recall)]
-    np.testing.assert_allclose(np.array(got, float), [precision, recall])
+    np.testing.assert_array_equal([scores.precision, scores.recall], [precision, recall])
+    assert scores.commonest == np.bincount(trained_on).argmax()
+    assert scores.baseline == np.mean(labels == scores.commonest)
     actual, answers = RNG.normal(3, 2, 40), RNG.normal(3, 2, 40)
     numbers = Regression.of(actual, answers, 2.5)
     assert numbers.r2 == pytest.approx(metrics.r2_score(actual, answers))
     assert numbers.rmse == pytest.approx(metrics.root_mean_squared_error(actual, answers))
     assert numbers.mae == pytest.approx(metrics.mean_absolute_error(actual, answers))
     assert numbers.baseline == pytest.approx(np.sqrt(np.mean((actual - 2.5) ** 2)))
-    assert in_words(Regression.of(np.ones(3), np.ones(3), 1.0), ()).startswith("R2 not defined")
+    assert summary(Regression.of(np.ones(3), np.ones(3), 1.0), ()).startswith("R2 not defined")

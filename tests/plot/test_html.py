@@ -1,5 +1,4 @@
-"""What nets and histories show in notebooks: well-formed, complete, escaped, and curves where they
-belong."""
+"""HTML of nets and histories: well formed, complete, escaped, with curves in the right places."""
 
 import math
 from xml.etree import ElementTree
@@ -8,7 +7,17 @@ import numpy as np
 import pytest
 
 import fastbp
-from fastbp.base.html import HEIGHT, POINTS, WIDTH, _log_ticks, _ticks, curves, loss_svg
+from fastbp.base.html import (
+    HEIGHT,
+    MAX_POINTS,
+    RIGHT,
+    TOP,
+    WIDTH,
+    curves,
+    linear_ticks,
+    log_ticks,
+    loss_svg,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -64,10 +73,8 @@ def test_history_of_a_fit():
     root = ElementTree.fromstring(html)
     assert len(list(root.iter(SVG + "svg"))) == 1
     text = "".join(root.itertext())
-    assert (
-        f"6 epochs, 24 steps; stopped by {h.stopped_by}; loss {h.loss[0]:.4g} → {h.loss[-1]:.4g}; validation"
-        in text
-    )
+    losses = f"loss {h.loss[0]:.4g} → {h.loss[-1]:.4g}"
+    assert f"6 epochs, 24 steps; stopped by {h.stopped_by}; {losses}; validation" in text
     assert "best epoch 6" in text
     assert all(name in text for name in ("minibatch", "training", "validation"))
 
@@ -80,12 +87,29 @@ def test_curves_stand_where_they_belong():
     lines, texts = drawn(h)
     assert len(lines["#1f77b4"]) == len(lines["#ff7f0e"]) == 4
     ends = {points[-1][0] for points in lines.values()}
-    assert ends == {WIDTH - 12}
+    assert ends == {RIGHT}
     # Twice the loss is everywhere the same way up on a logarithmic scale.
     (_, y3), (_, y2), (_, y1), (_, y05) = lines["#ff7f0e"]
     assert y2 - y1 == pytest.approx(y1 - y05, abs=0.2)
     assert y3 - y2 == pytest.approx((y2 - y1) * math.log2(3 / 2), abs=0.2)
     assert {"epoch", "0", "1", "2", "3", "4"} <= set(texts)
+
+
+def test_the_best_epoch_is_marked():
+    h = history(val_loss=[3.0, 1.0, 2.0, 2.5], best_epoch=1)
+    (mark,) = ElementTree.fromstring(loss_svg(h)).iter(SVG + "circle")
+    _, (x, y), *_ = drawn(h)[0]["#ff7f0e"]
+    assert (float(mark.get("cx")), float(mark.get("cy"))) == (x, y)
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -5.0, 1e9])
+def test_a_best_epoch_between_the_points_of_a_thinned_curve(loss):
+    losses = [1.0 + i for i in range(1003)]
+    losses[1] = loss
+    h = fastbp.History(loss=losses, best_epoch=1, stopped_by="epochs")
+    marks = list(ElementTree.fromstring(loss_svg(h)).iter(SVG + "circle"))
+    assert len(marks) == math.isfinite(loss)
+    assert all(TOP <= float(mark.get("cy")) <= HEIGHT for mark in marks)
 
 
 def test_a_linear_scale_for_losses_that_are_not_positive():
@@ -111,8 +135,8 @@ def test_a_single_loss(value):
 
 def test_long_curves_are_thinned():
     lines, _ = drawn(history(n=3, steps=5003))
-    assert POINTS / 2 < len(lines["#bbbbbb"]) <= POINTS
-    assert lines["#bbbbbb"][-1][0] == WIDTH - 12
+    assert MAX_POINTS / 2 < len(lines["#bbbbbb"]) <= MAX_POINTS
+    assert lines["#bbbbbb"][-1][0] == RIGHT
 
 
 def test_empty_history():
@@ -140,7 +164,7 @@ def test_where_the_minibatches_end(epochs, steps, stopped, end):
     ("low", "high"), [(0, 1), (0.3, 0.31), (-5, 1e6), (7, 7), (0, 0), (1e-12, 3e-12), (2.5, 99)]
 )
 def test_ticks(low, high):
-    ticks = _ticks(low, high)
+    ticks = linear_ticks(low, high)
     assert 2 <= len(ticks) <= 8
     assert ticks[0] <= low + 1e-12
     assert ticks[-1] >= high - 1e-12
@@ -151,7 +175,7 @@ def test_ticks(low, high):
     ("low", "high"), [(0.1, 1.01), (3, 40), (1e-9, 1), (1e-300, 1e300), (0.04, 0.5)]
 )
 def test_log_ticks(low, high):
-    ticks = _log_ticks(low, high)
+    ticks = log_ticks(low, high)
     assert 3 <= len(ticks) <= 9
     assert ticks[0] <= low
     assert ticks[-1] >= high

@@ -44,7 +44,7 @@ WANTED = [
     {},
     {"columns": KNOWN},
     {"text": ["age"]},
-    {"most": 1},
+    {"max_categories": 1},
     {"drop": ["age"]},
     {"target": "y"},
 ]
@@ -111,7 +111,7 @@ def csv(data):
     delimiter = DELIMITERS[data[0] // 8 % 3] if data else None
     PATH.write_bytes(data[1:])
     try:
-        table = tables.read_table(str(PATH), tables.Wanted(**wanted), delimiter)
+        table = tables.read_table(str(PATH), tables.Selection(**wanted), delimiter)
     except tables.DataError:
         return
     assert_sound(table)

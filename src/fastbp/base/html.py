@@ -1,46 +1,52 @@
-"""How a net and a history show themselves in a notebook: HTML, with the curves drawn here, as SVG."""
+"""HTML of nets and histories for notebooks and reports; curves are drawn as inline SVG."""
 
 import math
+from collections.abc import Callable
 from html import escape
 from itertools import pairwise
 
-WIDTH, HEIGHT = 520, 260
-# margins: tick labels at the left, tick labels, title and legend below
-LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 62
-POINTS = 500  # of a curve, at most: more than there are pixels
-CUT_OFF = ("interrupt", "divergence", "error", "loss")  # what may end a fit within an epoch
-COLOURS = {"minibatch": "#bbbbbb", "training": "#1f77b4", "validation": "#ff7f0e"}
+# The size of a drawing in pixels; margins hold the tick labels, and below also the axis title and
+# the legend.
+WIDTH = 520
+HEIGHT = 260
+LEFT = 64
+RIGHT = WIDTH - 12
+TOP = 12
+BOTTOM = HEIGHT - 62
+MAX_POINTS = 500  # of a curve: more would share pixels
+PARTIAL_EPOCH = ("interrupt", "divergence", "error", "loss")  # ends of a fit within an epoch
+COLOURS = {
+    "minibatch": "#bbbbbb",
+    "training": "#1f77b4",
+    "validation": "#ff7f0e",
+    "best": "#d62728",
+}
 
 
 def net_html(net):
-    """A net's layers as a table."""
+    """The layers of a net as a table."""
     names = [*net.hidden, net.output]
     rows = [("layer", "W", "activation", "parameters")]
     for i, (w, name) in enumerate(zip(net.weights, names, strict=True)):
         rows.append((str(i), f"{w.shape[0]} × {w.shape[1]}", name, f"{w.size + w.shape[1]:,}"))
     loss = net.loss_name if net.loss_function is None else repr(net.loss_function)
     total = sum(w.size + w.shape[1] for w in net.weights)
+    widths = "-".join(map(str, net.widths))
+    caption = f"MLP {widths}: {total:,} parameters in {net.dtype.name}, loss {loss}"
     body = "".join(_row(row, "th" if i == 0 else "td") for i, row in enumerate(rows))
-    caption = f"MLP {'-'.join(map(str, net.widths))}: {total:,} parameters in {net.dtype.name}, loss {loss}"
     return f'<div><p style="margin:4px 0"><b>{escape(caption)}</b></p><table>{body}</table></div>'
 
 
 def _row(cells, tag):
-    style = "text-align:right;padding:1px 10px"
-    return (
-        "<tr>"
-        + "".join(f'<{tag} style="{style}">{escape(cell)}</{tag}>' for cell in cells)
-        + "</tr>"
-    )
+    style = 'style="text-align:right;padding:1px 10px"'
+    return f"<tr>{''.join(f'<{tag} {style}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
 
 def history_html(history):
-    """A history's figures, and its curves."""
-    epochs = f"{history.n_epochs} epoch{'s' * (history.n_epochs != 1)}, {len(history.batch_loss):,} steps"
-    facts = [
-        epochs,
-        "running" if history.stopped_by is None else f"stopped by {history.stopped_by}",
-    ]
+    """The figures of a history and its loss curves."""
+    plural = "s" * (history.n_epochs != 1)
+    facts = [f"{history.n_epochs} epoch{plural}, {len(history.batch_loss):,} steps"]
+    facts.append(f"stopped by {history.stopped_by}" if history.stopped_by else "running")
     for name, losses in (("loss", history.loss), ("validation", history.val_loss)):
         if losses:
             facts.append(f"{name} {losses[0]:.4g}" + f" → {losses[-1]:.4g}" * (len(losses) > 1))
@@ -51,17 +57,16 @@ def history_html(history):
 
 
 def curves(history):
-    """The curves of a history as {name: (epochs, losses)}: minibatches, epochs, validation, where
-    there are any.
+    """The curves of a history that have points, as {name: (epochs, losses)}.
 
-    Epochs count from 1: an epoch's loss stands at its end. A history does not say where in its
-    steps an epoch ended, so all are taken to be equally long; of one that was not finished nobody
-    knows how long, and half an epoch is assumed.
+    Epochs count from 1, and the loss of an epoch is at its end. A history does not record at which
+    step an epoch ended, so all epochs get the same length; an epoch that was cut off has an unknown
+    length and gets half of it.
     """
-    steps, n = len(history.batch_loss), history.n_epochs
-    cut_off = history.stopped_by in CUT_OFF and (n < 2 or steps % n != 0)
-    whole = n > 0 and not cut_off
-    per_epoch = steps / (n if whole else n + 0.5)
+    steps = len(history.batch_loss)
+    n = history.n_epochs
+    cut_off = history.stopped_by in PARTIAL_EPOCH and (n < 2 or steps % n != 0)
+    per_epoch = steps / (n if n > 0 and not cut_off else n + 0.5)
     found = {
         "minibatch": ([(i + 1) / per_epoch for i in range(steps)], history.batch_loss),
         "training": (list(range(1, n + 1)), history.loss),
@@ -71,77 +76,101 @@ def curves(history):
 
 
 def loss_svg(history):
-    """The loss curves of a history as an SVG image, or nothing where there is nothing to draw."""
+    """The loss curves of a history as an SVG image; "" without a finite loss.
+
+    The scale is logarithmic where all losses are positive and the largest is more than ten times
+    the smallest. A circle marks the best epoch.
+    """
     drawn = {name: _points(*curve) for name, curve in curves(history).items()}
     drawn = {name: points for name, points in drawn.items() if points}
     if not drawn:
         return ""
-    losses = [y for points in drawn.values() for _, y in points]
+    monitored = enumerate(history.val_loss or history.loss)
+    best = [(i + 1, y) for i, y in monitored if i == history.best_epoch and math.isfinite(y)]
+    losses = [y for points in [*drawn.values(), best] for _, y in points]
     last = max(x for points in drawn.values() for x, _ in points)
     log = min(losses) > 0 and max(losses) > 10 * min(losses)
-    ticks = _log_ticks(min(losses), max(losses)) if log else _ticks(min(losses), max(losses))
+    ticks = (log_ticks if log else linear_ticks)(min(losses), max(losses))
     shape = math.log10 if log else float
-    low, high = (shape(end(*losses, *ticks)) for end in (min, max))
-    bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
+    x_place = axis(0, last, LEFT, RIGHT)
+    linear_place = axis(shape(min(ticks)), shape(max(ticks)), BOTTOM, TOP)
 
-    def place(x, y):
-        return LEFT + (right - LEFT) * x / last, bottom - (bottom - TOP) * (shape(y) - low) / (
-            (high - low) or 1
-        )
+    def y_place(y):
+        return linear_place(shape(y))
 
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        'font-family="sans-serif" font-size="11" fill="#222">',
-        '<rect width="100%" height="100%" fill="white"/>',
-    ]
-    for y in ticks:
-        height = place(0, y)[1]
-        parts.append(f'<path d="M{LEFT},{height:.1f} H{right}" stroke="#e4e4e4"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{height + 4:.1f}" text-anchor="end">{y:.6g}</text>')
-    for x in _ticks(0, last):
-        if x == int(x) and x <= last:
-            parts.append(
-                f'<text x="{place(x, ticks[0])[0]:.1f}" y="{bottom + 16}" text-anchor="middle">{x:.0f}</text>'
-            )
-    parts.append(
-        f'<text x="{(LEFT + right) / 2}" y="{bottom + 32}" text-anchor="middle">epoch</text>'
-    )
-    parts.append(f'<path d="M{LEFT},{TOP} V{bottom} H{right}" fill="none" stroke="#888"/>')
+    epochs = [x for x in linear_ticks(0, last) if x == int(x) and x <= last]
+    parts = frame(epochs, ticks, x_place, y_place, "epoch")
     for k, (name, points) in enumerate(drawn.items()):
-        line = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in points)
-        line += f" {line}" * (len(points) == 1)  # a line to itself, with round ends, is a dot
+        line = " ".join(f"{x_place(x):.1f},{y_place(y):.1f}" for x, y in points)
+        line += f" {line}" * (len(points) == 1)  # with round ends, a line of no length is a dot
         width = 7 if len(points) == 1 else 1 if name == "minibatch" else 2.5
         style = f'fill="none" stroke="{COLOURS[name]}" stroke-width="{width}"'
         parts.append(
             f'<polyline points="{line}" {style} stroke-linecap="round" stroke-linejoin="round"/>'
         )
-        x, y = LEFT + k * 120, HEIGHT - 10
+        x = LEFT + k * 120
+        y = HEIGHT - 10
         parts.append(f'<path d="M{x},{y - 4} h18" stroke="{COLOURS[name]}" stroke-width="2.5"/>')
         parts.append(f'<text x="{x + 24}" y="{y}">{name}</text>')
-    return "".join([*parts, "</svg>"])
+    for x, y in best:
+        centre = f'cx="{x_place(x):.1f}" cy="{y_place(y):.1f}"'
+        style = f'fill="none" stroke="{COLOURS["best"]}" stroke-width="2"'
+        parts.append(f'<circle {centre} r="4.5" {style}/>')
+    return svg(parts)
+
+
+def svg(parts):
+    """An SVG image of WIDTH x HEIGHT pixels from its elements."""
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
+        f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="11" fill="#222">'
+    )
+    return "".join([head, '<rect width="100%" height="100%" fill="white"/>', *parts, "</svg>"])
+
+
+def axis(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
+    """The linear map from the numbers low .. high to the pixels start .. end."""
+    return lambda value: start + (end - start) * (value - low) / ((high - low) or 1)
+
+
+def frame(x_ticks, y_ticks, x_place, y_place, x_label):
+    """SVG elements of both axes, their tick labels and the horizontal grid lines."""
+    parts = []
+    for y in y_ticks:
+        height = y_place(y)
+        parts.append(f'<path d="M{LEFT},{height:.1f} H{RIGHT}" stroke="#e4e4e4"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{height + 4:.1f}" text-anchor="end">{y:.6g}</text>')
+    middle = 'text-anchor="middle"'
+    for x in x_ticks:
+        parts.append(f'<text x="{x_place(x):.1f}" y="{BOTTOM + 16}" {middle}>{x:.6g}</text>')
+    label = escape(x_label)
+    parts.append(f'<text x="{(LEFT + RIGHT) / 2}" y="{BOTTOM + 32}" {middle}>{label}</text>')
+    parts.append(f'<path d="M{LEFT},{TOP} V{BOTTOM} H{RIGHT}" fill="none" stroke="#888"/>')
+    return parts
 
 
 def _points(epochs, losses):
-    """At most POINTS of a curve's points, the last among them, those that are no numbers left out."""
-    step = -(-len(losses) // POINTS)
+    """The finite ones of at most MAX_POINTS points of a curve, among them the last."""
+    step = -(-len(losses) // MAX_POINTS)
     points = list(zip(epochs, losses, strict=True))[::-1][::step][::-1]
     return [(x, y) for x, y in points if math.isfinite(y)]
 
 
-def _ticks(low, high):
-    """About five round numbers from `low` to `high`."""
+def linear_ticks(low, high):
+    """About five round numbers, from at most `low` to at least `high`."""
     if low == high:
-        low, high = low - abs(low) / 2 - 0.1 * (low == 0), high + abs(high) / 2 + 0.1 * (high == 0)
+        low = low - (abs(low) / 2 or 0.1)
+        high = high + (abs(high) / 2 or 0.1)
     rough = (high - low) / 4
     unit = 10 ** math.floor(math.log10(rough))
     step = unit * next(nice for nice in (1, 2, 5, 10) if nice * unit >= rough * 0.999)
-    first, last = math.floor(low / step), math.ceil(high / step)
-    return [i * step for i in range(first, last + 1)]
+    return [i * step for i in range(math.floor(low / step), math.ceil(high / step) + 1)]
 
 
-def _log_ticks(low, high):
-    """Powers of ten from `low` to `high`, with 2 and 5 between them where there are few."""
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+def log_ticks(low, high):
+    """Powers of ten from at most `low` to at least `high`, with 2 and 5 between a few of them."""
+    first = math.floor(math.log10(low))
+    last = math.ceil(math.log10(high))
     step = -(-(last - first) // 7)
     ticks = [10.0**e for e in range(first, last + step, step)]
     if len(ticks) <= 4:

@@ -1,1 +1,4 @@
-"""The command line: ``fastbp``, or ``python -m fastbp``. Nothing in the library imports it."""
+"""The command ``fastbp``: ``main``, a file for each command, and what the commands share.
+
+Nothing else in fastbp imports this package, and it defines no public names.
+"""

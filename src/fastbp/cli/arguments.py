@@ -1,15 +1,19 @@
-"""What the commands' arguments may be, and a parser that says what is wrong in one line."""
+"""Types of command-line arguments, and a parser with errors of one line."""
 
 import argparse
 import math
 import os
 import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import NoReturn
+
+from ..base import files
+
+DATA_HELP = "CSV, Parquet or NPZ file by its suffix; - reads CSV from standard input"
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's, with examples kept as they are written, no abbreviations, and errors in one line."""
+    """A parser with literal epilogs, no abbreviations, and errors of one line."""
 
     def __init__(self, **settings) -> None:
         super().__init__(
@@ -20,87 +24,72 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
-def whole(least: int = 1):
-    """A type of arguments: whole numbers of at least this."""
-
-    def convert(text):
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
-        if number < least:
-            raise argparse.ArgumentTypeError(
-                f"must be a whole number of at least {least}, got {text!r}"
-            )
-        return number
-
-    return convert
-
-
-def number(least: float = 0.0, above: float = -math.inf, below: float = math.inf):
-    """A type of arguments: finite numbers within these bounds."""
-    bounds = f"at least {least:g}" if above == -math.inf else f"above {above:g}"
+def number(
+    least: float = 0, above: float = -math.inf, below: float = math.inf, kind: type = float
+) -> Callable[[str], float]:
+    """The argument type of finite numbers within bounds."""
+    bounds = f"of at least {least:g}" if above == -math.inf else f"above {above:g}"
     bounds += f" and below {below:g}" * (below < math.inf)
+    what = "a whole number" if kind is int else "a number"
 
     def convert(text):
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError:
             value = math.nan
         if not (max(least, above) <= value < below and value != above):
-            raise argparse.ArgumentTypeError(f"must be a number {bounds}, got {text!r}")
+            raise argparse.ArgumentTypeError(f"must be {what} {bounds}, got {text!r}")
         return value
 
     return convert
 
 
-def widths(text: str) -> list[int]:
-    """Widths of hidden layers, "64,32"; "none" for no such layer."""
+def whole(least: int = 1) -> Callable[[str], float]:
+    """The argument type of whole numbers of at least `least`."""
+    return number(least, kind=int)
+
+
+def widths(text: str) -> tuple[int, ...]:
+    """The argument type of hidden layers' widths: "64,32", or "none" for no layer."""
     if text == "none":
-        return []
+        return ()
     try:
-        values = [int(part) for part in text.split(",")]
+        values = tuple(int(part) for part in text.split(","))
     except ValueError:
-        values = [0]
+        values = (0,)
     if min(values) < 1:
         raise argparse.ArgumentTypeError(f"must be widths such as 64,32, or none, got {text!r}")
     return values
 
 
-def character(text: str) -> str:
-    """A delimiter: one character, or "tab"."""
-    text = "\t" if text in ("tab", "\\t") else text
-    if len(text) != 1 or text in '"\r\n':
-        raise argparse.ArgumentTypeError(f"must be one character, or tab, got {text!r}")
-    return text
+def delimiter(text: str) -> str:
+    """The argument type of CSV delimiters: one ASCII character, or "tab"."""
+    character = "\t" if text in ("tab", "\\t") else text
+    if len(character) != 1 or not character.isascii() or character in '"\r\n':
+        raise argparse.ArgumentTypeError(f"must be one ASCII character, or tab, got {text!r}")
+    return character
 
 
 def model_path(text: str) -> str:
-    """A model's file, which cannot be standard input or output."""
+    """The argument type of model files, which cannot be standard input or output."""
     if text == "-":
         raise argparse.ArgumentTypeError("must be a file, got '-'")
     return text
 
 
 def check_writable(path: str) -> None:
-    """Whether `path`, unless it is "-", can be written to: looked at before hours are spent on what
-    is to stand there.
+    """Refuse a path, unless it is "-", that cannot be written, before the work for it begins.
 
     Raises
     ------
     OSError
     """
-    target = Path(os.path.realpath(path))
-    if path == "-":
-        return
-    if target.is_dir():
+    if os.path.isdir(path):
         raise IsADirectoryError(21, "it is a folder", path)
-    if not target.parent.is_dir():
-        raise FileNotFoundError(2, "its folder is not there", path)
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise PermissionError(13, "its folder may not be written to", path)
+    if path != "-":
+        files.check_writable(path)
 
 
 def say(text: str) -> None:
-    """A line for people, on standard error: standard output is for results."""
+    """Write a message to standard error: standard output is for results."""
     print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""From a table to a trained net: columns encoded, rows shared out, the net fitted and scored."""
+"""From a table to a trained net: encode columns, split rows, fit and score."""
 
 import sys
 import warnings
@@ -9,21 +9,17 @@ import numpy as np
 from ..history import History
 from ..mlp import MLP
 from ..preprocessing import ColumnError, OneHot, Preprocessing, Scaled, quoted
-from ..serialization.encoding import OPTIMIZERS
 from ..warmup import warmup
 from .arguments import say
 from .machine import is_warm
-from .predict import answers_of
+from .options import MAX_INTEGER_CLASSES, OPTIMIZER_OF, TrainOptions
 from .scores import Classification, Regression, split
-from .tables import DataError, Table, Wanted, read_table
-
-FEW = 20  # different whole numbers that are taken for classes, if each comes twice on average
-RULES = {kind.__name__.lower(): kind for kind in OPTIMIZERS.values()}
+from .tables import DataError, Selection, Table, read_table
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some of a table's rows as a net sees them."""
+    """Some rows of a table, encoded for a net."""
 
     rows: np.ndarray
     X: np.ndarray
@@ -32,121 +28,138 @@ class Part:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model and how it came to be: all that a report tells."""
+    """A model, its training and its scores: the content of a report."""
 
     source: str
     n_rows: int
     preprocessing: Preprocessing
     net: MLP
     history: History
-    parts: tuple[Part, Part, Part]
+    parts: tuple[Part, ...]  # training, validation, held out
     scores: Classification | Regression | None
 
+    @property
+    def classes(self) -> tuple:
+        """The classes of a classifier; of a regression, ()."""
+        return getattr(self.preprocessing.target, "categories", ())
 
-def train(arguments) -> Trained:
-    """Train as the command line says."""
-    if arguments.target in arguments.drop:
-        raise DataError(f"--drop must leave the target in, got {quoted(arguments.target)}")
-    wanted = Wanted(
-        None, arguments.text, arguments.drop, arguments.max_categories, arguments.target
-    )
-    table = read_table(arguments.data, wanted, arguments.delimiter)
-    classes, labels = target_of(table, arguments.target, arguments.task, arguments.max_categories)
-    rows = split(len(table), arguments.held_out, arguments.validation, labels, arguments.seed)
-    _check_shares(table, rows, arguments)
-    target = classes or Scaled.of(arguments.target, table.columns[arguments.target][rows[0]])
-    preprocessing = Preprocessing(inputs_of(table, arguments.target, rows[0]), target)
-    parts = tuple(_part(table, preprocessing, labels, some, arguments.dtype) for some in rows)
 
-    what = f"{len(target.categories)} classes" if isinstance(target, OneHot) else "numbers"
+def train(options: TrainOptions) -> Trained:
+    """Read the table, and train and score a net."""
+    text = options.text or ()
+    drop = options.drop or ()
+    if options.target in drop:
+        raise DataError(f"--drop must leave the target in, got {quoted(options.target)}")
+    if options.held_out + options.validation >= 1:
+        raise DataError(
+            "--held-out and --validation must leave rows to train on, "
+            f"got {options.held_out}, {options.validation}"
+        )
+    selection = Selection(None, text, drop, options.max_categories, options.target)
+    table = read_table(options.data, selection, options.delimiter)
+    classes, labels = target_of(table, options)
+    rows = split(len(table), options.held_out, options.validation, labels, options.seed)
+    shares = {
+        "training": 1.0,
+        "--validation": options.validation,
+        "--held-out": options.held_out,
+    }
+    for some, (name, share) in zip(rows, shares.items(), strict=True):
+        if share and not len(some):
+            raise DataError(
+                f"{table.source}: {len(table)} rows are too few: none is left for {name}"
+            )
+    target = classes or Scaled.of(options.target, table.columns[options.target][rows[0]])
+    preprocessing = Preprocessing(inputs_of(table, options.target, rows[0]), target)
+    parts = tuple(_part(table, preprocessing, labels, some, options.dtype) for some in rows)
+
+    what = f"{target.width} classes" if classes else "numbers"
     columns = f"{len(preprocessing.inputs)} columns as {preprocessing.width} inputs"
-    say(f"{table.source}: {len(table)} rows, {columns}, target {quoted(arguments.target)}: {what}")
+    say(f"{table.source}: {len(table)} rows, {columns}, target {quoted(options.target)}: {what}")
     net = MLP(
-        [preprocessing.width, *arguments.hidden, target.width],
-        arguments.activation,
+        [preprocessing.width, *options.hidden, target.width],
+        options.activation,
         "softmax" if classes else "identity",
-        dtype=arguments.dtype,
-        seed=arguments.seed,
+        dtype=options.dtype,
+        seed=options.seed,
     )
     net.preprocessing_ = preprocessing
-    history = fit(net, parts, arguments)
-    scores = scores_of(net, target, parts[0], parts[2], table)
+    history = fit(net, parts, options)
+    held_out = parts[2]
+    scores: Classification | Regression | None = None
+    if len(held_out.rows):
+        predicted = net.predict(held_out.X)
+        if isinstance(target, OneHot):
+            scores = Classification.of(held_out.y, predicted, parts[0].y, target.width)
+        else:
+            actual = table.columns[target.name][held_out.rows]
+            scores = Regression.of(actual, target.decode(predicted), target.mean)
     return Trained(table.source, len(table), preprocessing, net, history, parts, scores)
 
 
-def fit(net, parts, arguments) -> History:
+def fit(net: MLP, parts: tuple[Part, ...], options: TrainOptions) -> History:
     """Train the net; Ctrl-C ends it early."""
-    training, validation, _ = parts
-    kind = RULES[arguments.optimizer]
-    optimizer = kind() if arguments.lr is None else replace(kind(), lr=arguments.lr)
+    training, validation, held_out = parts
+    optimizer = OPTIMIZER_OF[options.optimizer]()
+    if options.lr is not None:
+        optimizer = replace(optimizer, lr=options.lr)
     if not is_warm():
         say("compiling the kernels, the first time only ...")
-    warmup([arguments.dtype])
-    say(
-        "training on {} rows, validating on {}, holding out {}".format(
-            *(len(part.rows) for part in parts)
-        )
-    )
-    watched = (
-        {"X_val": validation.X, "y_val": validation.y, "patience": arguments.patience}
-        if len(validation.rows)
-        else {}
-    )
+    warmup([options.dtype])
+    sizes = [len(part.rows) for part in (training, validation, held_out)]
+    say("training on {} rows, validating on {}, holding out {}".format(*sizes))
+    watched = len(validation.rows) > 0
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "fit was interrupted")  # the command says so itself
         return net.fit(
             training.X,
             training.y,
-            epochs=arguments.epochs,
-            batch_size=arguments.batch_size,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
             optimizer=optimizer,
-            l2=arguments.l2,
-            n_threads=arguments.threads,
+            l2=options.l2,
+            n_threads=options.threads,
             progress=sys.stderr is not None,
-            **watched,
+            X_val=validation.X if watched else None,
+            y_val=validation.y if watched else None,
+            patience=options.patience if watched else None,
         )
 
 
-def target_of(
-    table: Table, name: str, task: str | None, most: int
-) -> tuple[OneHot | None, np.ndarray | None]:
-    """The classes to predict and each row's label (n,); (None, None) for a regression."""
+def target_of(table: Table, options: TrainOptions) -> tuple[OneHot | None, np.ndarray | None]:
+    """The classes to predict and the label of each row (n,); (None, None) for a regression."""
+    name = options.target
+    task = options.task
     values = table.columns[name]
+    column = f"{table.source}, column {quoted(name)}"
     if values.dtype == object:
         if task == "regression":
-            raise table.error(
-                name, 0, f"{quoted(values[0])} is not a number, which --task regression needs"
-            )
+            what = f"{quoted(values[0])} is not a number, which --task regression needs"
+            raise table.error(name, 0, what)
     else:
-        whole_numbers = np.floor(values) == values
+        whole = np.floor(values) == values
         different = len(np.unique(values))
-        few = whole_numbers.all() and different <= FEW and 2 * different <= len(values)
-        if task == "regression" or (task is None and not few):
+        few = different <= MAX_INTEGER_CLASSES and 2 * different <= len(values)
+        if task == "regression" or (task is None and not (few and whole.all())):
             return None, None
-        if not whole_numbers.all():
-            row = int(np.argmin(whole_numbers))
-            raise table.error(
-                name,
-                row,
-                f"{values[row]} is no whole number, and classes are text or whole numbers",
-            )
+        if not whole.all():
+            row = int(np.argmin(whole))
+            what = f"{values[row]} is not a whole number, and classes are text or whole numbers"
+            raise table.error(name, row, what)
         values = np.array([int(value) for value in values.tolist()], object)
     classes = tuple(sorted(set(values)))
     if len(classes) < 2:
+        raise DataError(f"{column}: all rows are of one class, {quoted(classes[0])}")
+    if len(classes) > options.max_categories:
         raise DataError(
-            f"{table.source}, column {quoted(name)}: all rows are of one class, {quoted(classes[0])}"
-        )
-    if len(classes) > most:
-        raise DataError(
-            f"{table.source}, column {quoted(name)}: {len(classes)} classes; --max-categories allows {most}"
+            f"{column}: {len(classes)} classes; --max-categories allows {options.max_categories}"
         )
     target = OneHot(name, classes)
     return target, target.labels(values)
 
 
 def inputs_of(table: Table, target: str, rows: np.ndarray) -> tuple[Scaled | OneHot, ...]:
-    """How to encode the columns: categories are those of all rows, means and deviations those of
-    these rows."""
+    """The encoding of the columns: categories of all rows, means and deviations of `rows`."""
     inputs = tuple(
         OneHot(name, tuple(sorted(set(values))))
         if values.dtype == object
@@ -157,23 +170,6 @@ def inputs_of(table: Table, target: str, rows: np.ndarray) -> tuple[Scaled | One
     if not inputs:
         raise DataError(f"{table.source}: no columns beside the target {quoted(target)}")
     return inputs
-
-
-def _check_shares(table, rows, arguments):
-    if arguments.held_out + arguments.validation >= 1:
-        raise DataError(
-            f"--held-out and --validation must leave rows to train on, got {arguments.held_out}, {arguments.validation}"
-        )
-    shares = {
-        "training": 1.0,
-        "--validation": arguments.validation,
-        "--held-out": arguments.held_out,
-    }
-    for some, (name, share) in zip(rows, shares.items(), strict=True):
-        if share and not len(some):
-            raise DataError(
-                f"{table.source}: {len(table)} rows are too few: none is left for {name}"
-            )
 
 
 def _part(table, preprocessing, labels, rows, dtype):
@@ -187,16 +183,3 @@ def _part(table, preprocessing, labels, rows, dtype):
     except ColumnError as error:
         raise table.error(error.column, int(rows[error.row]), error.what) from error
     return Part(rows, X, y)
-
-
-def scores_of(
-    net: MLP, target: Scaled | OneHot, training: Part, held_out: Part, table: Table
-) -> Classification | Regression | None:
-    """How well the net does on the rows held out, if there are any."""
-    if not len(held_out.rows):
-        return None
-    if isinstance(target, OneHot):
-        return Classification.of(held_out.y, net.predict(held_out.X), training.y, target.width)
-    return Regression.of(
-        table.columns[target.name][held_out.rows], answers_of(net, target, held_out.X), target.mean
-    )

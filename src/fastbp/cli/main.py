@@ -1,5 +1,7 @@
-"""``fastbp``: its commands, and how they end. Exit codes: 0 done, 1 it went wrong, 2 the command
-line makes no sense."""
+"""The command ``fastbp``: its subcommands and how they end.
+
+Exit codes: 0 success, 1 failure, 2 an invalid command line.
+"""
 
 import os
 import signal
@@ -11,45 +13,46 @@ from .. import __version__
 from . import demo, machine, predict, train
 from .arguments import Parser, say
 
-DESCRIPTION = "Dense networks trained by back-propagation on CPUs, from tables."
+DESCRIPTION = "Train dense networks by back-propagation on CPUs, from tables."
 EPILOG = """\
 examples:
-  fastbp demo                                              see it at work
-  fastbp train iris.csv --target species --hidden 64,32    a model from a table, with its score on held-out rows
-  fastbp predict model.safetensors new.csv > answers.csv   what it says of other rows
+  fastbp demo                                             a first example, in a few seconds
+  fastbp train iris.csv --target species --hidden 64,32   a model from a table, and its score
+  fastbp predict model.safetensors new.csv > answers.csv  its predictions for other rows
 
-'fastbp COMMAND --help' says more of each. Exit codes: 0 done, 1 it went wrong, 2 the command line makes no sense.
+'fastbp COMMAND --help' describes each. Exit codes: 0 success, 1 failure, 2 an invalid command line.
 """
 
 
 def parser() -> Parser:
-    """What the command line may be."""
+    """The parser of the command line."""
     made = Parser(prog="fastbp", description=DESCRIPTION, epilog=EPILOG)
     made.add_argument("--version", action="version", version=f"fastbp {__version__}")
     commands = made.add_subparsers(metavar="COMMAND", dest="command", required=True)
-    for part in (demo, train, predict, machine):
-        part.add_to(commands)
+    for module in (demo, train, predict, machine):
+        module.add_to(commands)
     return made
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line; the process's own by default.
+    """Run a command line; by default that of the process.
 
     Returns
     -------
     int
-        The exit code. What went wrong is on standard error, in one line.
+        The exit code. A failure is described on standard error, in one line.
 
     Raises
     ------
     KeyboardInterrupt, BrokenPipeError
-        For the caller to end the process by, as `command` does.
+        `command` turns them into signals.
     SystemExit
-        From argparse: with 2 for a command line that makes no sense, 0 after its help.
+        From argparse: with 2 for an invalid command line, 0 after its help.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = parser().parse_args(argv)
     arguments.argv = argv
+    arguments.main = main  # for a command that runs others
     try:
         return arguments.run(arguments) or 0
     except BrokenPipeError:
@@ -65,30 +68,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def command() -> NoReturn:
-    """The process ``fastbp``. Ctrl-C and a reader that has gone end it by the signals that shells
-    know them by."""
+    """The process ``fastbp``.
+
+    Ctrl-C ends it by SIGINT and a closed standard output by SIGPIPE, as shells expect.
+    """
     try:
         try:
             code = main()
         finally:
             if sys.stdout is not None:
-                sys.stdout.flush()  # of help texts, whose reader may have gone as well
+                sys.stdout.flush()  # its reader may have closed it, after help texts as well
     except KeyboardInterrupt:
         say("fastbp: interrupted")
         _end_by(signal.SIGINT)
     except BrokenPipeError:
-        _silence()
+        _discard_output()
         _end_by(signal.SIGPIPE)
-    except OSError as error:  # of a disk that is full, say
-        _silence()
+    except OSError as error:  # such as a full disk
+        _discard_output()
         say(f"fastbp: error: standard output: {error.strerror}")
         code = 1
     raise SystemExit(code)
 
 
-def _silence():
-    """Let what is still to be written to standard output go nowhere, or it would be tried again at
-    exit."""
+def _discard_output():
+    """Send the rest of standard output nowhere: Python would try to write it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

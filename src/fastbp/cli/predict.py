@@ -1,58 +1,52 @@
-"""``fastbp predict``: what a model says of a table's rows, as CSV."""
+"""``fastbp predict``: a model's predictions for the rows of a table, as CSV."""
 
 import csv
 import io
 import sys
 
-import numpy as np
-
 from ..base.files import replace_file
 from ..loading import load
-from ..preprocessing import ColumnError, OneHot, Scaled
-from .arguments import character, check_writable, model_path
-from .tables import STDIN, Wanted, read_table
+from ..preprocessing import ColumnError, OneHot
+from .arguments import DATA_HELP, check_writable, delimiter, model_path
+from .tables import Selection, read_table
 
-ROWS = 10_000  # written together
+ROWS = 10_000  # converted to CSV at once
 EPILOG = """\
 examples:
-  fastbp predict model.safetensors new.csv                         to the terminal
-  fastbp predict model.safetensors new.csv --proba --out says.csv  with the probability of each class
+  fastbp predict model.safetensors new.csv                            to the terminal
+  fastbp predict model.safetensors new.csv --proba --out answers.csv  with class probabilities
   tail -n +5 raw.csv | fastbp predict model.safetensors - | sort | uniq -c
 
-DATA needs the columns that the model was trained on, whatever their order; others are not looked at. The answers stand in the
-order of the rows, below the name of the column that the model was trained to predict.
+DATA needs the columns that the model was trained on, in any order; others are ignored. The
+predictions are in the order of the rows, below the name of the target column.
 """
 
 
 def add_to(commands) -> None:
-    made = commands.add_parser(
-        "predict", help="a model's answers for the rows of a table", epilog=EPILOG
+    parser = commands.add_parser(
+        "predict", help="a model's predictions for the rows of a table", epilog=EPILOG
     )
-    made.description = "What a model says of each row of a table, as CSV."
-    made.add_argument(
-        "model", metavar="MODEL", type=model_path, help="a file that fastbp train has written"
+    parser.description = "Write a model's prediction for each row of a table, as CSV."
+    parser.add_argument(
+        "model", metavar="MODEL", type=model_path, help="a file written by fastbp train"
     )
-    made.add_argument(
-        "data",
-        metavar="DATA",
-        help="CSV, Parquet or NPZ file by its ending; - reads CSV from standard input",
-    )
-    made.add_argument(
+    parser.add_argument("data", metavar="DATA", help=DATA_HELP)
+    parser.add_argument(
         "--out",
         metavar="FILE",
         default="-",
         help="where to write CSV; - is standard output, the default",
     )
-    made.add_argument(
-        "--proba", action="store_true", help="a column more for each class, with its probability"
+    parser.add_argument(
+        "--proba", action="store_true", help="add a column with the probability of each class"
     )
-    made.add_argument(
+    parser.add_argument(
         "--delimiter",
-        type=character,
+        type=delimiter,
         metavar="C",
-        help="of CSV: one character, or tab; a comma by default",
+        help="of CSV: one ASCII character, or tab; a comma by default",
     )
-    made.set_defaults(run=run)
+    parser.set_defaults(run=run)
 
 
 def run(arguments) -> None:
@@ -60,7 +54,8 @@ def run(arguments) -> None:
     preprocessing = net.preprocessing_
     if preprocessing is None:
         raise ValueError(
-            f"{arguments.model}: does not know the columns of a table, as models of 'fastbp train' do"
+            f"{arguments.model}: must be a model written by 'fastbp train', "
+            "got one without the columns of a table"
         )
     target = preprocessing.target
     if arguments.proba and not isinstance(target, OneHot):
@@ -68,28 +63,22 @@ def run(arguments) -> None:
             f"{arguments.model}: --proba needs a classifier, and this model predicts numbers"
         )
     check_writable(arguments.out)
-    wanted = Wanted({column.name: column for column in preprocessing.inputs})
-    table = read_table(arguments.data, wanted, arguments.delimiter)
+    selection = Selection({column.name: column for column in preprocessing.inputs})
+    table = read_table(arguments.data, selection, arguments.delimiter)
     try:
         X = preprocessing.transform(table.columns, net.dtype)
     except ColumnError as error:
         raise table.error(error.column, error.row, error.what) from error
-    names, answers = [target.name], [answers_of(net, target, X).tolist()]
+    names = [target.name]
+    columns = [target.decode(net.predict(X)).tolist()]
     if arguments.proba and isinstance(target, OneHot):
-        probabilities = net.predict_proba(X)
         names += [f"P({category})" for category in target.categories]
-        answers += [[f"{p:.6g}" for p in column] for column in probabilities.T]
-    parts = _csv(names, answers)
-    if arguments.out == STDIN:
-        for part in parts:
-            sys.stdout.write(part)
+        columns += [[f"{p:.6g}" for p in column] for column in net.predict_proba(X).T]
+    parts = _csv(names, columns)
+    if arguments.out == "-":
+        sys.stdout.writelines(parts)
     else:
         replace_file(arguments.out, (part.encode() for part in parts))
-
-
-def answers_of(net, target: Scaled | OneHot, X: np.ndarray) -> np.ndarray:
-    """What a net predicts, in the words or units of its target."""
-    return target.decode(net.predict(X))
 
 
 def _csv(names, columns):

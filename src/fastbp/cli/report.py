@@ -1,225 +1,120 @@
-"""The report of a training: one HTML file that needs no network, no script and no other file.
+"""The report of a training: one HTML page that loads nothing and runs nothing.
 
-Whatever comes from the data, the file names or the command line is escaped; a policy in the page
-itself keeps browsers from loading or running anything.
+The template escapes all text of the data, the file names and the command line. A policy in the page
+forbids browsers to load or run anything.
 """
 
 import shlex
 import sys
+from dataclasses import asdict
 from datetime import datetime
-from html import escape
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
 from .. import __version__
-from ..preprocessing import MAX_TEXT, OneHot
-from .charts import line_chart, scatter
-from .scores import Classification, Regression, in_words
+from ..base.html import BOTTOM, COLOURS, LEFT, RIGHT, TOP, axis, frame, linear_ticks, loss_svg, svg
+from ..base.optional import require
+from ..preprocessing import OneHot
+from .fitting import Trained
+from .options import TrainOptions
+from .scores import Classification, Regression, summary
 
-if TYPE_CHECKING:
-    from .fitting import Trained
-
-MOST_CLASSES = 40  # of which the confusion matrix is shown
-MOST_ROWS = 200  # of a table
-MOST_POINTS = 2000  # of a scatter plot
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; fill: currentColor; }
-div.wide { overflow-x: auto; }
-table { border-collapse: collapse; } th, td { padding: 0.2rem 0.7rem; text-align: left; vertical-align: top; }
-thead th { border-bottom: 1px solid; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
-table.matrix td { text-align: right; min-width: 2.2rem; border: 1px solid #8884; }
-p.score { font-size: 1.15rem; } code { overflow-wrap: anywhere; }
-"""
+MAX_CLASSES = 40  # in a confusion matrix
+MAX_ROWS = 200  # in a table
+MAX_POINTS = 2000  # in a scatter plot
 
 
-def report(trained: "Trained", arguments) -> str:
+def load_template():
+    """The Jinja2 template of reports.
+
+    Raises
+    ------
+    ImportError
+        If Jinja2 is not installed.
+    """
+    jinja2 = require("jinja2", "--report", "'fastbp[cli]'", "Jinja2")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.html.jinja")
+
+
+def report(template, trained: Trained, options: TrainOptions, argv: list[str]) -> str:
     """The report as a page.
 
     Parameters
     ----------
+    template : jinja2.Template
     trained : Trained
-    arguments : Namespace
-        Of the command line.
+    options : TrainOptions
+    argv : list of str
+        The command line.
     """
-    title = f"{arguments.target} from {trained.source}"
-    sections = [f"<h1>{_text(title)}</h1>", _summary(trained)]
-    sections += ["<h2>Training</h2>", _losses(trained)]
-    if isinstance(trained.scores, Classification):
-        sections += ["<h2>Held-out rows</h2>", _confusion(trained), _classes(trained)]
-    elif isinstance(trained.scores, Regression):
-        sections += ["<h2>Held-out rows</h2>", _residuals(trained.scores, arguments.target)]
-    sections += [
-        "<h2>Columns</h2>",
-        _columns(trained),
-        "<h2>Network</h2>",
-        f"<pre>{_text(trained.net.summary(), 10_000)}</pre>",
-    ]
-    sections += ["<h2>Settings</h2>", _settings(arguments)]
-    made = f"fastbp {__version__}, {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
-    body = "\n".join([*sections, f"<footer><p><small>{_text(made)}</small></p></footer>"])
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        f'<meta name="viewport" content="width=device-width">\n<title>{_text(title)}</title>\n<style>{STYLE}</style>\n'
-        f"</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
-
-
-def _text(value, most=MAX_TEXT):
-    """A text of whatever origin as HTML, not too long."""
-    text = str(value)
-    return escape(text if len(text) <= most else text[:most] + "…")
-
-
-def _table(header, rows, numeric=()):
-    """A table of texts that are HTML already; columns in `numeric` are set to the right."""
-    kind = ["n" if i in numeric else "" for i in range(len(header))]
-    head = "".join(f'<th class="{c}">{cell}</th>' for c, cell in zip(kind, header, strict=True))
-    shown = [
-        "<tr>"
-        + "".join(f'<td class="{c}">{cell}</td>' for c, cell in zip(kind, row, strict=True))
-        + "</tr>"
-        for row in rows[:MOST_ROWS]
-    ]
-    more = f"<p>… and {len(rows) - MOST_ROWS} more.</p>" * (len(rows) > MOST_ROWS)
-    body = "\n".join(shown)
-    return _wide(f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>") + more
-
-
-def _wide(table):
-    """A table that is scrolled where it is wider than the page."""
-    return f'<div class="wide">{table}</div>'
-
-
-def _summary(trained):
-    training, validation, held_out = (len(part.rows) for part in trained.parts)
-    classes = getattr(trained.preprocessing.target, "categories", ())
-    score = "No rows were held out, so there is no score."
-    if trained.scores is not None:
-        score = in_words(trained.scores, classes)
-        score = score[0].upper() + score[1:] + "."
-    rows = f"{trained.n_rows} rows: {training} trained on, {validation} for validation, {held_out} held out."
-    return f'<p class="score">{_text(score, 1000)}</p>\n<p>{_text(rows, 1000)}</p>'
-
-
-def _losses(trained):
-    history = trained.history
-    if not history.loss:
-        return "<p>Interrupted before the first epoch was over.</p>"
-    series = {"training": history.loss} | (
-        {"validation": history.val_loss} if history.val_loss else {}
-    )
-    note = f"{history.n_epochs} epochs, ended by: {history.stopped_by}."
-    if history.best_epoch is not None and history.stopped_by != "interrupt":
-        note += f" The circle marks epoch {history.best_epoch + 1}, whose weights the model has."
-    figure = line_chart(
-        "Loss by epoch",
-        series,
-        "epoch",
-        trained.net.loss_name.replace("_", " "),
-        history.best_epoch,
-    )
-    return f"<figure>{figure}</figure>\n<p>{_text(note, 1000)}</p>"
-
-
-def _confusion(trained):
-    """Rows: what the class was; columns: what was predicted; the darker, the more."""
-    scores, names = trained.scores, trained.preprocessing.target.categories
-    if len(names) > MOST_CLASSES:
-        return f"<p>{len(names)} classes are too many for a confusion matrix.</p>"
-    most = max(1, int(scores.confusion.max()))
-    head = "".join(f'<th class="n">{_text(name)}</th>' for name in names)
-    lines = []
-    for i, name in enumerate(names):
-        cells = "".join(
-            f'<td style="background: rgb({"31 119 180" if i == j else "214 39 40"} / {0.75 * count / most:.3f})">{count}</td>'
-            for j, count in enumerate(scores.confusion[i].tolist())
-        )
-        lines.append(f"<tr><th>{_text(name)}</th>{cells}</tr>")
-    caption = "<p>Each row is a class; the columns are what the model predicted.</p>"
-    body = "\n".join(lines)
-    return caption + _wide(
-        f'<table class="matrix"><thead><tr><th></th>{head}</tr></thead><tbody>\n{body}\n</tbody></table>'
-    )
-
-
-def _classes(trained):
     scores = trained.scores
-    rows = [
-        (
-            _text(name),
-            _share(scores.precision(i)),
-            _share(scores.recall(i)),
-            str(int(scores.confusion[i].sum())),
-        )
-        for i, name in enumerate(trained.preprocessing.target.categories)
+    target = trained.preprocessing.target
+    columns = [(target, "target"), *((column, "input") for column in trained.preprocessing.inputs)]
+    settings = {name.replace("_", "-"): _setting(v) for name, v in asdict(options).items()}
+    python = ".".join(map(str, sys.version_info[:3]))
+    return template.render(
+        trained=trained,
+        options=options,
+        score=scores and summary(scores, trained.classes),
+        classes=isinstance(scores, Classification) and _classes(scores, trained.classes),
+        sizes=[len(part.rows) for part in trained.parts],
+        loss_svg=loss_svg(trained.history),
+        scatter_svg=isinstance(scores, Regression) and scatter_svg(scores, options.target),
+        columns=[(column.name, role, _encoding(column)) for column, role in columns],
+        command=shlex.join(["fastbp", *argv]),
+        settings=[*sorted(settings.items()), ("Python", python)],
+        version=__version__,
+        now=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
+        max_classes=MAX_CLASSES,
+        max_rows=MAX_ROWS,
+        max_points=MAX_POINTS,
+    )
+
+
+def _classes(scores, names):
+    """(class, precision, recall, rows) of each class."""
+    shares = [
+        ["–" if np.isnan(share) else f"{share:.3f}" for share in values]
+        for values in (scores.precision, scores.recall)
     ]
-    return "<p></p>" + _table(["class", "precision", "recall", "rows"], rows, {1, 2, 3})
+    return list(zip(names, *shares, scores.confusion.sum(axis=1), strict=True))
 
 
-def _share(value):
-    return "–" if value is None else f"{value:.3f}"
+def _setting(value):
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "by default" if value is None else value
 
 
-def _residuals(scores, name):
-    n = len(scores.actual)
-    some = (
-        np.arange(n)
-        if n <= MOST_POINTS
-        else np.sort(np.random.default_rng(0).permutation(n)[:MOST_POINTS])
-    )
-    figure = scatter(
-        "Predicted over actual",
-        scores.actual[some],
-        scores.predicted[some],
-        f"actual {name}"[:MAX_TEXT],
-        "predicted",
-    )
-    note = (
-        f"{len(some)} of {n} held-out rows, drawn at random. " * (len(some) < n)
-        + "On the dashed line the model is right."
-    )
-    return f"<figure>{figure}</figure>\n<p>{note}</p>"
+def _encoding(column):
+    if isinstance(column, OneHot):
+        names = ", ".join(map(str, column.categories[:10])) + ", …" * (column.width > 10)
+        return f"{column.width} categories: {names}"
+    return f"mean {column.mean:.6g}, standard deviation {column.scale:.6g}"
 
 
-def _columns(trained):
-    preprocessing = trained.preprocessing
-    rows = []
-    for column, role in [(column, "input") for column in preprocessing.inputs] + [
-        (preprocessing.target, "target")
-    ]:
-        if isinstance(column, OneHot):
-            names = ", ".join(str(category) for category in column.categories[:10]) + ", …" * (
-                column.width > 10
-            )
-            about = f"{column.width} categories: {names}"
-        else:
-            about = f"mean {column.mean:.6g}, standard deviation {column.scale:.6g}"
-        rows.append((_text(column.name), role, _text(about, 400)))
-    return _table(["column", "role", "encoded by"], rows[-1:] + rows[:-1])
+def scatter_svg(scores: Regression, name: str) -> str:
+    """Predicted over actual values as an SVG image, with the diagonal of equal ones.
 
-
-def _settings(arguments):
-    given = shlex.join(["fastbp", *arguments.argv])
-    options = {
-        name: value
-        for name, value in sorted(vars(arguments).items())
-        if name not in ("run", "argv", "command")
-    }
-    shown = [
-        ", ".join(map(str, v)) if isinstance(v, list) else "by default" if v is None else str(v)
-        for v in options.values()
-    ]
-    rows = [
-        (_text(name.replace("_", "-")), _text(value, 400))
-        for name, value in zip(options, shown, strict=True)
-    ]
-    python = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-    return f"<p><code>{_text(given, 2000)}</code></p>" + _table(
-        ["option", "value"], [*rows, ("Python", python)]
-    )
+    At most MAX_POINTS of the rows are drawn, chosen at random.
+    """
+    some = np.random.default_rng(0).permutation(len(scores.actual))[:MAX_POINTS]
+    points = np.stack([scores.actual[some], scores.predicted[some]], axis=1)
+    ticks = linear_ticks(float(points.min()), float(points.max()))
+    x_place = axis(ticks[0], ticks[-1], LEFT, RIGHT)
+    y_place = axis(ticks[0], ticks[-1], BOTTOM, TOP)
+    parts = frame(ticks, ticks, x_place, y_place, f"actual {name:.60}; above: predicted")
+    line = f'stroke="{COLOURS["best"]}" stroke-dasharray="5 4"'
+    parts.append(f'<path d="M{LEFT},{BOTTOM} L{RIGHT},{TOP}" {line}/>')
+    fill = f'r="2.5" fill="{COLOURS["training"]}" fill-opacity="0.5"'
+    parts += [f'<circle cx="{x_place(x):.1f}" cy="{y_place(y):.1f}" {fill}/>' for x, y in points]
+    return svg(parts)

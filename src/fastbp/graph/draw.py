@@ -113,6 +113,18 @@ def to_svg(node: Value) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
+def _notebook_drawing(node: Value) -> str | None:
+    """Drawing for notebooks. None for a graph too large to draw, so that they show the text."""
+    try:
+        return to_svg(node)
+    except ValueError:
+        return None
+
+
+# Here and not in scalar.py, which this module imports.
+setattr(Value, "_repr_svg_", _notebook_drawing)  # noqa: B010 - not declared in the class
+
+
 def _texts(node: Value) -> tuple[str, str, str]:
     """Return the lines of a box."""
     title = " = ".join(filter(None, (node.name, node.op))) or "constant"

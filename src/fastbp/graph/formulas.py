@@ -6,7 +6,7 @@ A line is (name, formula, formula with numbers, result); empty parts are left ou
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -14,14 +14,12 @@ from ..base.activations import ACTIVATIONS
 from ..base.formula_text import ELLIPSIS, factor, number, put_in, total
 from ..base.losses import LOSSES
 
-if TYPE_CHECKING:
-    from .explain import Explanation
-
 Line = tuple[str, str, str, str]
 
 
-def sections(e: Explanation, shown: int) -> Iterator[tuple[str, list[Line]]]:
-    """Pairs (title, lines), with the first `shown` units, inputs and terms of a sum."""
+def sections(e: Any, shown: int) -> Iterator[tuple[str, list[Line]]]:
+    """Pairs (title, lines) of an `Explanation`, with the first `shown` units, inputs and terms of a
+    sum."""
     for k, layer in enumerate(e.layers):
         n_in, n_out = layer.W.shape
         sizes = f"{_count(n_in, 'input')}, {_count(n_out, 'unit')}"

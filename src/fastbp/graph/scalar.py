@@ -73,15 +73,6 @@ class Value:
         )
         return f"Value({self.value!r}, grad={self.grad!r}{label})"
 
-    def _repr_svg_(self) -> str | None:
-        """Drawing for notebooks. None for a graph too large to draw, so that they show the text."""
-        from .draw import to_svg
-
-        try:
-            return to_svg(self)
-        except ValueError:
-            return None
-
     def backward(self) -> None:
         """Set ``grad`` of every node below to the derivative of this one: see :func:`backward`."""
         backward(self)

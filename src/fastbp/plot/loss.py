@@ -1,4 +1,4 @@
-"""Loss curves."""
+"""Loss curves, drawn with Matplotlib."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ LABELS = {
 
 
 class LossCurveDisplay(Display):
-    """The losses of a fit over its epochs: of each minibatch, of each epoch's training samples and
-    of the validation set.
+    """Losses of a fit over its epochs: of minibatches, training samples and the validation set.
 
-    Made by `from_history` or `from_estimator`. Losses that are not finite are left out. The scale
-    is logarithmic if all losses are positive and the largest is more than ten times the smallest.
+    Created by `from_history` or `from_estimator`. Losses that are not finite are left out. The
+    scale is logarithmic where all losses are positive and the largest is more than ten times the
+    smallest.
 
     Parameters
     ----------
@@ -68,8 +68,7 @@ class LossCurveDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
-        """Draw the curves of the last fit of a net, or the ``loss_curve_`` of a scikit-learn
-        estimator.
+        """The curves of the last fit of a net, or the ``loss_curve_`` of a scikit-learn estimator.
 
         Parameters
         ----------
@@ -91,9 +90,9 @@ class LossCurveDisplay(Display):
         if history is None and hasattr(estimator, "loss_curve_"):
             history = History(loss=list(estimator.loss_curve_))
         if history is None:
+            name = type(estimator).__name__
             raise ValueError(
-                f"estimator must have been fitted, got {type(estimator).__name__} without history_ "
-                "or loss_curve_"
+                f"estimator must have been fitted, got {name} without history_ or loss_curve_"
             )
         return cls.from_history(history, ax=ax)
 
@@ -103,35 +102,25 @@ class LossCurveDisplay(Display):
         for name, (epochs, losses) in curves(history).items():
             losses = np.where(np.isfinite(losses), losses, np.nan)
             drawn.append(losses)
-            if name == "minibatch":
-                ax.plot(epochs, losses, color=COLOURS[name], linewidth=0.6, label=LABELS[name])
-            else:
-                marker = "o" if len(losses) == 1 else None
-                ax.plot(
-                    epochs,
-                    losses,
-                    color=COLOURS[name],
-                    linewidth=2,
-                    marker=marker,
-                    label=LABELS[name],
-                )
+            ax.plot(
+                epochs,
+                losses,
+                color=COLOURS[name],
+                linewidth=0.6 if name == "minibatch" else 2,
+                marker="o" if len(losses) == 1 and name != "minibatch" else None,
+                label=LABELS[name],
+            )
         best = history.best_epoch
         if best is not None:
-            monitored = history.val_loss or history.loss
-            ax.plot(
-                best + 1,
-                monitored[best],
-                "o",
-                color="tab:red",
-                zorder=3,
-                label=f"best epoch ({best + 1})",
-            )
-        every = np.concatenate(drawn)
-        every = every[np.isfinite(every)]
-        if len(every) and 0 < 10 * every.min() < every.max():
+            loss = (history.val_loss or history.loss)[best]
+            label = f"best epoch ({best + 1})"
+            ax.plot(best + 1, loss, "o", color=COLOURS["best"], zorder=3, label=label)
+        values = np.concatenate(drawn)
+        values = values[np.isfinite(values)]
+        if len(values) and 0 < 10 * values.min() < values.max():
             ax.set_yscale("log")
         ax.set(xlabel="epoch", ylabel="loss")
         ax.set_xlim(left=0)
         for line in ax.legend(loc="upper right").legend_handles:
-            line.set_linewidth(2)  # the thin line of the minibatches would be invisible
+            line.set_linewidth(2)  # the minibatches' own width would be hard to see here
         ax.grid(alpha=0.3)
