@@ -1,7 +1,7 @@
-"""What threads that run side by side need of the processor: values that they see in order, and how
-to wait for one.
+"""Atomic operations on int64 arrays in shared memory, and one turn of a spin loop.
 
-Stores release and loads acquire: who sees a value sees all that was written before it.
+Stores release and loads acquire: a thread that reads a value also sees all that was written before
+it.
 """
 
 from llvmlite import ir
@@ -12,9 +12,9 @@ from numba.extending import intrinsic
 from . import cpu_features
 from .jit import kernel
 
-# Moments of a waiting loop; then the core is offered to others, so that a team larger than the free
-# cores goes on: two threads on one core take 3.6 us a sample of 64-20-20-10 where they took 29
-# after 2000 spins; on cores of their own nothing changes.
+# Turns of a spin loop before it yields the CPU, so that more threads than free CPUs make progress:
+# two threads on one CPU take 3.6 us a sample of 64-20-20-10, where they took 29 with 2000 spins. On
+# CPUs of their own nothing changes.
 PAUSE_SPINS = 300
 
 _yield_core = types.ExternalFunction("sched_yield", types.int32())
@@ -22,6 +22,8 @@ _yield_core = types.ExternalFunction("sched_yield", types.int32())
 
 @intrinsic
 def atomic_add(typingctx, array, i, value):
+    """Add to array[i]. Returns its old value."""
+
     def codegen(context, b, signature, args):
         data = context.make_array(array)(context, b, args[0]).data
         return b.atomic_rmw("add", b.gep(data, [args[1]]), args[2], "acq_rel")
@@ -50,18 +52,18 @@ def atomic_store(typingctx, array, i, value):
 
 @intrinsic
 def compare_and_swap(typingctx, array, i, expected, value):
-    """Write `value` where `expected` stands; returns whether it stood there."""
+    """Replace array[i] by `value` if it is `expected`. Returns whether it was."""
 
     def codegen(context, b, signature, args):
-        place = b.gep(context.make_array(array)(context, b, args[0]).data, [args[1]])
-        return b.extract_value(b.cmpxchg(place, args[2], args[3], "acq_rel", "acquire"), 1)
+        element = b.gep(context.make_array(array)(context, b, args[0]).data, [args[1]])
+        return b.extract_value(b.cmpxchg(element, args[2], args[3], "acq_rel", "acquire"), 1)
 
     return types.boolean(array, types.int64, types.int64, types.int64), codegen
 
 
 @intrinsic
 def _relax(typingctx):
-    """Tell the core that this is a waiting loop, where there is an instruction for it."""
+    """The instruction that marks a spin loop, where there is one."""
 
     def codegen(context, b, signature, args):
         if cpu_features.X86:
@@ -74,7 +76,7 @@ def _relax(typingctx):
 
 @kernel
 def spin_wait(spins):
-    """A moment of a waiting loop. Returns the moments so far."""
+    """One turn of a spin loop that has made `spins` turns. Returns the new number."""
     if spins < PAUSE_SPINS:
         _relax()
     else:

@@ -1,31 +1,31 @@
 """Compiled entry point of inference: outputs, all activations, or the loss, with no update."""
 
+from .atomics import atomic_add
 from .denormals import flush_denormals, restore_denormals
 from .dense import forward
 from .gather import scatter_panel
 from .jit import entry, kernel
 from .output import activate_column
-from .partition import ceil_div, split
+from .partition import ceil_div
 from .simd import lanes
 from .single_row import forward_row, gather_row, into_lane
-from .team import begin_run, end_run, stop_requested
+from .spin_pool import block_at, fork_join, parallel_task
+from .team import ARRIVED
 from .tile import VECTORS
 from .train import gather_block, output_panels, sum_of
 
 
 @kernel
 def _write_out(out, work, layers, first, rows):
-    """The activations asked for of one block of samples, from panels into row-major matrices."""
+    """Copy the requested activations of one block of samples from panels to row-major matrices."""
     panel = VECTORS * lanes(work)
     for i in range(layers.size):
         layer = layers[i]
         if layer.out < 0:
             continue
         for p in range(ceil_div(rows, panel)):
-            a, at = (
-                layer.a + p * layer.a_rows * panel,
-                layer.out + (first + p * panel) * layer.n_out,
-            )
+            a = layer.a + p * layer.a_rows * panel
+            at = layer.out + (first + p * panel) * layer.n_out
             scatter_panel(out, at, work, a, min(panel, rows - p * panel), layer.n_out)
 
 
@@ -37,11 +37,18 @@ def _hidden_wanted(layers):
     return wanted
 
 
-@entry
-def infer(
+@kernel
+def _next_block(sync, block, n_threads):
+    """The next block for a thread that has done `block`. A thread that loses its CPU for a while
+    takes fewer."""
+    return atomic_add(sync, ARRIVED, 1) if n_threads > 1 else block + 1
+
+
+@parallel_task
+def _infer(
     params,
-    work,
-    sums,
+    works,
+    partial_sums,
     out,
     losses,
     layers,
@@ -56,22 +63,20 @@ def infer(
     thread,
     n_threads,
 ):
-    """Pass the samples in `order` through the net, a block at a time, each block by one member.
-
-    out : flat, written: layer i's activations as (samples, n_out) from layers[i].out on, where that is not -1
-    losses : float64, the blocks' shares of the mean loss, written; empty where no loss is asked for
-    total : what the mean is over: the samples' number or their total weight
-    work, sums : the member's own
-    """
-    job, panel = jobs[0], VECTORS * lanes(work)
-    z, n = layers[layers.size - 1].a, job.n_out
+    """One thread's blocks of samples, see `infer`."""
+    work = works[thread]
+    sums = partial_sums[thread]
+    job = jobs[0]
+    panel = VECTORS * lanes(work)
+    z = layers[layers.size - 1].a
+    n = job.n_out
     blocks = ceil_div(order.size, job.block)
-    denormals, run = flush_denormals(), begin_run(sync, thread)
-    for block in range(split(blocks, thread, n_threads), split(blocks, thread + 1, n_threads)):
-        if stop_requested(sync):
-            break
+    denormals = flush_denormals()
+    block = _next_block(sync, -1, n_threads)
+    while block < blocks:
         first = block * job.block
         rows = min(job.block, order.size - first)
+        # A single row is a product of a vector and a matrix: no panels.
         if rows == 1 and losses.size == 0 and not _hidden_wanted(layers):
             gather_row(work, job, layers[0].x, source, order[first])
             for i in range(layers.size):
@@ -95,6 +100,7 @@ def infer(
             )
             for i in range(layers.size):
                 forward(work, params, layers[i], False, False, rows, job.pack_at, 0, 1)
+        # The last layer's z is in place: its losses, or its activation and the outputs.
         if losses.size > 0:
             output_panels(work, job, z, job.delta0_at, rows, sums, 0, 1)
             losses[block] = sum_of(sums, ceil_div(rows, panel))
@@ -103,5 +109,57 @@ def infer(
                 for v in range(0, panel, lanes(work)):
                     activate_column(work, z + p * n * panel + v, n, job.output)
             _write_out(out, work, layers, first, rows)
-    end_run(sync, thread, n_threads, run)
+        block = _next_block(sync, block, n_threads)
     restore_denormals(denormals)
+
+
+@entry
+def infer(
+    params,
+    works,
+    partial_sums,
+    out,
+    losses,
+    layers,
+    jobs,
+    source,
+    targets,
+    labels,
+    sample_weight,
+    order,
+    total,
+    address,
+    n_threads,
+):
+    """Pass the samples in `order` through the net, a block at a time, each block by one thread.
+
+    works : (n_threads, size), the net's dtype, each thread's work buffer
+    partial_sums : float64 (n_threads, size), each thread's sums of losses
+    out : flat, written: layer i's activations as (samples, n_out) from layers[i].out on, where
+        that is not -1
+    losses : float64, the blocks' shares of the mean loss, written; empty where none is computed
+    total : divisor of the mean: the number of samples or their total weight
+    address, n_threads : of a thread pool's block, or 0, and the most threads to use
+
+    Returns the number of threads that took part.
+    """
+    sync = block_at(address)
+    task = _infer(
+        (
+            params,
+            works,
+            partial_sums,
+            out,
+            losses,
+            layers,
+            jobs,
+            source,
+            targets,
+            labels,
+            sample_weight,
+            order,
+            total,
+            sync,
+        )
+    )
+    return fork_join(sync, n_threads, task)

@@ -207,9 +207,11 @@ class Plan:
         other.layers, other.job = self.layers.copy(), self.job.copy()
         return other
 
-    def work(self, dtype):
-        """A work buffer, with the rows of ones in place."""
-        buffer = aligned_zeros(self.work_size, dtype)
+    def work(self, dtype, n=1):
+        """`n` work buffers with the rows of ones in place, (n, size): each starts on a cache
+        line."""
+        size = slot_size(self.work_size, dtype)
+        buffers = aligned_zeros(n * size, dtype).reshape(n, size)
         for at in self.ones:
-            buffer[at : at + self.panel] = 1
-        return buffer
+            buffers[:, at : at + self.panel] = 1
+        return buffers

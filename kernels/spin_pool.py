@@ -1,20 +1,22 @@
-"""Helpers that stand by: threads that stay in a compiled loop for a moment, where a kernel can call
-them without Python.
+"""Fork-join: threads that spin in a compiled loop, where a kernel can call them without Python.
 
-To hand a thread a task through Python takes 34 us even while it is awake, as the interpreter's lock
-goes to and fro; through shared memory it takes less than one. `together` does a task by the caller
-and by those helpers that answer at once; what they are told is an address in the caller's compiled
-code and one of its arguments, so that `serve`, their loop, is compiled once for all tasks.
+A hand-over through Python takes 34 us even while the thread is awake, because the interpreter's
+lock changes hands. Through shared memory it takes 0.3 us. `fork_join` runs a task on the caller and
+on those workers that acknowledge the call in time. A worker receives two addresses, of compiled
+code and of its arguments, so `worker_loop` is compiled once for all tasks.
 
-A block is an int64 array with one value a cache line, a helper's state in a line of its own:
+A block is an int64 array with one value a cache line: what the caller and the workers share, then a
+slot for the state of each worker.
 
-    IDLE -> READY           the helper, when it enters the loop, and back when nobody has called for a while
-    READY -> CALLED         the caller
-    CALLED -> ANSWERED      the helper
-    CALLED -> AWAY          the caller, if there is no answer: the helper's core has been taken away, perhaps for milliseconds
-    AWAY -> IDLE            the helper, when it has a core again: it leaves, to look for one that is not the caller's
-    ANSWERED -> AT_WORK     the caller, when it knows how many have answered; plus the member's number
-    AT_WORK -> READY        the helper: it looks no more at anything of the caller's
+    from     to                set by   when
+    IDLE     READY             worker   it enters the loop
+    READY    IDLE              worker   no call came for a while, or STAY is 0: it leaves the loop
+    READY    CALLED            caller   it wants this worker for its task
+    CALLED   ACKED             worker   it sees the call
+    CALLED   REVOKED           caller   no acknowledgement came: the worker has lost its CPU
+    REVOKED  IDLE              worker   it has a CPU again: it leaves, to move off the caller's CPU
+    ACKED    RUNNING + thread  caller   all have answered: the worker's thread number in this task
+    RUNNING  READY             worker   its part is done; it reads nothing of the caller's any more
 """
 
 import numpy as np
@@ -27,29 +29,33 @@ from .atomics import PAUSE_SPINS, atomic_load, atomic_store, compare_and_swap, s
 from .jit import entry, kernel
 from .plan import aligned_zeros
 from .simd import I32, I64
-from .team import ARRIVED, LINE, RELEASED, SPIN_LIMIT
+from .team import ARRIVED, LINE, RELEASED
 
 IDLE, READY, CALLED, REVOKED, ACKED, RUNNING = range(6)
-# TAKEN: whether a kernel has the block; STAY: 0 sends the helpers away; HELPERS: how many there
-# are; HELPED: calls with help; LOST: helpers that were found away.
-TAKEN, STAY, N_WORKERS, SHARED_CALLS, PREEMPTED, FAILED, COMMAND, SLOTS_AT = (
-    ARRIVED + i * LINE for i in range(1, 9)
+# TAKEN: whether a call has the block. STAY: 0 makes the workers leave. N_WORKERS: slots in use.
+# ACK_LIMIT: spins that a call waits for acknowledgements. SHARED_CALLS, PREEMPTED: counts of calls
+# with workers and of revoked ones. FAILED: whether a part of the task ended with an error.
+TAKEN, STAY, N_WORKERS, ACK_LIMIT, SHARED_CALLS, PREEMPTED, FAILED, COMMAND, SLOTS_AT = (
+    ARRIVED + i * LINE for i in range(1, 10)
 )
-FUNCTION, ARGUMENTS, N_THREADS = range(COMMAND, COMMAND + 3)
-# Looks for the answer of a helper: 5 us, many times what one takes that has a core.
+FUNCTION, ARGUMENTS, N_THREADS = range(COMMAND, COMMAND + 3)  # read and written together
+# At least 5 us for acknowledgements: many times what a worker that has a CPU takes.
 ACK_SPINS = 100
-# Looks for a call before the core is offered to others, 0.1 ms: even a program of low priority then
-# has it for milliseconds, and a helper with nothing to do is not waited for.
+# A worker spins for 0.1 ms before it yields: after a yield even a program of low priority has the
+# CPU for milliseconds. Then it yields for 0.2 ms, some times the pause between two epochs.
 SPINS_BEFORE_YIELD = 3000
-# Looks for a helper that has been woken: half a millisecond, several times what that takes where a
-# core is free; and a moment in which it can come past the thread that has woken it.
-WAKE_SPINS, HANDOFF_SPINS = 2000, 20
+SPIN_LIMIT = 1000
+# A caller waits half a millisecond for workers that were woken, several times what that takes where
+# a CPU is free; or for a moment, in which they can pass the thread that has woken them.
+WAKE_SPINS = 2000
+HANDOFF_SPINS = 20
 
 
 def new_block(workers):
-    """What a caller and at most so many helpers meet at."""
+    """The block of a caller and at most `workers` workers."""
     block = aligned_zeros(SLOTS_AT + workers * LINE, np.int64)
     block[STAY] = 1
+    block[ACK_LIMIT] = ACK_SPINS
     return block
 
 
@@ -60,7 +66,7 @@ def slot_offset(worker):
 
 @intrinsic
 def block_at(typingctx, address):
-    """The block at an address, which costs less to hand over than an array; an empty one for 0."""
+    """The block at an address, which costs less to pass than an array; an empty array for 0."""
     kind = types.Array(types.int64, 1, "C")
 
     def codegen(context, b, signature, args):
@@ -76,13 +82,13 @@ def block_at(typingctx, address):
 
 
 def parallel_task(function):
-    """A kernel whose work members share: it takes arguments, then the member's number and how many
-    there are.
+    """A kernel that splits its work over threads: its last two arguments are the thread's number
+    and the number of threads.
 
-    Called with the arguments, in a tuple, it gives a task for `together`: the addresses of compiled
-    code that does a member's share and of the arguments, which live as long as the caller. A
-    function that took such a kernel as an argument would not be kept on disk, as Numba writes the
-    kernel's address in this process into its code.
+    Called with a tuple of the other arguments, it gives a task for `fork_join`: the address of
+    compiled code that runs one thread's part, and the address of the arguments, which live as long
+    as the caller. A kernel passed as an argument would keep its caller out of the cache on disk, as
+    Numba writes the kernel's address in this process into the code.
     """
     part = kernel(function)
 
@@ -93,11 +99,11 @@ def parallel_task(function):
         )
 
         def codegen(context, b, signature, values):
-            kept = ir.LiteralStructType([context.get_value_type(kind) for kind in args.types])
-            slot = cgutils.alloca_once(b, kept)
+            stored = ir.LiteralStructType([context.get_value_type(kind) for kind in args.types])
+            slot = cgutils.alloca_once(b, stored)
             for i, value in enumerate(cgutils.unpack_tuple(b, values[0], len(args.types))):
                 b.store(value, cgutils.gep_inbounds(b, slot, 0, i))
-            code = _outlined(context, b.module, part.get_compile_result(called), called, kept)
+            code = _outlined(context, b.module, part.get_compile_result(called), called, stored)
             return context.make_tuple(
                 b, signature.return_type, [b.ptrtoint(code, I64), b.ptrtoint(slot, I64)]
             )
@@ -107,18 +113,18 @@ def parallel_task(function):
     return task
 
 
-def _outlined(context, module, compiled, called, kept):
-    """A function (address of the arguments, member, members) in this module that calls the compiled
-    one; returns its status."""
+def _outlined(context, module, compiled, called, stored):
+    """A function (address of the arguments, thread, n_threads) in this module that calls the
+    compiled kernel and returns its status."""
     context.add_linking_libs([compiled.library])
-    name = module.get_unique_name(f"{compiled.fndesc.unique_name}_share")
+    name = module.get_unique_name(f"{compiled.fndesc.unique_name}_part")
     code = ir.Function(module, ir.FunctionType(I32, [I64, I64, I64]), name)
     code.linkage = "internal"
     b = ir.IRBuilder(code.append_basic_block("entry"))
-    address = b.inttoptr(code.args[0], kept.as_pointer())
-    given = [b.load(cgutils.gep_inbounds(b, address, 0, i)) for i in range(len(kept))]
+    address = b.inttoptr(code.args[0], stored.as_pointer())
+    arguments = [b.load(cgutils.gep_inbounds(b, address, 0, i)) for i in range(len(stored))]
     status, _ = context.call_internal_no_propagate(
-        b, compiled.fndesc, called, [*given, *code.args[1:]]
+        b, compiled.fndesc, called, [*arguments, *code.args[1:]]
     )
     b.ret(status.code)
     return code
@@ -126,7 +132,7 @@ def _outlined(context, module, compiled, called, kept):
 
 @intrinsic
 def _run(typingctx, function, arguments, thread, n_threads):
-    """Do a member's share; returns whether it ended with an error, as for an index out of its array
+    """Run one thread's part. Returns whether it ended with an error, as for an index out of bounds
     in a checked build."""
 
     def codegen(context, b, signature, args):
@@ -138,75 +144,77 @@ def _run(typingctx, function, arguments, thread, n_threads):
 
 
 @kernel
-def fork_join(block, most, task):
-    """A task by the caller and by the helpers that are ready, at most so many members. Returns how
-    many there were."""
+def fork_join(block, max_threads, task):
+    """Run a task on the caller, which is thread 0, and on ready workers, at most `max_threads`
+    together. Returns the number of threads."""
     function, arguments = task
-    n_threads = _call(block, most, function, arguments) if most > 1 else 1
+    n_threads = _call(block, max_threads, function, arguments) if max_threads > 1 else 1
     failed = _run(function, arguments, 0, n_threads)
     if n_threads > 1:
         if failed:
             _fail(block)
         failed = _finish(block)
     if failed:
-        raise IndexError("a kernel's index is out of its array")
+        raise IndexError("index out of bounds in a kernel")
     return n_threads
 
 
 @kernel
-def _call(block, most, function, arguments):
-    """Have helpers begin. Returns the members, of which the caller is the first; with one the block
-    is not this caller's."""
-    if not compare_and_swap(block, TAKEN, 0, 1):  # by another thread's call
+def _call(block, max_threads, function, arguments):
+    """Take the block and start workers. Returns the number of threads; where that is 1, the block
+    is not this call's."""
+    if not compare_and_swap(block, TAKEN, 0, 1):  # another thread's call has it
         return 1
-    block[FUNCTION], block[ARGUMENTS], block[FAILED] = function, arguments, 0
+    block[FUNCTION] = function
+    block[ARGUMENTS] = arguments
+    block[FAILED] = 0
     atomic_store(block, ARRIVED, 0)
-    workers, called = block[N_WORKERS], 0
+    # Call as many workers as are wanted and ready.
+    workers = block[N_WORKERS]
+    called = 0
     for worker in range(workers):
-        if called < most - 1 and atomic_load(block, slot_offset(worker)) == READY:
+        if called < max_threads - 1 and atomic_load(block, slot_offset(worker)) == READY:
             called += compare_and_swap(block, slot_offset(worker), READY, CALLED)
-    n_threads, looks = 1, 0
+    # Wait for acknowledgements, of all workers together; revoke the other calls. No yields: a
+    # worker that waits for the caller's own CPU has to be revoked, so that it moves off it.
+    n_threads = 1
+    spins = 0
     for worker in range(workers if called else 0):
-        while atomic_load(block, slot_offset(worker)) == CALLED and looks < ACK_SPINS:
-            looks = spin_wait(looks)
+        while atomic_load(block, slot_offset(worker)) == CALLED and spins < block[ACK_LIMIT]:
+            spins += spin_wait(0)
         block[PREEMPTED] += compare_and_swap(block, slot_offset(worker), CALLED, REVOKED)
         if atomic_load(block, slot_offset(worker)) == ACKED:
             n_threads += 1
-    _begin(block, workers, n_threads)
-    return n_threads
-
-
-@kernel
-def _begin(block, workers, n_threads):
-    """Tell those that have answered their numbers; where nobody has, give the block back."""
     if n_threads == 1:
         atomic_store(block, TAKEN, 0)
-        return
+        return 1
+    # Start those that have acknowledged, numbered without gaps.
     block[N_THREADS] = n_threads
     block[SHARED_CALLS] += 1
-    number = 0
+    thread = 0
     for worker in range(workers):
         if atomic_load(block, slot_offset(worker)) == ACKED:
-            number += 1
-            atomic_store(block, slot_offset(worker), RUNNING + number)
+            thread += 1
+            atomic_store(block, slot_offset(worker), RUNNING + thread)
+    return n_threads
 
 
 @kernel
 def _fail(block):
-    """Let the others pass their barriers, at which they would wait for ever for a member that has
-    met with an error."""
+    """Release all barriers of the task, where the other threads would wait for ever for one that
+    has ended with an error."""
     atomic_store(block, FAILED, 1)
     atomic_store(block, ARRIVED, RELEASED)
 
 
 @kernel
 def _finish(block):
-    """Wait until no helper is at work, and give the block back. Returns whether a member has met
-    with an error."""
+    """Wait until no worker runs, and give the block back. Returns whether a part ended with an
+    error."""
     for worker in range(block[N_WORKERS]):
-        looks = 0
+        spins = 0
         while atomic_load(block, slot_offset(worker)) > RUNNING:
-            looks = spin_wait(looks)
+            spins = spin_wait(spins)
     failed = block[FAILED] != 0
     atomic_store(block, TAKEN, 0)
     return failed
@@ -214,50 +222,55 @@ def _finish(block):
 
 @entry
 def worker_loop(address, worker):
-    """Stand by as helper number `helper` of the block at `address`, until nobody has called for a
+    """Wait for calls as worker number `worker` of the block at `address`, until none came for a
     while or STAY is 0.
 
-    Returns whether it left because it was found away.
+    Returns whether the loop ended because the worker's CPU was preempted.
     """
-    block, place, looks = block_at(address), slot_offset(worker), 0
+    block = block_at(address)
+    slot = slot_offset(worker)
+    spins = 0
     if block.size == 0:
         return False
-    atomic_store(block, place, READY)
+    atomic_store(block, slot, READY)
     while True:
-        if atomic_load(block, place) == CALLED and compare_and_swap(block, place, CALLED, ACKED):
-            _take_part(block, place)
-            looks = 0
-        elif atomic_load(block, place) == REVOKED:
-            atomic_store(block, place, IDLE)
+        if atomic_load(block, slot) == CALLED and compare_and_swap(block, slot, CALLED, ACKED):
+            _take_part(block, slot)
+            spins = 0
+        elif atomic_load(block, slot) == REVOKED:
+            atomic_store(block, slot, IDLE)
             return True
-        gone = looks >= SPINS_BEFORE_YIELD + SPIN_LIMIT or atomic_load(block, STAY) == 0
-        if gone and compare_and_swap(block, place, READY, IDLE):
+        leaving = spins >= SPINS_BEFORE_YIELD + SPIN_LIMIT or atomic_load(block, STAY) == 0
+        if leaving and compare_and_swap(block, slot, READY, IDLE):
             return False
-        looks = spin_wait(looks - SPINS_BEFORE_YIELD) + SPINS_BEFORE_YIELD
+        spins = spin_wait(spins - SPINS_BEFORE_YIELD) + SPINS_BEFORE_YIELD
 
 
 @kernel
-def _take_part(block, place):
-    looks = 0
-    while atomic_load(block, place) == ACKED:
-        looks = spin_wait(looks)
-    if _run(
-        block[FUNCTION], block[ARGUMENTS], atomic_load(block, place) - RUNNING, block[N_THREADS]
-    ):
+def _take_part(block, slot):
+    """Run this worker's part of the task, once the caller has set its thread number."""
+    spins = 0
+    while atomic_load(block, slot) == ACKED:
+        spins = spin_wait(spins)
+    thread = atomic_load(block, slot) - RUNNING
+    if _run(block[FUNCTION], block[ARGUMENTS], thread, block[N_THREADS]):
         _fail(block)
-    atomic_store(block, place, READY)
+    atomic_store(block, slot, READY)
 
 
 @entry
-def wait_for_workers(address, workers, most):
-    """Wait until so many have come to their loop, at most for so many looks.
+def wait_for_workers(address, workers, max_spins):
+    """Wait until `workers` workers are in their loop, at most for `max_spins` yields.
 
-    The core is offered at once: some schedulers wake a thread on that of who wakes it, where it
-    waits for milliseconds.
+    The CPU is yielded at once: some schedulers wake a thread on the CPU of the thread that wakes
+    it, where it waits for milliseconds.
     """
-    block, looks, ready = block_at(address), 0, 0
-    while ready < workers and looks < most:
+    block = block_at(address)
+    spins = 0
+    ready = 0
+    while ready < workers and spins < max_spins:
         spin_wait(PAUSE_SPINS)
-        looks, ready = looks + 1, 0
+        spins += 1
+        ready = 0
         for worker in range(block[N_WORKERS] if block.size else 0):
             ready += atomic_load(block, slot_offset(worker)) != IDLE

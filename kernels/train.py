@@ -14,18 +14,8 @@ from .norm import limit_norm
 from .output import output_column, smooth
 from .partition import ceil_div, split
 from .simd import lanes
-from .team import (
-    N_THREADS,
-    NOT_FINITE,
-    SEEN,
-    STOPPING,
-    UPDATED,
-    barrier,
-    begin_run,
-    end_run,
-    released,
-    stop_requested,
-)
+from .spin_pool import block_at, fork_join, parallel_task
+from .team import barrier, released
 from .tile import VECTORS
 from .update import (
     ADD,
@@ -45,6 +35,10 @@ from .update import (
 # Values of a batch of inputs that are brought near while the batch before is computed: a part of
 # the second-level cache.
 PREFETCH_VALUES = 1 << 14
+
+# Places in `progress`: steps whose loss is known, steps whose update was made, and whether the last
+# loss was not finite.
+SEEN, UPDATED, NOT_FINITE = range(3)
 
 
 @kernel
@@ -230,8 +224,8 @@ def forward_pass(
     return phase
 
 
-@kernel
-def _run(
+@parallel_task
+def _train(
     params,
     state,
     gradient,
@@ -239,24 +233,28 @@ def _run(
     sums,
     losses,
     layers,
-    job,
+    jobs,
     source,
     targets,
     labels,
     sample_weight,
     order,
-    step,
+    rules,
     rates,
+    progress,
     sync,
     thread,
     n_threads,
 ):
-    """The steps from `job.begin` to `job.end`, see `train`."""
+    """One thread's part of the steps from `job.begin` to `job.end`, see `train`."""
+    job = jobs[0]
+    step = rules[thread]
+    denormals = flush_denormals()
     z = layers[layers.size - 1].a
     strip = job.strip_at + thread * job.strip_size
-    phase = barrier(sync, n_threads, 0)
+    phase = 0
     for s in range(job.begin, job.end):
-        if released(sync):
+        if released(sync, n_threads):
             break
         first = s * job.batch
         end = min(job.n_samples, first + job.batch)
@@ -328,18 +326,18 @@ def _run(
                 n_threads,
                 phase,
             )
-            if thread == 0 and start + rows == end:
-                sync[STOPPING] = stop_requested(sync)
             phase = barrier(sync, n_threads, phase)
         made = not diverged(loss, step) and step[UNFINISHED] == 0.0
         if made and (step[L1] != 0.0 or step[L2] != 0.0):
             loss += sum_of(sums, tiles)
         if thread == 0:
             losses[s] = loss
-            sync[SEEN], sync[UPDATED] = s + 1 - job.begin, s + made - job.begin
-            sync[NOT_FINITE] = diverged(loss, step)
-        if sync[STOPPING] != 0 or diverged(loss, step):
+            progress[SEEN] = s + 1 - job.begin
+            progress[UPDATED] = s + made - job.begin
+            progress[NOT_FINITE] = diverged(loss, step)
+        if diverged(loss, step):
             break
+    restore_denormals(denormals)
 
 
 @entry
@@ -359,8 +357,9 @@ def train(
     order,
     rules,
     rates,
-    sync,
-    thread,
+    progress,
+    block,
+    n_threads,
 ):
     """Run the steps from `jobs[0].begin` to `jobs[0].end` over the samples in `order`, `batch` of
     them a step.
@@ -371,30 +370,32 @@ def train(
     order : int64 (jobs[0].n_samples,), or longer
     rules : float64 (members, STEP_SIZE), see update.py; `jobs[0].done` steps have been made before the first of `order`
     rates : float64 (steps,), the learning rate of each step, where `jobs[0].has_rates`; else it is the rules' throughout
-    sync : see team.py. Stops early, before a step's update, when its loss is not finite (unless REGARDLESS), and after a step
-    when asked to.
+    progress : int64 (3,), written: see SEEN, UPDATED and NOT_FINITE
+    block, n_threads : address of a thread pool's block, or 0, and the most threads to use
+
+    The run ends early, before a step's update, when its loss is not finite (unless REGARDLESS).
+    Returns the number of threads that took part.
     """
-    denormals = flush_denormals()
-    run, n_threads = begin_run(sync, thread), sync[N_THREADS]
-    _run(
-        params,
-        state,
-        gradient,
-        work,
-        sums,
-        losses,
-        layers,
-        jobs[0],
-        source,
-        targets,
-        labels,
-        sample_weight,
-        order,
-        rules[thread],
-        rates,
-        sync,
-        thread,
-        n_threads,
+    sync = block_at(block)
+    task = _train(
+        (
+            params,
+            state,
+            gradient,
+            work,
+            sums,
+            losses,
+            layers,
+            jobs,
+            source,
+            targets,
+            labels,
+            sample_weight,
+            order,
+            rules,
+            rates,
+            progress,
+            sync,
+        )
     )
-    end_run(sync, thread, n_threads, run)
-    restore_denormals(denormals)
+    return fork_join(sync, n_threads, task)

@@ -11,15 +11,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 @pytest.fixture
 def many_cpus(monkeypatch):
-    """Teams and helpers as many as a test asks for, on whatever machine; otherwise there are no
+    """As many threads as a test wants, on any machine, in a pool of its own; otherwise there are no
     more than there are CPUs."""
-    from fastbp.runtime import spin_pool, team
+    from fastbp.runtime import autotune, spin_pool
 
-    for module in (spin_pool, team):
+    for module in (autotune, spin_pool):
         monkeypatch.setattr(module, "available_cpus", lambda: 64)
-    monkeypatch.setattr(spin_pool, "_helpers", None)
+    monkeypatch.setattr(spin_pool, "_pool", None)
     yield
-    spin_pool.end_spin_pool()
+    spin_pool.shutdown()
 
 
 @pytest.fixture

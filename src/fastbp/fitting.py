@@ -21,7 +21,7 @@ from .inference import Inference
 from .kernels import update
 from .kernels.plan import new_state
 from .optimizers import SGD, Optimizer
-from .runtime.team import borrow_team, team_sizes
+from .runtime.autotune import team_sizes
 from .training.batches import Arrays, Stream, is_stream
 from .training.callback_list import as_callbacks, check_same_callbacks, overrides
 from .training.checkpointer import Checkpointer
@@ -367,11 +367,10 @@ class Fitting(Inference):
                 if resumed is None:
                     self.history_ = History(has_validation=validation is not None)
                 history = self.history_
-                with borrow_team(max(sizes)) as team:
-                    course = TrainingLoop(
-                        self, feed, validation, history, callbacks, n_threads, keeper, resumed
-                    )
-                    course.run(team, sizes, numbers, epochs)
+                course = TrainingLoop(
+                    self, feed, validation, history, callbacks, n_threads, keeper, resumed
+                )
+                course.run(sizes, numbers, epochs)
         return history
 
     def _prepare(self, optimizer):

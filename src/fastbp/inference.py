@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .base.validation import check_inputs
-from .engine.forward import activations
+from .engine.forward import activations, outputs
 from .structure import Structure
 
 
@@ -33,9 +33,7 @@ class Inference(Structure):
 
     def _outputs(self, X):
         X = check_inputs("X", X, self.widths[0], self.dtype)
-        if 0 < len(X) <= self._network.few:
-            return self._network.few_outputs(self._parameters, np.ascontiguousarray(X, self.dtype))
-        return activations(self._network, self._parameters, X, [len(self.widths) - 2])[0]
+        return outputs(self._network, self._parameters, X)
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Labels of a classifier, or the values of a regression.

@@ -1,4 +1,4 @@
-"""Calls that helpers share: the same bits with them, from several threads, after a fork, after
+"""Calls shared with workers: the same bits as alone, from several threads, after a fork, after
 Ctrl-C, with fewer CPUs."""
 
 import os
@@ -16,7 +16,6 @@ from fastbp import functional as fn
 from fastbp.functional import dense, elementwise
 from fastbp.kernels import spin_pool as kernel
 from fastbp.runtime import spin_pool
-from fastbp.runtime import workers as threads_module
 
 pytestmark = pytest.mark.usefixtures("many_cpus")
 RNG = np.random.default_rng(2)
@@ -37,36 +36,36 @@ LAYERS = [
 
 @pytest.fixture
 def everything(monkeypatch):
-    """However small a call is, it would have help, of two threads at most, and wakes them."""
+    """Every call, however small, is shared with up to two workers, and wakes them."""
     monkeypatch.setattr(elementwise, "_EXPONENTIAL", 1)
     monkeypatch.setattr(elementwise, "_PLAIN", 1)
     monkeypatch.setattr(dense, "_STANDING_BY", 0.25)
     monkeypatch.setattr(spin_pool, "available_cpus", lambda: 3)
-    monkeypatch.setattr(spin_pool, "FOLLOWING", 60)
-    monkeypatch.setattr(spin_pool, "ALONE", 0)
+    monkeypatch.setattr(spin_pool, "LOOP_GAP_SECONDS", 60)
+    monkeypatch.setattr(spin_pool, "BACKOFF_SECONDS", 0)
 
 
-def helped_calls():
-    return 0 if spin_pool._helpers is None else int(spin_pool._helpers.block[kernel.SHARED_CALLS])
+def shared_calls():
+    return 0 if spin_pool._pool is None else int(spin_pool._pool.block[kernel.SHARED_CALLS])
 
 
-def with_help(call):
-    """What a call returns for which a helper did its share."""
+def shared(call):
+    """The result of a call in which a worker took part."""
 
     def tried():
-        before = helped_calls()
+        before = shared_calls()
         result = call()
-        return result if helped_calls() > before else None
+        return result if shared_calls() > before else None
 
     result = soon(lambda: (got := tried()) is not None and (got,))
-    assert result, "nobody helped"
+    assert result, "no worker took part"
     return result[0]
 
 
 def alone(call):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spin_pool, "available_cpus", lambda: 1)
-        patch.setattr(spin_pool, "_helpers", None)
+        patch.setattr(spin_pool, "_pool", None)
         return call()
 
 
@@ -79,7 +78,7 @@ def test_elementwise(everything, name, dtype):
         z = RNG.normal(size=shape).astype(dtype)
         wanted = alone(lambda z=z: f(z))
         for call in (lambda z=z: f(z), lambda z=z: f(y := z.copy(), y)):
-            got = with_help(call) if z.nbytes > 1 else call()
+            got = shared(call) if z.nbytes > 1 else call()
             assert got.tobytes() == wanted.tobytes(), shape
 
 
@@ -97,47 +96,49 @@ def test_dense(everything, n_threads, dtype):
             lambda k, x=x, W=W, delta=delta: fn.dense_backward(delta, x, W, n_threads=k)[:2],
         )
         for call in calls:
-            wanted, got = call(1), with_help(lambda call=call: call(n_threads))
+            wanted = call(1)
+            got = shared(lambda call=call: call(n_threads))
             assert [a.tobytes() for a in got] == [a.tobytes() for a in wanted], (n, n_in, n_out)
 
 
 def test_denormal_numbers(everything):
     """Products flush them in every member, which is as before afterwards; elementwise functions let
     them through."""
-    z, x = np.full((64, 64), -1e-40, np.float32), np.ones((64, 64), np.float32)
+    z = np.full((64, 64), -1e-40, np.float32)
+    x = np.ones((64, 64), np.float32)
     for _ in range(20):
-        assert with_help(lambda: fn.leaky_relu(z)).all()
-        assert not with_help(lambda: fn.dense_forward(z, x, x[0] * 0, n_threads=3)).any()
+        assert shared(lambda: fn.leaky_relu(z)).all()
+        assert not shared(lambda: fn.dense_forward(z, x, x[0] * 0, n_threads=3)).any()
 
 
-def test_a_loop_has_help_and_single_calls_have_none(monkeypatch):
-    """Nor have small ones; and nothing is made before the first that may have it."""
+def test_calls_in_a_loop_are_shared_and_single_or_small_ones_are_not(monkeypatch):
+    """The pool is made by the first call that may be shared."""
     monkeypatch.setattr(spin_pool, "available_cpus", lambda: 2)
     z, small = np.ones((200, 512), np.float32), np.ones((4, 4), np.float32)
     for _ in range(100):
         fn.sigmoid(small)
         fn.dense_forward(small, small, small[0])
-    assert spin_pool._helpers is None
+    assert spin_pool._pool is None
     for _ in range(20):
         fn.sigmoid(z)
-        time.sleep(10 * spin_pool.FOLLOWING)
-    assert spin_pool._helpers._threads == []
-    with_help(lambda: fn.sigmoid(z))
-    assert len(spin_pool._helpers._threads) == 1
+        time.sleep(10 * spin_pool.LOOP_GAP_SECONDS)
+    assert spin_pool._pool.workers == []
+    shared(lambda: fn.sigmoid(z))
+    assert len(spin_pool._pool.workers) == 1
 
 
 def test_cpus_that_are_taken_away(everything, monkeypatch):
-    """With one there are no helpers, with fewer fewer, and no memory for those there cannot be."""
+    """With one CPU no call is shared, and workspaces have no memory for other threads."""
     z = np.ones((20, 30))
-    with_help(lambda: fn.sigmoid(z))
-    monkeypatch.setattr(spin_pool, "MOMENT", 0)
-    monkeypatch.setattr(spin_pool._helpers, "_cpus_until", 0)
+    shared(lambda: fn.sigmoid(z))
+    monkeypatch.setattr(spin_pool, "QUOTA_SECONDS", 0)
+    monkeypatch.setattr(spin_pool._pool, "_cpus_known_until", 0)
     monkeypatch.setattr(spin_pool, "available_cpus", lambda: 1)
-    before = helped_calls()
+    before = shared_calls()
     for _ in range(100):
         fn.sigmoid(z)
         fn.dense_forward(z, z.T, z[:, 0], n_threads=2)
-    assert helped_calls() == before
+    assert shared_calls() == before
     sizes: list = []
     monkeypatch.setattr(
         dense, "room", lambda size, dtype, room=dense.room: sizes.append(size) or room(size, dtype)
@@ -147,40 +148,30 @@ def test_cpus_that_are_taken_away(everything, monkeypatch):
     assert sizes[0] == sizes[1]
 
 
-def test_no_room_for_a_thread(everything, monkeypatch):
-    """Then one does it all, without an error."""
+def test_no_memory_for_a_thread(everything, monkeypatch):
+    """Then calls run on one thread, without an error."""
 
     def refuse(thread):
         raise MemoryError
 
-    monkeypatch.setattr(threads_module, "start_thread", refuse)
+    monkeypatch.setattr(spin_pool, "start_thread", refuse)
     z = np.ones((20, 30))
     for _ in range(5):
         np.testing.assert_array_equal(fn.relu(z), z)
         np.testing.assert_array_equal(fn.dense_forward(z, np.eye(30), z[0] * 0, n_threads=2), z)
-    assert spin_pool._helpers._threads == []
-    assert helped_calls() == 0
+    assert spin_pool._pool.workers == []
+    assert shared_calls() == 0
 
 
-def test_helpers_that_were_ended(everything):
+def test_after_a_shutdown(everything):
     z = np.ones((20, 30))
     for _ in range(3):
-        with_help(lambda: fn.sigmoid(z))
-        threads = list(spin_pool._helpers._threads)
+        shared(lambda: fn.sigmoid(z))
+        threads = list(spin_pool._pool.workers)
         assert threads
-        spin_pool.end_spin_pool()
+        spin_pool.shutdown()
         assert not any(thread.is_alive() for thread in threads)
-        assert not spin_pool._helpers._threads
-
-
-def test_a_set_that_nobody_has_any_more_ends(everything):
-    z = np.ones((20, 30))
-    with_help(lambda: fn.sigmoid(z))
-    threads = list(spin_pool._helpers._threads)
-    spin_pool._helpers = None
-    for thread in threads:
-        thread.join(20)
-        assert not thread.is_alive()
+        assert not spin_pool._pool.workers
 
 
 MIXED = """
@@ -196,7 +187,8 @@ def mixed(seed):
     if kind == 0:
         return fn.dense_forward(x, W, b, "tanh", n_threads=(None, 2)[seed // 12 % 2]).tobytes()
     if kind == 1:
-        return b"".join(a.tobytes() for a in fn.dense_backward(fn.dense_forward(x, W, b, n_threads=1), x, W, "sigmoid"))
+        delta = fn.dense_forward(x, W, b, n_threads=1)
+        return b"".join(a.tobytes() for a in fn.dense_backward(delta, x, W, "sigmoid"))
     return (fn.sigmoid, fn.relu_slope, fn.softmax, fn.log_softmax)[kind - 2](x).tobytes()
 """
 namespace: dict = {}
@@ -213,13 +205,13 @@ def test_thousands_of_calls(everything, wanted):
     def rounds():
         for _ in range(10):
             assert [mixed(seed) for seed in range(120)] == wanted
-        return helped_calls() > 100
+        return shared_calls() > 100
 
     assert soon(rounds)
 
 
 def test_several_threads_call_at_once(everything, wanted):
-    """One at a time has the helpers; the others go on without."""
+    """One call at a time is shared; the others run alone."""
     wrong: list = []
 
     def call():
@@ -232,17 +224,17 @@ def test_several_threads_call_at_once(everything, wanted):
             thread.start()
         for thread in threads:
             thread.join()
-        return helped_calls() > 20
+        return shared_calls() > 20
 
     assert soon(rounds)
     assert wrong == []
-    assert spin_pool._helpers.block[kernel.TAKEN] == 0
-    assert len(spin_pool._helpers._threads) == 2
+    assert spin_pool._pool.block[kernel.TAKEN] == 0
+    assert len(spin_pool._pool.workers) == 2
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer here")
 def test_ctrl_c_at_any_moment(everything, wanted):
-    """Nobody is at work on the arrays that the caller has back, and the next call is as any other."""
+    """No worker reads the arrays any more, and the next call is like any other."""
     pressed = 0
 
     def press(*_):
@@ -259,15 +251,15 @@ def test_ctrl_c_at_any_moment(everything, wanted):
                 pressed += 1
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
-            helpers = spin_pool._helpers
-            if helpers is not None:
-                assert helpers.block[kernel.TAKEN] == 0
-                assert not (helpers.block[kernel.SLOTS_AT :: kernel.LINE] >= kernel.ACKED).any()
+            pool = spin_pool._pool
+            if pool is not None:
+                assert pool.block[kernel.TAKEN] == 0
+                assert not (pool.block[kernel.SLOTS_AT :: kernel.LINE] >= kernel.ACKED).any()
             assert mixed(i % 120) == wanted[i % 120]
     finally:
         signal.signal(signal.SIGALRM, old)
     assert pressed == 300
-    with_help(lambda: mixed(0))
+    shared(lambda: mixed(0))
 
 
 def run(program, **env):
@@ -289,33 +281,36 @@ from fastbp.functional import dense, elementwise
 from fastbp.kernels import spin_pool as kernel
 spin_pool.available_cpus = lambda: 2
 elementwise._EXPONENTIAL = elementwise._PLAIN = 1
-dense._STANDING_BY, spin_pool.FOLLOWING, spin_pool.ALONE = 0.25, 60, 0
+dense._STANDING_BY = 0.25
+spin_pool.LOOP_GAP_SECONDS = 60
+spin_pool.BACKOFF_SECONDS = 0
 wanted = [mixed(seed) for seed in range(120)]
 
-def helped():
+def is_shared():
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        before = spin_pool._helpers.block[kernel.SHARED_CALLS]
+        before = spin_pool._pool.block[kernel.SHARED_CALLS]
         if [mixed(seed) for seed in range(120)] != wanted:
             return False
-        if spin_pool._helpers.block[kernel.SHARED_CALLS] > before:
+        if spin_pool._pool.block[kernel.SHARED_CALLS] > before:
             return True
 
-assert helped() and threading.active_count() == 2
-spin_pool._helpers.block[kernel.TAKEN] = 1  # as if another thread were in a call, which the child would wait for in vain
+assert is_shared() and threading.active_count() == 2
+# as if another thread were in a call, which has no end in the child
+spin_pool._pool.block[kernel.TAKEN] = 1
 warnings.simplefilter("error")  # Python 3.12 warns of threads that a child would not have
 pid = os.fork()
 if not pid:
     code = 1
     try:
-        spin_pool._the_helpers()  # which are to be others
-        code = 0 if helped() else 2
+        spin_pool.shared_pool()  # a new one
+        code = 0 if is_shared() else 2
     finally:
         os._exit(code)
-spin_pool._helpers.block[kernel.TAKEN] = 0
+spin_pool._pool.block[kernel.TAKEN] = 0
 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 assert threads == [1]
-assert helped()
+assert is_shared()
 print("forked")
 """
 
@@ -329,7 +324,11 @@ def test_after_a_fork():
 
 
 def test_nothing_is_made_at_import():
-    program = "import threading; from fastbp import functional; from fastbp.runtime import spin_pool; from fastbp.kernels.spin_pool import worker_loop; "
-    assert run(
-        program + "print(threading.active_count(), spin_pool._helpers, len(worker_loop.signatures))"
-    ) == ["1", "None", "0"]
+    program = """
+import threading
+from fastbp import functional
+from fastbp.runtime import spin_pool
+from fastbp.kernels.spin_pool import worker_loop
+print(threading.active_count(), spin_pool._pool, len(worker_loop.signatures))
+"""
+    assert run(program) == ["1", "None", "0"]

@@ -29,14 +29,18 @@ def step(seed, n_threads=None, dtype="float32"):
     m, v = np.zeros_like(W), np.zeros_like(W)
     fn.adam_step(W, dW, m, v, 1)
     fn.sgd_step(b, db, 0.1)
-    return hashlib.sha256(b"".join(array.tobytes() for array in (np.array(loss), a, delta, slopes, W, b))).hexdigest()
+    arrays = np.array(loss), a, delta, slopes, W, b
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
 """
 CHECKED = """
 from fastbp.kernels.memory import CHECKED
 assert CHECKED
 for dtype in ("float32", "float64"):
-    for n, n_in, n_out in ((0, 3, 2), (1, 1, 1), (15, 14, 16), (33, 15, 33), (40, 600, 3), (530, 29, 65)):
-        x, W, b, delta = (np.ones(shape, dtype) for shape in ((n, n_in), (n_in, n_out), n_out, (n, n_out)))
+    for n, n_in, n_out in (
+        (0, 3, 2), (1, 1, 1), (15, 14, 16), (33, 15, 33), (40, 600, 3), (530, 29, 65)
+    ):
+        shapes = (n, n_in), (n_in, n_out), n_out, (n, n_out)
+        x, W, b, delta = (np.ones(shape, dtype) for shape in shapes)
         for n_threads in (1, 3):
             fn.dense_forward(x, W, b, "elu", n_threads=n_threads)
             fn.dense_backward(delta, x, W, "elu", n_threads=n_threads)
@@ -48,7 +52,7 @@ for dtype in ("float32", "float64"):
     for seed in range(20):
         step(seed, None, dtype)
 from fastbp.kernels import functional as kernels
-try:  # and the check is alive: too little room must be noticed
+try:  # and the check works: a workspace that is too small is found
     kernels.dense_forward(delta, x, W, b, np.zeros(100, dtype), 0, 0, 1)
 except IndexError:
     print("checked")
@@ -56,7 +60,7 @@ except IndexError:
 
 
 def test_several_threads_at_once():
-    """Each with calls of its own, some of which have teams: what they get is what one thread gets."""
+    """Each makes its own calls, some of them shared: the results are those of one thread."""
     namespace: dict = {}
     exec(STEP, namespace)
     step = namespace["step"]
@@ -119,11 +123,11 @@ def test_every_index_is_in_its_array():
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 processors")
 def test_the_same_bits_on_a_narrower_processor():
-    """But for the loss, which is a sum over lanes in float64: of its last bit, their number
-    decides."""
-    program = (
-        STEP.replace("np.array(loss), ", "")
-        + "print(*(step(seed, dtype=dtype) for seed in range(12) for dtype in ('float32', 'float64')))"
+    """Except the loss: it is a sum over lanes in float64, and its last bit depends on their
+    number."""
+    program = STEP.replace("np.array(loss), ", "") + (
+        "dtypes = 'float32', 'float64'\n"
+        "print(*(step(seed, dtype=dtype) for seed in range(12) for dtype in dtypes))"
     )
     features = "+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+avx,+avx2,+fma,+bmi,+bmi2,+popcnt,+lzcnt"
     assert run(program) == run(program, NUMBA_CPU_NAME="haswell", NUMBA_CPU_FEATURES=features)
@@ -138,9 +142,11 @@ def test_importing_fastbp_alone_does_not_import_it():
     ]
 
 
-def test_results_are_the_callers_own():
-    """Nothing that a later call writes lies in an earlier call's results."""
-    x, W, b = np.ones((4, 3)), np.ones((3, 2)), np.zeros(2)
+def test_results_share_no_memory():
+    """A later call does not write into an earlier call's results."""
+    x = np.ones((4, 3))
+    W = np.ones((3, 2))
+    b = np.zeros(2)
     first = fn.dense_forward(x, W, b)
     fn.dense_forward(2 * x, W, b)
     np.testing.assert_array_equal(first, np.full((4, 2), 3.0))

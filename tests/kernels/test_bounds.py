@@ -42,17 +42,15 @@ for dtype in ("float32", "float64"):
     net = fastbp.MLP([20, 30, 3], dtype=dtype)
     net.fit(X, rng.integers(0, 3, 2050), epochs=1, batch_size=None)
 # and the check is alive: a plan for fewer rows than are asked for must be noticed
-from fastbp import engine
-from fastbp.runtime.team import borrow_team
+from fastbp.engine.steps import StepRunner
 samples = net._samples(X, rng.integers(0, 3, 2050), None)
 numbers = fastbp.SGD(0.1).numbers()
-with borrow_team(1) as team:
-    steps = engine.Steps(net._network, net._parameters, net._state, samples, 20, numbers, team, [1])
-    steps.plan.job[0]["batch"] = steps.plan.job[0]["block"] = steps.batch = 2000
-    try:
-        steps.run(np.arange(2050), 0)
-    except IndexError:
-        print("all checked")
+steps = StepRunner(net._network, net._parameters, net._state, samples, 20, numbers, [1])
+steps.plan.job[0]["batch"] = steps.plan.job[0]["block"] = steps.batch = 2000
+try:
+    steps.run(np.arange(2050), 0)
+except IndexError:
+    print("all checked")
 """
 
 
@@ -67,7 +65,7 @@ from fastbp.kernels.spin_pool import SHARED_CALLS
 assert CHECKED
 dense.room = output.room = aligned_zeros  # none that an earlier call has made larger
 spin_pool.available_cpus = lambda: 3
-elementwise._EXPONENTIAL = elementwise._PLAIN = spin_pool.FOLLOWING = 1  # so that helpers take part
+elementwise._EXPONENTIAL = elementwise._PLAIN = spin_pool.LOOP_GAP_SECONDS = 1  # so that workers take part
 rng = np.random.default_rng(0)
 for dtype in ("float32", "float64"):
     for n, n_in, n_out in ((0, 3, 2), (1, 1, 1), (2, 7, 1), (15, 1, 9), (17, 33, 31), (33, 14, 65), (1030, 20, 64)):
@@ -91,7 +89,7 @@ for dtype in ("float32", "float64"):
             fn.sgd_step(param, g, 0.1)
             fn.sgd_step(param, g, 0.1, velocity=m, momentum=0.9, nesterov=True)
             fn.adam_step(param, g, m, v, 3)
-assert spin_pool._helpers.block[SHARED_CALLS] > 0
+assert spin_pool.shared_pool().block[SHARED_CALLS] > 0
 # and the check is alive here too: a workspace that is too small must be noticed
 dense.room = lambda size, dtype: aligned_zeros(size // 4, dtype)
 try:

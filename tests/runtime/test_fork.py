@@ -1,4 +1,4 @@
-"""Processes made of one that has trained, by every usual way: parent and children get the same
+"""Processes started from one that has trained, in every usual way: parent and children get the same
 bits."""
 
 import copy
@@ -13,7 +13,8 @@ import pytest
 import fastbp
 
 RNG = np.random.default_rng(8)
-X, Y = RNG.normal(size=(400, 30)), RNG.integers(0, 4, 400)
+X = RNG.normal(size=(400, 30))
+Y = RNG.integers(0, 4, 400)
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 
@@ -24,7 +25,7 @@ def trained(n_threads=None):
 
 
 def work(net, n_threads=2):
-    """Predict with the net, go on with its training, and train one more; a digest of everything."""
+    """Predict with the net, train it further, and train another one. Returns a digest of all."""
     predicted = [net.predict_proba(X[:n]).tobytes() for n in (1, 400)]
     net.fit(X, Y, epochs=2, optimizer=fastbp.Adam(), n_threads=n_threads)
     parts = [
@@ -38,7 +39,7 @@ def work(net, n_threads=2):
 
 @pytest.fixture(scope="module")
 def wanted():
-    """By this process, before and after it has had children."""
+    """The digest of this process, before and after its children."""
     first = work(trained(), n_threads=1)
     yield first
     assert work(trained(), n_threads=2) == first
@@ -65,22 +66,22 @@ def test_joblib(backend, wanted):
 
 
 def forked(task):
-    """A child that sends what the task gives: its id, and where to read that."""
-    here, there = os.pipe()
+    """Fork a child that sends the task's result. Returns its id and the pipe to read from."""
+    read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            os.write(there, task().encode())
+            os.write(write_end, task().encode())
         finally:
             os._exit(0)
-    os.close(there)
-    return pid, here
+    os.close(write_end)
+    return pid, read_end
 
 
-def told(children):
+def results(children):
     texts = []
-    for pid, here in children:
-        with open(here) as pipe:
+    for pid, read_end in children:
+        with open(read_end) as pipe:
             texts.append(pipe.read())
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     return texts
@@ -88,22 +89,23 @@ def told(children):
 
 @needs_fork
 def test_workers_of_a_server(wanted):
-    """Forked of a parent that has loaded the model and used it, as gunicorn's with preload_app; all
-    of them work at once."""
+    """Forked from a parent that has used the model, as gunicorn's with preload_app; all run at
+    once."""
     net = trained(n_threads=2)
     net.predict(X)
     children = [forked(lambda: work(net)) for _ in range(4)]
     assert work(net) == wanted
-    assert told(children) == [wanted] * 4
+    assert results(children) == [wanted] * 4
 
 
 @needs_fork
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_forked_in_the_middle_of_a_fit(n_threads, wanted):
-    """By a callback, while the team's threads wait, which the child does not have; the net itself
-    is the parent's to train."""
-    children, copied = [], trained()
+    """By a callback, while workers wait that the child does not have; the parent goes on training
+    the net."""
+    children = []
+    copied = trained()
 
     def callback(net, history):
         if history.n_epochs == 2:
@@ -112,5 +114,5 @@ def test_forked_in_the_middle_of_a_fit(n_threads, wanted):
     net, plain = trained(), trained()
     net.fit(X, Y, epochs=4, n_threads=n_threads, callbacks=callback)
     plain.fit(X, Y, epochs=4)
-    assert told(children) == [wanted]
+    assert results(children) == [wanted]
     assert net._parameters.tobytes() == plain._parameters.tobytes()

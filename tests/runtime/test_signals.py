@@ -1,4 +1,4 @@
-"""Signals whose handlers raise stop a fit like Ctrl-C; those whose handlers return do not."""
+"""Signals with a handler that raises stop a fit like Ctrl-C; those with one that returns do not."""
 
 import gc
 import os
@@ -13,13 +13,16 @@ import pytest
 from helpers.small_fit import X, Y, bits, make
 
 import fastbp
+from fastbp.engine import forward
+from fastbp.runtime.signals import DeferSignals
+from fastbp.runtime.spin_pool import SpinPool
 
 SIGNALS = int(os.environ.get("FASTBP_SIGNALS", "60"))
 TORTURE = Path(__file__).parents[1] / "helpers" / "torture_signals.py"
 
 
 def test_signals_at_random_moments(tmp_path):
-    """FASTBP_SIGNALS says how many."""
+    """As many as FASTBP_SIGNALS says."""
     command = [sys.executable, TORTURE, tmp_path, str(SIGNALS)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120 + SIGNALS)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
@@ -68,14 +71,16 @@ def test_what_a_handler_raises_comes_out_after_a_whole_step(
     net, twin = make(), make()
     handled(getattr(signal, number), handler)
     settings = {"batch_size": 1, "shuffle": False, "optimizer": fastbp.Adam(1e-4)}
-    x, y = X.repeat(20_000, axis=0), Y.repeat(20_000)
+    x = X.repeat(20_000, axis=0)
+    y = Y.repeat(20_000)
+    before = net._parameters.tobytes()
 
     def send():
         while net._parameters.tobytes() == before:
             time.sleep(0.001)
         os.kill(os.getpid(), getattr(signal, number))
 
-    before, sender = net._parameters.tobytes(), threading.Thread(target=send)
+    sender = threading.Thread(target=send)
     sender.start()
     with pytest.raises(error):
         net.fit(x, y, n_threads=n_threads, **settings)
@@ -97,11 +102,13 @@ class Soon(fastbp.callbacks.Callback):
         signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
-def test_a_job_that_is_told_to_end_leaves_a_checkpoint(tmp_path, handled):
+def test_a_job_that_is_ended_leaves_a_checkpoint(tmp_path, handled):
     """By the handler that the docstring of `fit` names; resumed, the bits are those of a fit that
     went through."""
-    net, plain, path = make(), make(), tmp_path / "run"
-    x, y = X.repeat(2000, axis=0), Y.repeat(2000)
+    net, plain = make(), make()
+    path = tmp_path / "run"
+    x = X.repeat(2000, axis=0)
+    y = Y.repeat(2000)
     plain.fit(x, y, epochs=2, batch_size=2)
     handled(signal.SIGTERM, leave)
     handled(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGTERM))
@@ -113,10 +120,11 @@ def test_a_job_that_is_told_to_end_leaves_a_checkpoint(tmp_path, handled):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGALRM])
 def test_a_handler_that_returns_disturbs_nothing(number, handled):
-    """It is called at once, in the middle of an epoch, and what it makes of the signal is its own
-    business."""
-    net, plain, steps = make(), make(), []
-    x, y = X.repeat(2000, axis=0), Y.repeat(2000)
+    """It runs at once, in the middle of an epoch."""
+    net, plain = make(), make()
+    steps = []
+    x = X.repeat(2000, axis=0)
+    y = Y.repeat(2000)
     plain.fit(x, y, epochs=1, batch_size=2)
     handled(number, lambda *_: steps.append(net._steps_done))
     if number != signal.SIGALRM:
@@ -124,3 +132,46 @@ def test_a_handler_that_returns_disturbs_nothing(number, handled):
     assert net.fit(x, y, epochs=1, batch_size=2, callbacks=Soon()).stopped_by == "epochs"
     assert steps == [0]
     assert bits(net) == bits(plain)
+
+
+def test_a_deferred_exception_is_pending_until_the_outermost_block_ends():
+    """In the main thread only: a fit in another one runs on."""
+    seen = []
+
+    def press_in_blocks():
+        with DeferSignals():
+            with DeferSignals():
+                seen.append(DeferSignals.pending())
+                signal.raise_signal(signal.SIGINT)
+            seen.append(DeferSignals.pending())
+            thread = threading.Thread(target=lambda: seen.append(DeferSignals.pending()))
+            thread.start()
+            thread.join()
+
+    with pytest.raises(KeyboardInterrupt):
+        press_in_blocks()
+    assert seen == [False, True, False]
+    assert not DeferSignals.pending()
+
+
+def test_ctrl_c_between_the_pieces_of_a_large_prediction(monkeypatch):
+    """It comes out at once, and the next prediction is complete."""
+    run = SpinPool.run
+    pieces = []
+
+    def run_and_press(pool, *args):
+        run(pool, *args)
+        pieces.append(1)
+        if len(pieces) == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    net = make()
+    x = X.repeat(1000, axis=0)
+    wanted = net.forward(x)[-1].tobytes()
+    monkeypatch.setattr(forward, "UNINTERRUPTIBLE_MACS", 1)
+    monkeypatch.setattr(SpinPool, "run", run_and_press)
+    with pytest.raises(KeyboardInterrupt):
+        net.forward(x)
+    assert len(pieces) == 2
+    assert net.forward(x)[-1].tobytes() == wanted
+    assert len(pieces) > 4

@@ -1,64 +1,72 @@
-"""Helpers that stand by in a compiled loop: who comes, stays away, fails or is sent away."""
+"""The thread pool: workers that answer, are preempted, fail, leave or are moved; what is left after
+exceptions."""
 
+import signal
 import threading
+import weakref
 
 import numba
 import numpy as np
 import pytest
 from helpers.waiting import soon
 
+import fastbp
 from fastbp.functional import elementwise
 from fastbp.kernels import elementwise as entries
 from fastbp.kernels import jit
 from fastbp.kernels import spin_pool as kernel
 from fastbp.kernels.team import RELEASED, barrier
-from fastbp.runtime import spin_pool
+from fastbp.runtime import cpus, spin_pool
+from fastbp.runtime.signals import DeferSignals
+from fastbp.runtime.workers import Worker
 
 pytestmark = pytest.mark.usefixtures("many_cpus")
 
 
 @pytest.fixture
 def block():
-    """One with a helper of number 0, which a test plays itself."""
+    """A block with one worker, which a test plays itself."""
     block = kernel.new_block(1)
     block[kernel.N_WORKERS] = 1
     return block
 
 
-def apply(block, members=2):
-    """Member numbers and a result, checked."""
+def apply(block, n_threads=2):
+    """A shared call with a checked result. Returns the number of threads that took part."""
     z = np.linspace(-3, 3, 1000).reshape(10, 100)
     out = np.zeros_like(z)
-    had = entries.apply(out, z, elementwise._TANH, block.ctypes.data, members)
+    used = entries.apply(out, z, elementwise._TANH, block.ctypes.data, n_threads)
     np.testing.assert_allclose(out, np.tanh(z), rtol=1e-14)
-    assert block[kernel.TAKEN] == (had == 0)
-    return had
+    assert block[kernel.TAKEN] == 0
+    return used
 
 
-def test_a_helper_that_does_not_answer_is_left_alone(block):
-    """And called again only when it has shown itself."""
-    place = kernel.slot_offset.py_func(0)
-    block[place] = kernel.READY
+def test_a_worker_that_does_not_answer_is_revoked(block):
+    """It is called again only after it has come back to its loop."""
+    slot = kernel.slot_offset.py_func(0)
+    block[slot] = kernel.READY
     assert apply(block) == 1
-    assert (block[place], block[kernel.PREEMPTED]) == (kernel.REVOKED, 1)
+    assert (block[slot], block[kernel.PREEMPTED]) == (kernel.REVOKED, 1)
     assert apply(block) == 1
-    assert (block[place], block[kernel.PREEMPTED]) == (kernel.REVOKED, 1)
+    assert (block[slot], block[kernel.PREEMPTED]) == (kernel.REVOKED, 1)
     thread = threading.Thread(target=kernel.worker_loop, args=(block.ctypes.data, 0))
     thread.start()
     thread.join(20)
     assert not thread.is_alive()
-    assert block[place] == kernel.IDLE
+    assert block[slot] == kernel.IDLE
 
 
-def serving(block, helpers):
-    """Threads that stand by until STAY is 0, however long nobody calls."""
+def spinning(block, workers):
+    """Threads that stay in their loop until STAY is 0, also without calls. A call waits for them
+    while they have no CPU."""
+    block[kernel.ACK_LIMIT] = 1 << 20
 
     def worker_loop(number):
         while block[kernel.STAY]:
             kernel.worker_loop(block.ctypes.data, number)
 
     kernel.worker_loop(0, 0)
-    threads = [threading.Thread(target=worker_loop, args=(number,)) for number in range(helpers)]
+    threads = [threading.Thread(target=worker_loop, args=(number,)) for number in range(workers)]
     for thread in threads:
         thread.start()
     return threads
@@ -72,42 +80,43 @@ def leave(block, threads):
     assert not any(block[kernel.slot_offset.py_func(i)] for i in range(len(threads)))
 
 
-def test_one_that_found_itself_away_helps_again(block):
-    place, threads = kernel.slot_offset.py_func(0), serving(block, 1)
+def test_a_preempted_worker_takes_part_again(block):
+    slot = kernel.slot_offset.py_func(0)
+    threads = spinning(block, 1)
     try:
         assert soon(lambda: apply(block) == 2)
 
-        def pushed():
-            if block[place] == kernel.READY:
-                block[place] = kernel.REVOKED
+        def revoked():
+            if block[slot] == kernel.READY:
+                block[slot] = kernel.REVOKED
             return apply(block) == 1
 
-        assert soon(pushed)
+        assert soon(revoked)
         assert soon(lambda: apply(block) == 2)
     finally:
         leave(block, threads)
 
 
-def test_no_more_than_asked_for():
+def test_no_more_threads_than_wanted():
     block = kernel.new_block(2)
     block[kernel.N_WORKERS] = 2
-    places = [kernel.slot_offset.py_func(i) for i in range(2)]
-    block[places] = kernel.READY
+    slots = [kernel.slot_offset.py_func(i) for i in range(2)]
+    block[slots] = kernel.READY
     assert apply(block) == 1
-    assert list(block[places]) == [kernel.REVOKED, kernel.READY]
-    block[places] = kernel.IDLE
-    threads = serving(block, 2)
+    assert list(block[slots]) == [kernel.REVOKED, kernel.READY]
+    block[slots] = kernel.IDLE
+    threads = spinning(block, 2)
     try:
-        for members in (2, 3):
-            assert soon(lambda members=members: apply(block, members) == members)
-            assert all(apply(block, members) <= members for _ in range(200))
+        for n_threads in (2, 3):
+            assert soon(lambda n_threads=n_threads: apply(block, n_threads) == n_threads)
+            assert all(apply(block, n_threads) <= n_threads for _ in range(200))
         assert all(apply(block, 1) == 1 for _ in range(20))
     finally:
         leave(block, threads)
 
 
-def test_a_call_that_finds_the_block_taken_goes_on_alone(block):
-    threads = serving(block, 1)
+def test_a_call_that_finds_the_block_taken_runs_alone(block):
+    threads = spinning(block, 1)
     try:
         assert soon(lambda: apply(block) == 2)
         block[kernel.TAKEN] = 1
@@ -122,23 +131,24 @@ def test_a_call_that_finds_the_block_taken_goes_on_alone(block):
 
 
 @kernel.parallel_task
-def _failing(sync, done, fails, member, members):
-    if member == fails:
-        raise ValueError("a part's own error")
-    barrier(sync, members, 0)
-    done[member] = members
+def _failing(sync, done, fails, thread, n_threads):
+    if thread == fails:
+        raise ValueError("an error of one part")
+    barrier(sync, n_threads, 0)
+    done[thread] = n_threads
 
 
 @numba.njit(**jit.OPTIONS)
-def failing(done, fails, block, members):
+def failing(done, fails, block, n_threads):
     sync = kernel.block_at(block)
-    return kernel.fork_join(sync, members, _failing((sync, done, fails)))
+    return kernel.fork_join(sync, n_threads, _failing((sync, done, fails)))
 
 
 @pytest.mark.parametrize("fails", [0, 1])
-def test_an_error_in_a_member_comes_out_and_nobody_waits_for_ever(block, fails):
-    """Whoever it is, and the next call works."""
-    done, threads = np.zeros(2, np.int64), serving(block, 1)
+def test_an_error_in_any_thread_comes_out_and_the_next_call_works(block, fails):
+    """The others do not wait for ever at a barrier."""
+    done = np.zeros(2, np.int64)
+    threads = spinning(block, 1)
     try:
         assert soon(lambda: failing(done, -1, block.ctypes.data, 2) == 2)
         assert list(done) == [2, 2]
@@ -148,7 +158,7 @@ def test_an_error_in_a_member_comes_out_and_nobody_waits_for_ever(block, fails):
             try:
                 failing(done, fails, block.ctypes.data, 2)
             except IndexError:
-                return block[kernel.ARRIVED] >= RELEASED  # else it was the caller by itself
+                return block[kernel.ARRIVED] >= RELEASED  # otherwise the caller was alone
             return False
 
         assert soon(failed)
@@ -158,8 +168,8 @@ def test_an_error_in_a_member_comes_out_and_nobody_waits_for_ever(block, fails):
         leave(block, threads)
 
 
-def test_a_helper_leaves_by_itself(block):
-    """When nobody has called for a while; it can come again."""
+def test_a_worker_without_calls_leaves_its_loop(block):
+    """It can enter it again."""
     for _ in range(3):
         thread = threading.Thread(target=kernel.worker_loop, args=(block.ctypes.data, 0))
         thread.start()
@@ -168,9 +178,9 @@ def test_a_helper_leaves_by_itself(block):
         assert block[kernel.slot_offset.py_func(0)] == kernel.IDLE
 
 
-def test_a_helper_leaves_at_once_when_it_is_sent_away(block, monkeypatch):
-    """And not only when nobody has called for a while."""
-    looks: list = []
+def test_a_worker_leaves_at_once_when_stay_is_cleared(block, monkeypatch):
+    """Otherwise after its spins without a call."""
+    spins: list = []
 
     def compare_and_swap(array, i, expected, value):
         swaps = array[i] == expected
@@ -182,53 +192,200 @@ def test_a_helper_leaves_at_once_when_it_is_sent_away(block, monkeypatch):
     monkeypatch.setattr(kernel, "atomic_load", lambda array, i: array[i])
     monkeypatch.setattr(kernel, "atomic_store", lambda array, i, value: array.__setitem__(i, value))
     monkeypatch.setattr(kernel, "compare_and_swap", compare_and_swap)
-    monkeypatch.setattr(kernel, "pass_time", lambda moments: looks.append(moments) or moments + 1)
-    monkeypatch.setattr(kernel, "LINGERING", 3)
+    monkeypatch.setattr(kernel, "spin_wait", lambda done: spins.append(done) or done + 1)
+    monkeypatch.setattr(kernel, "SPINS_BEFORE_YIELD", 3)
     monkeypatch.setattr(kernel, "SPIN_LIMIT", 4)
-    for stay, patience in ((1, 3 + 4), (0, 0)):
-        looks.clear()
+    for stay, wanted in ((1, 3 + 4), (0, 0)):
+        spins.clear()
         block[kernel.STAY] = stay
         assert not kernel.worker_loop.py_func(0, 0)
-        assert len(looks) == patience
+        assert len(spins) == wanted
         assert block[kernel.slot_offset(0)] == kernel.IDLE
 
 
-def stub(results):
-    """An entry point that says to have had so many members; notes what it was told."""
-    told: list = []
-
-    def entry(block, members):
-        told.append((block != 0, members))
-        return results.pop(0)
-
-    return entry, told
+@pytest.fixture
+def pool():
+    """The pool of this test, with compiled entry points."""
+    pool = spin_pool.shared_pool()
+    run(pool)
+    return pool
 
 
-def test_after_a_helper_was_lost_the_next_calls_are_alone(monkeypatch):
-    """For a while, which doubles if it happens again at once; calls that would wait for their
-    threads too."""
-    helpers, now = spin_pool.SpinPool(), [100.0]
+def run(pool, n_threads=3):
+    """A call for which workers are woken. Returns its result."""
+    z = np.linspace(-3, 3, 1000).reshape(10, 100)
+    out = np.zeros_like(z)
+    args = out, z, elementwise._TANH
+    pool.run(entries.apply, args, n_threads, spin_pool.WAKE_MACS)
+    return out
+
+
+def shared_calls(pool):
+    return int(pool.block[kernel.SHARED_CALLS])
+
+
+def is_shared(pool):
+    """Whether a call was shared with a worker."""
+    before = shared_calls(pool)
+    run(pool)
+    return shared_calls(pool) > before
+
+
+def test_workers_are_woken_for_a_large_call(pool):
+    wanted = np.tanh(np.linspace(-3, 3, 1000).reshape(10, 100))
+    assert soon(lambda: is_shared(pool))
+    np.testing.assert_allclose(run(pool), wanted, rtol=1e-14)
+    assert len(pool.workers) == 2
+
+
+def test_workers_sleep_and_are_woken_again(pool):
+    """The same threads, for a fit too: after a while without calls they have no task."""
+    X = np.random.default_rng(0).normal(size=(60, 5))
+    y = np.arange(60) % 3
+    slept = []
+
+    def wait(net, history):
+        slept.append(soon(lambda: not any(worker.busy for worker in pool.workers)))
+
+    net = fastbp.MLP([5, 8, 3])
+    alone = fastbp.MLP([5, 8, 3])
+    net.fit(X, y, epochs=4, n_threads=2, callbacks=wait)
+    alone.fit(X, y, epochs=4, n_threads=1)
+    assert slept == [True] * 4
+    assert len(pool.workers) == 2
+    np.testing.assert_array_equal(net._parameters, alone._parameters)
+
+
+def test_a_fit_and_its_validation_share_the_workers(pool):
+    X = np.random.default_rng(0).normal(size=(600, 5))
+    y = np.arange(600) % 3
+    fastbp.MLP([5, 8, 3]).fit(X, y, epochs=3, n_threads=2, X_val=X, y_val=y)
+    assert len(pool.workers) == 2
+
+
+def test_workers_keep_nothing_of_a_call(pool):
+    """Their threads have no references to its arrays, whether they spin or sleep."""
+
+    class Array(np.ndarray):
+        pass
+
+    assert soon(lambda: is_shared(pool))
+    z = np.ones((10, 100)).view(Array)
+    gone = weakref.ref(z)
+    args = np.zeros((10, 100)), np.asarray(z), elementwise._TANH
+    pool.run(entries.apply, args, 3, spin_pool.WAKE_MACS)
+    del z, args
+    assert gone() is None
+
+
+def test_threads_are_freed_where_no_exception_is_lost(pool):
+    """One was once freed after the deferral of signals: an exception that a handler raises in a
+    callback of its weak references is lost."""
+    deferred: list = []
+    assert soon(lambda: len(pool.workers) == 2)
+    freed = [
+        weakref.ref(worker, lambda _: deferred.append(DeferSignals._outermost is not None))
+        for worker in pool.workers
+    ]
+    pool.shutdown()
+    assert deferred == [True] * len(freed)
+    assert soon(lambda: is_shared(pool))
+
+
+def test_a_handler_that_raises_while_workers_are_woken_changes_nothing(monkeypatch):
+    """SIGCHLD's is not deferred; here it comes when one worker is awake and the call not made."""
+    X = np.random.default_rng(0).normal(size=(60, 5))
+    y = np.arange(60) % 3
+    net = fastbp.MLP([5, 8, 3])
+    before = net._parameters.copy()
+    submit = Worker.submit
+
+    def submit_and_raise(worker, task):
+        submit(worker, task)
+        signal.raise_signal(signal.SIGCHLD)
+
+    def handler(*_):
+        raise ConnectionError
+
+    monkeypatch.setattr(Worker, "submit", submit_and_raise)
+    old = signal.signal(signal.SIGCHLD, handler)
+    try:
+        with pytest.raises(ConnectionError):
+            net.fit(X, y, epochs=2, n_threads=2)
+    finally:
+        signal.signal(signal.SIGCHLD, old)
+    np.testing.assert_array_equal(net._parameters, before)
+    monkeypatch.undo()
+    assert net.fit(X, y, epochs=2, n_threads=2).n_epochs == 2
+
+
+def test_after_a_preemption_the_next_calls_are_alone(monkeypatch):
+    """For a while, which doubles if it happens again at once; large calls too."""
+    pool = spin_pool.SpinPool()
+    now = [100.0]
     monkeypatch.setattr(spin_pool.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(helpers, "_wake", lambda wanted: None)
+    monkeypatch.setattr(pool, "_wake", lambda wanted: None)
 
-    def run(got, lost=0, wait=False):
-        helpers.block[kernel.PREEMPTED] += lost
-        entry, told = stub([got])
-        helpers.run(entry, (), 3, wait)
-        return told[0]
+    def call(used, preempted=0, macs=0):
+        """(whether workers could take part, threads at most) of a call of which `used` did."""
+        pool.block[kernel.PREEMPTED] += preempted
+        seen: list = []
+        pool.run(lambda block, n: seen.append((block != 0, n)) or used, (), 3, macs)
+        return seen[0]
 
-    with_them, by_itself = (True, 3), (False, 1)
-    assert run(3) == run(1) == with_them
-    assert run(2, lost=1) == with_them
-    assert run(1) == by_itself
-    assert run(1, wait=True) == by_itself
-    now[0] += 1.1 * spin_pool.ALONE
-    assert run(1, lost=2) == with_them
-    now[0] += 1.1 * spin_pool.ALONE
-    assert run(1) == by_itself
-    now[0] += 1.1 * spin_pool.ALONE
-    assert run(3) == with_them
+    shared = (True, 3)
+    alone = (False, 1)
+    backoff = 1.1 * spin_pool.BACKOFF_SECONDS
+    assert call(3) == call(1) == shared
+    assert call(2, preempted=1) == shared
+    assert call(1) == alone
+    assert call(1, macs=spin_pool.WAKE_MACS) == alone
+    now[0] += backoff
+    assert call(1, preempted=2) == shared
+    now[0] += backoff
+    assert call(1) == alone
+    now[0] += backoff
+    assert call(3) == shared
     now[0] += 10
-    assert run(1, lost=1) == with_them
-    now[0] += 1.1 * spin_pool.ALONE
-    assert run(3) == with_them
+    assert call(1, preempted=1) == shared
+    now[0] += backoff
+    assert call(3) == shared
+
+
+def test_a_long_call_waits_longer_for_a_preempted_worker(monkeypatch):
+    pool = spin_pool.SpinPool()
+    limits = []
+    monkeypatch.setattr(pool, "_wake", lambda wanted: None)
+    for macs in (0, spin_pool.WAKE_MACS, 10**9, 0):
+        pool.run(
+            lambda block, n: limits.append(int(pool.block[kernel.ACK_LIMIT])) or n, (), 2, macs
+        )
+    assert limits[0] == limits[3] == kernel.ACK_SPINS < limits[1] < limits[2]
+
+
+@pytest.mark.skipif(cpus.current_cpu is None, reason="threads cannot be moved here")
+@pytest.mark.parametrize("began", [[4, 4], [4, 5], [5, 4, 5], [4, 4, 4]])
+def test_threads_that_wake_on_one_cpu_are_spread(began, monkeypatch):
+    """Afterwards the system may move them again: their affinity is as it was."""
+    allowed = {4, 5, 6}
+    moved: list = []
+    monkeypatch.setattr(spin_pool.os, "sched_getaffinity", lambda _: set(allowed))
+    monkeypatch.setattr(spin_pool.os, "sched_setaffinity", lambda _, cpus: moved.append(cpus))
+    monkeypatch.setattr(spin_pool, "current_cpu", iter(began).__next__)
+    pool = spin_pool.SpinPool()
+    for thread in range(len(began)):
+        pool._spread_over_cpus(thread)
+    assert len(set(pool._cpus.values())) == len(began)
+    assert moved[1::2] == [allowed] * (len(began) - len(set(began)))
+    assert all(len(cpus) == 1 for cpus in moved[::2])
+
+
+def test_more_threads_than_cpus_stay_where_they_are(monkeypatch):
+    monkeypatch.setattr(spin_pool.os, "sched_getaffinity", lambda _: {2}, raising=False)
+    monkeypatch.setattr(
+        spin_pool.os, "sched_setaffinity", lambda *_: pytest.fail("moved"), raising=False
+    )
+    monkeypatch.setattr(spin_pool, "current_cpu", lambda: 2)
+    pool = spin_pool.SpinPool()
+    pool._spread_over_cpus(0)
+    pool._spread_over_cpus(1)

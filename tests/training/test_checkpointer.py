@@ -158,7 +158,7 @@ def test_within_a_run_of_many_steps(dtype, tmp_path, monkeypatch):
     settings = {"epochs": 2, "batch_size": 8, "optimizer": fastbp.Adam(1e-4), "n_threads": 1}
     net = fastbp.MLP([20, 16, 3], seed=1)
     net.fit(rows, labels, **settings)
-    monkeypatch.setattr(autotune, "LOOK", 1e-4)  # seconds
+    monkeypatch.setattr(autotune, "SLICE_SECONDS", 1e-4)  # seconds
     made = []
     for number in (1, 2, 5, 9):
         path = tmp_path / str(number)

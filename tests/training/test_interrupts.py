@@ -86,7 +86,7 @@ while net._steps_done < 10**9:
     assert len(history.batch_loss) == net._steps_done - done, (len(history.batch_loss), net._steps_done - done)
     assert 0 <= len(history.batch_loss) - 4 * history.n_epochs <= 4, (len(history.batch_loss), history.n_epochs)
     assert np.isfinite(net._parameters).all()
-    assert threading.active_count() == 1 + sum(len(team._threads) for team in fastbp.runtime.team._idle)
+    assert threading.active_count() == 1 + len(fastbp.runtime.spin_pool.shared_pool().workers)
 """
 
 

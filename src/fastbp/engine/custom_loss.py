@@ -10,9 +10,9 @@ import numpy as np
 from ..base.validation import check_finite, check_real_array
 from ..kernels import update
 from ..kernels.plan import INFER_ROWS, panel_of, round_up
-from ..kernels.team import STOP
+from ..runtime.signals import DeferSignals
 from . import forward
-from .forward import Forward, activations
+from .forward import Forward
 from .samples import Samples
 from .steps import StepRunner
 
@@ -50,9 +50,9 @@ class CustomSamples(Samples):
 class CustomStepRunner(StepRunner):
     """Training steps whose loss is a function's; see `Steps`."""
 
-    def __init__(self, function, network, params, state, samples, batch, numbers, team, sizes):
-        super().__init__(network, params, state, samples, batch, numbers, team, sizes)
-        self.function, self.n_out = function, network.widths[-1]
+    def __init__(self, function, network, params, state, samples, batch, numbers, sizes):
+        super().__init__(network, params, state, samples, batch, numbers, sizes)
+        self.function = function
         rows = min(INFER_ROWS, round_up(-(-batch // max(sizes)), panel_of(network.dtype)))
         self.forward = Forward(network, rows, min(max(sizes), -(-batch // rows)))
 
@@ -63,12 +63,8 @@ class CustomStepRunner(StepRunner):
         self.failure, rates = None, self.rates
         for first in range(0, len(order), self.batch):
             index = order[first : first + self.batch]
-            a = np.empty((len(index), self.n_out), self.params.dtype)
-            places = {len(self.plan.layers) - 1: 0}
-            self.forward.run(
-                self.params, self.samples, index, 1.0, a.reshape(-1), places, np.zeros(0), self.team
-            )
-            if self.team.sync[STOP] != 0:  # before all outputs were there, perhaps
+            (a,) = self.forward.run(self.params, self.samples, index, [len(self.plan.layers) - 1])
+            if DeferSignals.pending():
                 return np.concatenate(losses), steps, True
             try:
                 loss, derivative = called(self.function, a, self.samples.y[index])
@@ -103,7 +99,7 @@ def mean_loss(function, network, params, samples, n_threads=None):
     """The loss of all samples, without penalty."""
     if function is None:
         return forward.mean_loss(network, params, samples, n_threads)
-    a = activations(network, params, samples.x, [len(network.widths) - 2], n_threads)[0]
+    a = forward.outputs(network, params, samples.x, n_threads)
     return called(function, a, samples.y)[0]
 
 

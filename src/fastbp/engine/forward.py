@@ -1,4 +1,4 @@
-"""Forward passes: plans, buffers and the calls of the compiled inference kernel."""
+"""Forward passes: outputs, activations and mean losses of samples."""
 
 import math
 
@@ -6,102 +6,152 @@ import numpy as np
 
 from ..kernels import infer as infer_kernel
 from ..kernels.plan import INFER_ROWS
-from ..runtime.team import borrow_team, team_size
+from ..runtime.autotune import team_size
+from ..runtime.spin_pool import shared_pool
 from .samples import Samples
 
-# Multiply-adds of a call whose end Ctrl-C can wait for: some 20 ms of one thread in float64.
-HEARD = 500_000_000
-
-
-def mean_loss(network, params, samples, n_threads=None):
-    """The mean loss over the samples, without penalty."""
-    losses = np.zeros(-(-samples.n // INFER_ROWS))
-    _infer(network, params, samples, np.empty(0, network.dtype), {}, losses, n_threads)
-    return math.fsum(losses)
-
-
-def activations(network, params, x, layers, n_threads=None):
-    """The activations (n, n_out) of the layers asked for, as a list."""
-    samples = Samples(x, None, None, None, network.dtype)
-    widths = [network.widths[i + 1] for i in layers]
-    ends = [int(e) for e in np.cumsum([0] + [samples.n * n_out for n_out in widths])]
-    out = np.empty(ends[-1], network.dtype)
-    if samples.n:
-        _infer(
-            network,
-            params,
-            samples,
-            out,
-            dict(zip(layers, ends[:-1], strict=True)),
-            np.zeros(0),
-            n_threads,
-        )
-    return [
-        out[at : at + samples.n * n_out].reshape(samples.n, n_out)
-        for at, n_out in zip(ends[:-1], widths, strict=True)
-    ]
+# Multiply-adds of a call, for each thread, after which signals are handled: some 20 ms in float64.
+UNINTERRUPTIBLE_MACS = 1_000_000_000
+NO_LOSSES = np.zeros(0)
 
 
 class Forward:
-    """Forward passes of one net: plan and buffers, kept from pass to pass.
+    """Plan and buffers of forward passes through one net.
 
     Parameters
     ----------
-    network : Network
+    network : CompiledNetwork
     rows : int
-        A block's, each of which one member works on.
-    members : int
+        Rows of a block, which one thread works on.
+    n_threads : int
         At most.
     """
 
-    def __init__(self, network, rows, members):
-        self.widths, self.size, self.rows, self.plan = (
-            network.widths,
-            network.size,
-            rows,
-            network.plan(rows),
+    def __init__(self, network, rows, n_threads):
+        self.network = network
+        self.rows = rows
+        self.n_threads = n_threads
+        self.plan = network.plan(rows)
+        self.works = self.plan.work(network.dtype, n_threads)
+        self.sums = np.zeros((n_threads, self.plan.sums_size))
+        # Tables and arguments of `outputs`, which are the same for all inputs.
+        self.n_out = network.widths[-1]
+        plan = self.plan.copy()
+        plan.layers[-1]["out"] = 0
+        x = np.zeros((1, network.widths[0]), network.dtype)
+        self.no_targets = Samples(x, None, None, None, network.dtype).describe(plan.job[0])[1:]
+        self.tables = plan.layers, plan.job
+        self.order = np.arange(rows)
+
+    def outputs(self, params, x):
+        """The outputs (n, n_out) of at most `rows` samples, x C-contiguous and of the net's dtype,
+        by one thread: no more than the kernel's call."""
+        out = np.empty((len(x), self.n_out), params.dtype)
+        source = x.reshape(-1)
+        source.flags.writeable = False
+        infer_kernel.infer(
+            params,
+            self.works,
+            self.sums,
+            out.reshape(-1),
+            NO_LOSSES,
+            *self.tables,
+            source,
+            *self.no_targets,
+            self.order[: len(x)],
+            1.0,
+            0,
+            1,
         )
-        self.buffers = [
-            (self.plan.work(network.dtype), np.zeros(self.plan.sums_size)) for _ in range(members)
-        ]
+        return out
 
-    def run(self, params, samples, order, total, out, places, losses, team):
-        """The samples `order`: layer i's activations go to out[places[i]:], or each block's share
-        of the loss to `losses`."""
-        plan, done = self.plan, 0
-        for piece, part, _ in samples.pieces(order, self.rows):
-            arrays = piece.describe(plan.job[0])
-            for i, place in places.items():
-                plan.layers[i]["out"] = place + done * self.widths[i + 1]
-            here = losses[done // self.rows :]
+    def run(self, params, samples, order, layers, losses=NO_LOSSES):
+        """Pass the samples `order` through the net.
 
-            def call(member, size, arrays=arrays, part=part, here=here):
-                work, sums = self.buffers[member]
-                infer_kernel.infer(
+        Parameters
+        ----------
+        params : ndarray
+        samples : Samples
+        order : ndarray of int64 (n,)
+        layers : sequence of int
+        losses : ndarray of float64 (n / rows,), optional
+            Written: the share of each block of `rows` samples in the mean loss of all samples.
+
+        Returns
+        -------
+        list of ndarray (n, n_out)
+            The activations of `layers`.
+        """
+        plan = self.plan
+        network = self.network
+        widths = [network.widths[i + 1] for i in layers]
+        ends = np.cumsum([0] + [len(order) * n_out for n_out in widths]).tolist()
+        out = np.empty(ends[-1], network.dtype)
+        blocks = max(1, UNINTERRUPTIBLE_MACS // (network.size * self.rows)) * self.n_threads
+        total = samples.total if losses.size else 1.0
+        plan.layers["out"] = -1
+        done = 0
+        pieces = samples.pieces(order, self.rows) if len(order) else ()
+        for converted, index, _ in pieces:
+            arrays = converted.describe(plan.job[0])
+            for start in range(0, len(index), blocks * self.rows):
+                piece = index[start : start + blocks * self.rows]
+                for i, n_out, at in zip(layers, widths, ends[:-1], strict=True):
+                    plan.layers[i]["out"] = at + done * n_out
+                args = (
                     params,
-                    work,
-                    sums,
+                    self.works,
+                    self.sums,
                     out,
-                    here,
+                    losses[done // self.rows :],
                     plan.layers,
                     plan.job,
                     *arrays,
-                    part,
+                    piece,
                     total,
-                    team.sync,
-                    member,
-                    size,
                 )
+                n_threads = min(self.n_threads, -(-len(piece) // self.rows))
+                macs = len(piece) * network.size
+                shared_pool().run(infer_kernel.infer, args, n_threads, macs)
+                done += len(piece)
+        return [
+            out[at : at + len(order) * n_out].reshape(len(order), n_out)
+            for at, n_out in zip(ends[:-1], widths, strict=True)
+        ]
 
-            short = len(part) * self.size < HEARD
-            team.run(call, min(len(self.buffers), -(-len(part) // self.rows)), short)
-            done += len(part)
+
+def _forward_of(network, n, n_threads):
+    """Plan and buffers for `n` samples."""
+    size = min(-(-n // INFER_ROWS), team_size(n_threads, n * network.size))
+    return Forward(network, max(1, min(n, INFER_ROWS)), max(1, size))
 
 
-def _infer(network, params, samples, out, places, losses, n_threads):
-    """Pass all samples through the net, see `Forward`."""
-    blocks = -(-samples.n // INFER_ROWS)
-    size = min(blocks, team_size(n_threads, samples.n * network.size))
-    forward = Forward(network, min(samples.n, INFER_ROWS), size)
-    with borrow_team(size) as team:
-        forward.run(params, samples, np.arange(samples.n), samples.total, out, places, losses, team)
+def outputs(network, params, X, n_threads=None):
+    """The outputs (n, n_out) of the rows of X, an ndarray or a StridedArray."""
+    if isinstance(X, np.ndarray) and 0 < len(X) <= network.small_batch:
+        try:
+            forward = network.spare_forwards.pop()
+        except IndexError:
+            forward = Forward(network, network.small_batch, 1)
+        x = np.ascontiguousarray(X, network.dtype)
+        a = forward.outputs(params, x if x.flags.aligned else x.copy())
+        network.spare_forwards.append(forward)
+        return a
+    samples = Samples(X, None, None, None, network.dtype)
+    forward = _forward_of(network, samples.n, n_threads)
+    return forward.run(params, samples, np.arange(samples.n), [len(network.widths) - 2])[0]
+
+
+def activations(network, params, x, layers, n_threads=None):
+    """The activations (n, n_out) of each of `layers`, as a list."""
+    samples = Samples(x, None, None, None, network.dtype)
+    forward = _forward_of(network, samples.n, n_threads)
+    return forward.run(params, samples, np.arange(samples.n), layers)
+
+
+def mean_loss(network, params, samples, n_threads=None):
+    """The mean loss of the samples, without penalty."""
+    losses = np.zeros(-(-samples.n // INFER_ROWS))
+    forward = _forward_of(network, samples.n, n_threads)
+    forward.run(params, samples, np.arange(samples.n), (), losses)
+    return math.fsum(losses)

@@ -7,8 +7,9 @@ import numpy as np
 from ..kernels import train as train_kernel
 from ..kernels import update
 from ..kernels.plan import BLOCK_ROWS
-from ..kernels.team import NOT_FINITE, SEEN, STOP, UPDATED
-from ..runtime.team import borrow_team, team_size
+from ..runtime.autotune import team_size
+from ..runtime.signals import DeferSignals
+from ..runtime.spin_pool import WAKE_MACS, shared_pool
 
 
 class StepRunner:
@@ -24,9 +25,8 @@ class StepRunner:
         Rows a step.
     numbers : ndarray
         The update rule, see ``numbers()`` of an optimizer.
-    team : Team
     sizes : sequence of int
-        Numbers of threads to try, at most the team's.
+        Numbers of threads to try.
 
     Attributes
     ----------
@@ -39,20 +39,18 @@ class StepRunner:
 
     failure: Exception | None = None
 
-    def __init__(self, network, params, state, samples, batch, numbers, team, sizes):
-        self.params, self.state, self.samples, self.batch, self.team = (
-            params,
-            state,
-            samples,
-            batch,
-            team,
-        )
+    def __init__(self, network, params, state, samples, batch, numbers, sizes):
+        self.params = params
+        self.state = state
+        self.samples = samples
+        self.batch = batch
         self.room, self.rates = batch, np.zeros(0)
         self.plan = network.plan(min(batch, BLOCK_ROWS), max(sizes))
         self.plan.job[0]["batch"] = batch
-        self.pace = network.pace(sizes, work_of(network, batch))
+        self.macs = work_of(network, batch)
+        self.tuner = network.tuner(sizes, self.macs)
         self.rules = np.tile(numbers, (max(sizes), 1))
-        self.work = self.plan.work(network.dtype)
+        self.work = self.plan.work(network.dtype)[0]
         self.sums = np.zeros(self.plan.sums_size)
         stores = (
             batch > BLOCK_ROWS
@@ -63,8 +61,9 @@ class StepRunner:
         # the last one's samples, their order, itself, and what it reads rates from and writes
         # losses to
         self._call: tuple = ()
+        self.progress = np.zeros(3, np.int64)
         # if there is too little memory, then before anything is changed
-        team.start(self.pace.next(1)[0] - 1)
+        shared_pool().start(self.tuner.next(1)[0] - 1)
 
     def drop(self, rates, key):
         """From now on drop hidden units at these rates, one a layer; what is dropped follows from
@@ -94,7 +93,7 @@ class StepRunner:
         steps : int
             Updates made.
         stopped : bool
-            Whether the team was asked to stop.
+            Whether a signal ended the run.
         """
         losses, steps, at, stopped, self.failure = [np.zeros(0)], 0, 0, False, None
         try:
@@ -124,43 +123,47 @@ class StepRunner:
 
         `done` steps were made before this run, `before` in this run.
         """
-        call, rates, losses = self._call_on(samples, order)
-        job, n_steps, sync = self.plan.job[0], -(-len(order) // self.batch), self.team.sync
+        args, rates, losses = self._call_on(samples, order)
+        job = self.plan.job[0]
+        n_steps = -(-len(order) // self.batch)
+        pool = shared_pool()
         job["done"], job["has_rates"] = done + before, self.rates.size > 0
         if self.rates.size > 0:
             rates[:] = self.rates[before : before + n_steps]
         seen, made, stopped, failed = 0, 0, False, False
         while seen < n_steps and not (stopped or failed):
-            members, steps = self.pace.next(n_steps - seen)
+            members, steps = self.tuner.next(n_steps - seen)
             job["begin"], job["end"] = seen, seen + steps
             try:
-                self.team.start(members - 1)
+                pool.start(members - 1)
             except MemoryError as error:
                 self.failure = error
                 break
             start = time.perf_counter()
-            self.team.run(call, members)
-            self.pace.record(members, steps, time.perf_counter() - start)
-            made = seen + int(sync[UPDATED])
-            seen += int(sync[SEEN])
-            failed, stopped = sync[NOT_FINITE] != 0, sync[STOP] != 0
+            pool.run(
+                train_kernel.train,
+                args,
+                pool.max_threads(members),
+                max(WAKE_MACS, steps * self.macs),
+            )
+            self.tuner.record(members, steps, time.perf_counter() - start)
+            made = seen + int(self.progress[train_kernel.UPDATED])
+            seen += int(self.progress[train_kernel.SEEN])
+            failed = self.progress[train_kernel.NOT_FINITE] != 0
+            stopped = DeferSignals.pending()
             if pause is not None and pause():
                 break
         return losses[:seen].copy(), made, failed, stopped
 
     def _call_on(self, samples, order):
-        """The kernel's call on these samples in this order, see `Team.run`, and its arrays of rates
-        and losses: the last one where the order lies in the same memory, whatever it is now."""
+        """The kernel's arguments for these samples in this order, and its arrays of rates and
+        losses: the last ones where the order lies in the same memory, whatever it is now."""
         if self._call and samples is self._call[0] and _same_memory(order, self._call[1]):
             return self._call[2:]
-        if self._call and samples is not self._call[0]:
-            self.team.settle()  # or a thread keeps the last samples beside these and the next
         n_steps = -(-len(order) // self.batch)
         rates, losses, job = np.zeros(n_steps), np.zeros(n_steps), self.plan.job
         job[0]["n_samples"] = len(order)
-        # Nothing of `self` in it, which would be a circle: buffers are to be gone with their last
-        # user.
-        arrays = (
+        args = (
             self.params,
             self.state,
             self.gradient,
@@ -173,13 +176,9 @@ class StepRunner:
             order,
             self.rules,
             rates,
-            self.team.sync,
+            self.progress,
         )
-
-        def call(member, members):
-            train_kernel.train(*arrays, member)
-
-        self._call = samples, order, call, rates, losses
+        self._call = samples, order, args, rates, losses
         return self._call[2:]
 
     def _part_of_step(self, order, at, unfinished):
@@ -208,10 +207,9 @@ def loss_and_gradient(network, params, samples, l2, n_threads=None, l1=0.0, make
     numbers = np.zeros(update.STEP_SIZE)
     numbers[update.RULE], numbers[update.L2], numbers[update.L1] = update.GRADIENT, l2, l1
     members = team_size(n_threads, work_of(network, samples.n))
-    with borrow_team(members) as team:
-        nothing = np.zeros(0, network.dtype)
-        steps = make_steps(network, params, nothing, samples, samples.n, numbers, team, [members])
-        losses, _, _ = steps.run(np.arange(samples.n), 0)
+    nothing = np.zeros(0, network.dtype)
+    steps = make_steps(network, params, nothing, samples, samples.n, numbers, [members])
+    losses, _, _ = steps.run(np.arange(samples.n), 0)
     if steps.failure is not None:
         raise steps.failure
     return float(losses[0]), steps.gradient

@@ -9,15 +9,14 @@ from ..base.names import HIDDEN
 from ..base.validation import check_choice, check_count
 from ..kernels import functional as kernels
 from ..kernels.activations import FIRST_GATED
-from ..runtime.spin_pool import at_most, run_shared
-from ..runtime.team import MAX_THREADS
+from ..runtime.autotune import MAX_THREADS
+from ..runtime.spin_pool import WAKE_MACS, shared_pool
 from .arrays import apart, delivered, layer_arrays, room, target
 
-# Multiply-adds that are worth a thread that stands by, and those of a call for which threads are
-# worth waking. Two threads break even at half of the first where all stays in their caches; but in
+# Multiply-adds that are worth a worker that spins. Two threads break even at half of the first where all stays in their caches; but in
 # a step W was just changed, by one of them: with calls of 262,000 shared, 64-128-64-10 in batches
 # of 32 in float64 took 113 to 138 us, not 109.
-_STANDING_BY, _ASLEEP = 500_000, 12_000_000
+_STANDING_BY = 500_000
 
 
 def _code(activation):
@@ -46,12 +45,12 @@ def _run(entry, size, sizes, dtype, n_threads, *arrays):
         if n_threads is None
         else check_count("n_threads", n_threads, most=MAX_THREADS)
     )
-    members = at_most(members) if members > 1 else 1
+    members = shared_pool().max_threads(members) if members > 1 else 1
     args = *arrays[:-1], room(size(*sizes, members), dtype), arrays[-1]
     if members == 1:
         entry(*args, 0, 1)
     else:
-        run_shared(entry, args, members, wait=n_threads is not None or work >= _ASLEEP)
+        shared_pool().run(entry, args, members, work if n_threads is None else max(work, WAKE_MACS))
 
 
 def _sizes_fit(**shapes):

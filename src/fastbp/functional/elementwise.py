@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 from ..base.names import HIDDEN
 from ..base.validation import check_real_array
 from ..kernels import elementwise as kernels
-from ..runtime.spin_pool import at_most, run_shared
+from ..runtime.spin_pool import shared_pool
 from .arrays import common_dtype, delivered, fits, plain, ready, target
 
 _ANY = tuple(range(65))
@@ -23,7 +23,8 @@ def _run(kernel, out, z, code, size):
     if z.nbytes < 2 * size:
         kernel(out, z, code, 0, 1)
     else:
-        run_shared(kernel, (out, z, code), at_most(z.nbytes // size))
+        pool = shared_pool()
+        pool.run(kernel, (out, z, code), pool.max_threads(z.nbytes // size))
 
 
 def _each(kernel, name, z, code, out, size):

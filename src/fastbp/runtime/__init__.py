@@ -1,4 +1,4 @@
-"""Threads: how many CPUs there are, thread pools, teams, and signals that are deferred.
+"""Threads: the CPUs there are, the number of threads to use, the thread pool, deferred signals.
 
 Nothing here depends on networks or samples. Code that runs a network belongs in `fastbp.engine`.
 """

@@ -1,4 +1,4 @@
-"""How many CPUs there are for this process."""
+"""The number of CPUs that this process may use."""
 
 import ctypes
 import functools
@@ -8,8 +8,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-MOMENT = 0.05  # seconds after which a quota may have changed
-# Linux has both
+QUOTA_SECONDS = 0.05  # after which the control group's quota is read again
+# The number of the calling thread's CPU, or None where threads cannot be moved (all but Linux).
 current_cpu = (
     getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
 )
@@ -17,8 +17,8 @@ current_cpu = (
 
 @functools.cache
 def _quota_files():
-    """The files with the CPU quota and its period of this process's control group and of those
-    around it, in both layouts."""
+    """The files with the CPU quota and its period, of this process's control group and of those
+    around it, in the layouts of both versions."""
     found = []
     with suppress(OSError, ValueError):  # no control groups here
         for line in Path("/proc/self/cgroup").read_text().splitlines():
@@ -38,7 +38,7 @@ def _quota_files():
 
 
 def _content(path):
-    """Of a short file; by system calls alone, which are sooner."""
+    """The content of a short file, by system calls alone, which are faster."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         return os.read(descriptor, 100)
@@ -47,19 +47,19 @@ def _content(path):
 
 
 @functools.lru_cache(maxsize=1)
-def _quota(moment):
-    """The CPUs that the control groups' quotas come to, read once a moment: that takes as long as a
-    small step."""
+def _quota(period):
+    """The CPUs that the control groups' quotas come to, read once a `period`: that takes as long as
+    a small step."""
     cpus = math.inf
     for files in _quota_files():
         with suppress(OSError, ValueError):  # the group is gone
-            quota, period = b" ".join(map(_content, files)).split()
+            quota, period_us = b" ".join(map(_content, files)).split()
             if quota not in (b"max", b"-1"):
-                cpus = min(cpus, max(1, int(quota) // int(period)))
+                cpus = min(cpus, max(1, int(quota) // int(period_us)))
     return cpus
 
 
-def available_cpus():
-    """CPUs this process may use: its affinity mask, cut to its control group's quota."""
+def available_cpus() -> int:
+    """CPUs this process may use: its affinity mask, limited by its control group's quota."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(min(cpus, _quota(time.monotonic() // MOMENT)))
+    return int(min(cpus, _quota(time.monotonic() // QUOTA_SECONDS)))

@@ -1,85 +1,87 @@
-"""Ctrl-C, and other signals whose handlers raise, heard at once but answered where everything is
-consistent."""
+"""Signals with handlers that raise, as that of Ctrl-C does: the handlers run at once, the exception
+comes out where everything is consistent."""
 
-# the same functions without enumerations around them, which took 15 of a small epoch's 50 µs
+# The same functions without enumerations around them, which took 15 of a small epoch's 50 us.
 import _signal
 import signal
 import threading
 from typing import ClassVar
 
-# Those that end a program, or a part of it, by an exception where somebody has given them a handler
-# in Python: sys.exit on SIGTERM, a time-out on SIGALRM, a batch system's notice on SIGUSR1.
+# Signals that end a program, or a part of it, by an exception where the user has set a handler in
+# Python: sys.exit on SIGTERM, a time-out on SIGALRM, a batch system's notice on SIGUSR1.
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2")
 SIGNALS = [int(getattr(signal, name)) for name in NAMES if hasattr(signal, name)]
 
 
 class DeferSignals:
-    """A ``with`` block that no signal's handler breaks into: what one raises in it comes out at the
-    block's end.
+    """A ``with`` block that no signal's handler breaks into: an exception that one raises within
+    the block comes out at its end.
 
-    Python runs handlers between any two lines, so a block that must be done wholly or not at all,
-    such as an update of weights and of what is known about it, cannot just catch what they raise.
-    Handlers are run at once; where one raises, `on_press` is called at once too, so that the end is
-    near. Blocks may be nested: what is raised comes out of the outermost. Handlers run in the main
-    thread only; elsewhere this does nothing.
+    Python runs handlers between any two lines, so a block that must be done completely or not at
+    all, such as an update of weights and of the record of it, cannot just catch the exception.
+    Handlers run at once. After one has raised, `pending` is true, so that long work can end early.
+    Blocks may be nested: the exception comes out of the outermost. Handlers run in the main thread
+    only; in other threads this does nothing.
     """
 
     _outermost: ClassVar["DeferSignals | None"] = None
 
-    def __init__(self, on_signal):
-        self._on_signal, self._around, self._handlers = [on_signal], None, {}
+    def __init__(self) -> None:
+        self._handlers: dict = {}
         self._raised: BaseException | None = None
 
-    def __enter__(self):
-        if threading.current_thread() is threading.main_thread():
-            self._around = DeferSignals._outermost
-            if self._around is not None:
-                self._around._on_signal += self._on_signal
-            else:
-                self._replace_handlers()
-        return self
+    @staticmethod
+    def pending() -> bool:
+        """Whether an exception is to come out at the end of the block that this thread is in."""
+        outermost = DeferSignals._outermost
+        return (
+            outermost is not None
+            and outermost._raised is not None
+            and threading.current_thread() is threading.main_thread()
+        )
 
-    def _replace_handlers(self):
+    def __enter__(self) -> None:
+        if (
+            DeferSignals._outermost is not None
+            or threading.current_thread() is not threading.main_thread()
+        ):
+            return
         try:
             for number in SIGNALS:
                 handler = _signal.getsignal(number)
                 if callable(handler):
                     self._handlers[number] = handler
                     _signal.signal(number, self._handle)
-            DeferSignals._outermost = self  # from here on nothing comes out
+            DeferSignals._outermost = self  # from here on exceptions are deferred
         except BaseException:
-            self._put_back()
+            self._restore_handlers()
             raise
 
-    def _put_back(self):
+    def _restore_handlers(self) -> None:
         try:
-            self._put_each_back()
-        except BaseException:  # of one that was back already, before the others were
-            self._put_each_back()
+            self._restore_each()
+        except BaseException:  # of a handler that was restored before the others
+            self._restore_each()
             raise
 
-    def _put_each_back(self):
+    def _restore_each(self) -> None:
         for number, handler in self._handlers.items():
             _signal.signal(number, handler)
 
     def _handle(self, number, frame):
-        """In the place of a handler; outside of the block, where a signal came while they were
-        changed, as if it were that."""
+        """Replaces each handler. Outside of the block, for a signal that came while handlers were
+        replaced, it does what that handler does."""
         try:
             self._handlers[number](number, frame)
         except BaseException as error:
             if DeferSignals._outermost is not self:
                 raise
             self._raised = self._raised or error
-            for on_signal in self._on_signal:
-                on_signal()
 
-    def __exit__(self, *exc):
-        if self._around is not None:
-            self._around._on_signal.pop()
-        elif DeferSignals._outermost is self:
+    def __exit__(self, *exc) -> None:
+        if DeferSignals._outermost is self:
             try:
-                self._put_back()
+                self._restore_handlers()
             finally:
                 DeferSignals._outermost = None
                 if self._raised is not None:

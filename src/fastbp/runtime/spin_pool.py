@@ -1,10 +1,10 @@
-"""Threads that help the calls of `fastbp.functional`: they stay in a compiled loop for a moment,
-where a kernel calls them.
+"""The process's thread pool: workers that spin in a compiled loop, where kernels call them.
 
-There is one set of them for the process, made by the first call that can use it. Which call has
-them is settled between the kernels themselves (kernels/standby.py), so no exception between two
-lines of Python can leave them taken; who finds them taken goes on alone. An entry point returns
-when no helper looks at its arrays any more, so what a signal's handler raises finds none at work.
+There is one pool, made by the first call that can use it. Fits, predictions and the calls of
+`fastbp.functional` share it. Kernels take it and give it back themselves (kernels/spin_pool.py), so
+no exception between two lines of Python can leave it taken. A call that finds the pool taken by
+another thread's call runs on one thread. An entry point returns when no worker reads its arrays any
+more, so an exception that a signal's handler raises never leaves a worker at work.
 """
 
 import math
@@ -13,155 +13,208 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from ..kernels import spin_pool as kernel
-from .cpus import MOMENT, available_cpus, current_cpu
+from .autotune import MAX_THREADS
+from .cpus import QUOTA_SECONDS, available_cpus, current_cpu
 from .signals import DeferSignals
-from .team import MAX_THREADS
-from .workers import WorkerGroup
+from .workers import Worker, start_thread
 
-# seconds between two calls of a loop, at most: half of what helpers wait for another
-FOLLOWING = 1e-4
-# Seconds without helpers after one was found away, at first and at most; and how soon that must
-# happen again for the next time to be twice as long. Where other programs need the cores a helper
-# loses its own every few milliseconds, now and then in the middle of its work, and is waited for as
-# long; on cores of their own that happens some ten times a second.
-ALONE, ALONE_AT_MOST, SOON = 0.0001, 0.64, 0.005
+# Multiply-adds of a call for which sleeping workers are woken, which takes 0.15 ms.
+WAKE_MACS = 12_000_000
+# A call waits one spin for each so many of its multiply-adds for a worker that has lost its CPU, a
+# tenth of what it then takes without the worker.
+MACS_PER_ACK_SPIN = 25_000
+# Calls at most this far apart are a loop, for which workers are woken: half as long as workers wait
+# for another call.
+LOOP_GAP_SECONDS = 1e-4
+# Exponential back-off after a worker was preempted: initial and maximum time without workers, and
+# the window in which another preemption doubles it. Where other programs need the CPUs, a worker
+# loses its own every few milliseconds, now and then within a task, and the caller waits for as
+# long. On idle CPUs that happens some ten times a second.
+BACKOFF_SECONDS = 1e-4
+MAX_BACKOFF_SECONDS = 0.64
+BACKOFF_WINDOW_SECONDS = 0.005
 
 
-class SpinPool(WorkerGroup):
-    """The threads, and the block at which they and a kernel meet."""
+class SpinPool:
+    """Worker threads, and the block of memory through which kernels call them."""
 
-    def __init__(self):
-        super().__init__(MAX_THREADS)
+    def __init__(self) -> None:
         self.block = kernel.new_block(MAX_THREADS - 1)
+        self.workers: list[Worker] = []
         self._address = self.block.ctypes.data
-        self._lock = threading.RLock()  # over the threads; a signal's handler may need it again
-        self._cpus_known, self._cpus_until = 1, -math.inf
-        # helpers found away; how long, until when alone
-        self._lost, self._alone, self._alone_until = 0, ALONE, -math.inf
-        # when the last call ended, if it had fewer members than could have paid
-        self._missed = -math.inf
+        self._cpus: dict[int, int] = {}  # of the caller, thread 0, and of workers in their loop
+        self._lock = threading.RLock()  # of `workers`; a signal's handler may need it again
+        self._available_cpus = 1
+        self._cpus_known_until = -math.inf
+        self._preempted = 0  # as of the last back-off
+        self._backoff = BACKOFF_SECONDS
+        self._alone_until = -math.inf
+        self._short_call = -math.inf  # end of the last call, if it had too few threads
 
-    def at_most(self, members):
-        """So many, or as many as there are CPUs: to ask for that takes as long as a small call."""
-        if time.perf_counter() > self._cpus_until:
-            self._cpus_known, self._cpus_until = available_cpus(), time.perf_counter() + MOMENT
-        return min(members, self._cpus_known)
-
-    def run(self, entry, args, members, wait):
-        """See `helped`."""
+    def max_threads(self, n_threads: int) -> int:
+        """`n_threads`, or as many as there are CPUs: to count these takes as long as a small
+        call."""
         now = time.perf_counter()
-        if members == 1 or now < self._alone_until:
+        if now > self._cpus_known_until:
+            self._available_cpus = available_cpus()
+            self._cpus_known_until = now + QUOTA_SECONDS
+        return min(n_threads, self._available_cpus)
+
+    def run(self, entry: Callable[..., int], args: tuple, n_threads: int, macs: int = 0) -> None:
+        """Call ``entry(*args, block, n_threads)``, which shares its work with the pool's workers.
+
+        There are fewer threads where a worker does not answer at once, and only the caller where
+        all sleep. If calls follow each other in a loop, the workers are woken for the next one.
+        After a worker was preempted, calls run on one thread for a while.
+
+        Parameters
+        ----------
+        entry : callable
+            A compiled entry point that returns the number of threads that took part.
+        args : tuple
+        n_threads : int
+            At most, as limited by `max_threads`.
+        macs : int, default 0
+            Multiply-adds of the call. From WAKE_MACS on, sleeping workers are woken for it.
+        """
+        start = time.perf_counter()
+        if n_threads == 1 or start < self._alone_until:
             entry(*args, 0, 1)
             return
-        if wait:
-            self._wake(members - 1)
-            kernel.wait_for_workers(self._address, members - 1, kernel.WAKE_SPINS)
-        elif now - self._missed < FOLLOWING:
-            self._wake(members - 1)
-        if entry(*args, self._address, members) == members:
-            self._missed = -math.inf
+        self.block[kernel.ACK_LIMIT] = max(kernel.ACK_SPINS, macs // MACS_PER_ACK_SPIN)
+        if macs >= WAKE_MACS:
+            self._wake(n_threads - 1)
+            kernel.wait_for_workers(self._address, n_threads - 1, kernel.WAKE_SPINS)
+        elif start - self._short_call < LOOP_GAP_SECONDS:
+            self._wake(n_threads - 1)
+        if entry(*args, self._address, n_threads) == n_threads:
+            self._short_call = -math.inf
         else:
-            self._missed = time.perf_counter()
-            if self.block[kernel.PREEMPTED] != self._lost:
-                self._stay_alone(self._missed)
+            self._short_call = time.perf_counter()
+            if self.block[kernel.PREEMPTED] != self._preempted:
+                self._back_off(start)
 
-    def _stay_alone(self, now):
-        """Call nobody for a while, twice as long as the last time if that has just passed."""
-        again = now - self._alone_until < SOON
-        self._alone = min(2 * self._alone, ALONE_AT_MOST) if again else ALONE
-        self._lost, self._alone_until = self.block[kernel.PREEMPTED], now + self._alone
-        self._note_cpu()
+    def _back_off(self, start: float) -> None:
+        """Run calls on one thread for a while from `start` on, twice as long as the last time if
+        that has just passed."""
+        again = start - self._alone_until < BACKOFF_WINDOW_SECONDS
+        self._backoff = min(2 * self._backoff, MAX_BACKOFF_SECONDS) if again else BACKOFF_SECONDS
+        self._alone_until = start + self._backoff
+        self._preempted = self.block[kernel.PREEMPTED]
+        self._note_caller_cpu()
 
-    def _note_cpu(self):
-        """Where the caller is, for helpers to part from it."""
+    def _note_caller_cpu(self) -> None:
+        """Store the caller's CPU, for workers to move off it."""
         if current_cpu is not None:
             self._cpus[0] = current_cpu()
 
-    def _wake(self, helpers):
-        """Have so many in their loop soon; fewer where there is no room for another thread."""
-        if len(self._threads) >= helpers and all(
-            thread.at_work() for thread in self._threads[:helpers]
-        ):
+    def start(self, workers: int) -> None:
+        """Start threads until there are `workers`, so that what comes next can be timed.
+
+        Raises
+        ------
+        MemoryError
+            See `start_thread`.
+        """
+        if len(self.workers) < workers:
+            with DeferSignals(), self._lock:
+                while len(self.workers) < workers:
+                    worker = Worker()
+                    start_thread(worker)
+                    self.workers.append(worker)
+
+    def _wake(self, workers: int) -> None:
+        """Send `workers` workers into their loop; fewer where there is no memory for another
+        thread."""
+        if len(self.workers) >= workers and all(worker.busy for worker in self.workers[:workers]):
             return
-        # compiled here and now, where Ctrl-C is heard
-        kernel.worker_loop(0, 0), kernel.wait_for_workers(0, 0, 0)
-        with DeferSignals(lambda: None), self._lock:
+        # Compiled before signals are deferred.
+        kernel.worker_loop(0, 0)
+        kernel.wait_for_workers(0, 0, 0)
+        with DeferSignals(), self._lock:
             with suppress(MemoryError):
-                self.start(helpers)
-            self.block[kernel.STAY], self.block[kernel.N_WORKERS] = 1, len(self._threads)
-            self._note_cpu()
-            for number, thread in enumerate(self._threads[:helpers]):
-                if not thread.at_work():
-                    thread.give(self._part(number))
-        kernel.wait_for_workers(self._address, helpers, kernel.HANDOFF_SPINS)
+                self.start(workers)
+            self.block[kernel.STAY] = 1
+            self.block[kernel.N_WORKERS] = len(self.workers)
+            self._note_caller_cpu()
+            for number, worker in enumerate(self.workers[:workers]):
+                if not worker.busy:
+                    worker.submit(partial(self._loop, number))
+        kernel.wait_for_workers(self._address, workers, kernel.HANDOFF_SPINS)
 
-    def _part(self, number):
-        def work():
-            lost = True
-            while lost and self.block[kernel.STAY]:
-                self._apart(number + 1)
-                lost = kernel.worker_loop(self.block.ctypes.data, number)
+    def _loop(self, number: int) -> None:
+        """A worker's task: take part in calls until none came for a while."""
+        preempted = True
+        while preempted and self.block[kernel.STAY]:
+            self._spread_over_cpus(number + 1)
+            preempted = kernel.worker_loop(self._address, number)
+        self._cpus.pop(number + 1, None)
 
-        return work
+    def _spread_over_cpus(self, thread: int) -> None:
+        """Move this thread off a CPU on which another thread of the pool was woken to a free one,
+        from where the system may move it again.
 
-    def rest(self):
+        Some schedulers pack threads that have slept on few CPUs and are slow to spread them when
+        they turn out to be busy. Two threads then took 50 ms for 10,000 rows of 784-256-128-10,
+        which take 26 on two CPUs, and twenty times as long for small steps.
+        """
+        if current_cpu is None:
+            return
+        cpu = current_cpu()
+        self._cpus.pop(thread, None)
+        taken = cpu in self._cpus.values()
+        self._cpus[thread] = cpu
+        if not taken:
+            return
+        allowed = os.sched_getaffinity(0)  # of this thread
+        if free := sorted(allowed.difference(self._cpus.values())):
+            self._cpus[thread] = free[thread % len(free)]
+            with suppress(OSError):
+                os.sched_setaffinity(0, {self._cpus[thread]})
+                os.sched_setaffinity(0, allowed)
+
+    def shutdown(self) -> None:
+        """End the threads; the next call that can use some starts others."""
+        with DeferSignals(), self._lock:
+            self._end_workers()
+
+    def _end_workers(self) -> None:
+        """End the threads and drop all references to them. Signals are deferred here: where an
+        object is freed, a callback of a weak reference may run a handler, and Python would lose the
+        exception that it raises."""
         self.block[kernel.STAY] = 0
-
-    def end(self):
-        with self._lock:
-            super().end()
-
-
-_helpers: SpinPool | None = None
+        for worker in self.workers:
+            worker.inbox.put(None)
+        while self.workers:
+            self.workers.pop().join()
 
 
-def _the_helpers():
-    global _helpers
-    if _helpers is None:
-        _helpers = SpinPool()
-    return _helpers
+_pool: SpinPool | None = None
 
 
-def at_most(members: int) -> int:
-    """How many of so many members there may be."""
-    return _the_helpers().at_most(members)
+def shared_pool() -> SpinPool:
+    """The process's pool."""
+    global _pool
+    if _pool is None:
+        _pool = SpinPool()
+    return _pool
 
 
-def run_shared(entry: Callable[..., int], args: tuple, members: int, wait: bool = False) -> None:
-    """Call ``entry(*args, block, members)`` with the help of threads that stand by, at most so many
-    members with the caller.
-
-    There are fewer where a thread does not answer at once, and just the caller where none stands
-    by; then, if calls follow each other, they are woken for the next. For a while after a thread
-    has lost its core nobody is called.
-
-    Parameters
-    ----------
-    entry : callable
-        A compiled entry point that returns how many members it had.
-    args : tuple
-    members : int
-        What `at_most` has said.
-    wait : bool, default False
-        Whether to wake the threads for this very call, which takes 0.15 ms.
-    """
-    _the_helpers().run(entry, args, members, wait)
+def shutdown() -> None:
+    """End the pool's threads, if there are any."""
+    if _pool is not None:
+        _pool.shutdown()
 
 
-def end_spin_pool():
-    """End the threads; the next call that can use some starts others."""
-    if _helpers is not None:
-        _helpers.end()
-
-
-def _forget():
-    """In a forked process, which has the memory but not the threads, and where another's call may
-    have been at work."""
-    global _helpers
-    _helpers = None
+def _forget() -> None:
+    """Drop the pool in a forked process: it has its memory without its threads, and perhaps taken
+    by a call of another thread."""
+    global _pool
+    _pool = None
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=end_spin_pool, after_in_child=_forget)
+    os.register_at_fork(before=shutdown, after_in_child=_forget)

@@ -64,13 +64,14 @@ class Epochs:
     batch : int
         Rows a step.
     alpha : float
-    team : Team
     sizes : sequence of int
         Numbers of threads to try.
     """
 
-    def __init__(self, optimizer, state, packed, samples, batch, alpha, team, sizes):
-        self.optimizer, self.samples, self.batch, self.team = optimizer, samples, batch, team
+    def __init__(self, optimizer, state, packed, samples, batch, alpha, sizes):
+        self.optimizer = optimizer
+        self.samples = samples
+        self.batch = batch
         self.adam = isinstance(optimizer, AdamOptimizer)
         numbers = np.zeros(update.STEP_SIZE)
         numbers[update.ALPHA], numbers[update.REGARDLESS] = alpha, 1
@@ -82,7 +83,7 @@ class Epochs:
             numbers[update.RULE] = with_momentum if optimizer.momentum else update.SGD
             numbers[update.BETA_1] = optimizer.momentum
         self.steps = StepRunner(
-            packed.network, packed.flat, state.flat, samples, batch, numbers, team, sizes
+            packed.network, packed.flat, state.flat, samples, batch, numbers, sizes
         )
         self.rows = np.minimum(batch, samples.n - np.arange(0, samples.n, batch)).astype(np.float64)
 
@@ -101,7 +102,7 @@ class Epochs:
         self.steps.rules[:, update.LR] = (
             optimizer.learning_rate_init if self.adam else optimizer.learning_rate
         )
-        with DeferSignals(self.team.stop):
+        with DeferSignals():
             losses, made, _ = self.steps.run(order, optimizer.t if self.adam else 0)
             if self.adam:
                 optimizer.t += made

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..base.names import HIDDEN, hidden_names
-from ..engine.forward import activations
+from ..engine import forward
 from ..engine.network import CompiledNetwork
 from ..kernels import output
 from ..kernels.plan import aligned_zeros
@@ -102,9 +102,7 @@ class Packed:
 
     def outputs(self, x, n_threads):
         """The net's outputs (n, n_out) for rows of its dtype, or a Matrix."""
-        if isinstance(x, np.ndarray) and len(x) <= self.network.few:
-            return self.network.few_outputs(self.flat, np.require(x, self.dtype, ("C", "A")))
-        return activations(self.network, self.flat, x, [len(self.coefs) - 1], n_threads)[0]
+        return forward.outputs(self.network, self.flat, x, n_threads)
 
 
 def _same(a, b):

@@ -19,11 +19,10 @@ class Gradient:
     X, y, sample_weight
         As for ``samples_of``.
     alpha : float
-    team : Team
     members : int
     """
 
-    def __init__(self, packed, X, y, sample_weight, alpha, team, members):
+    def __init__(self, packed, X, y, sample_weight, alpha, members):
         self.packed, samples = packed, samples_of(X, y, sample_weight, packed)
         self.order = np.arange(samples.n)
         refuse_weightless(samples, self.order, samples.n)
@@ -35,7 +34,7 @@ class Gradient:
         )
         nothing = np.zeros(0, packed.dtype)
         self.steps = StepRunner(
-            packed.network, packed.flat, nothing, samples, samples.n, numbers, team, [members]
+            packed.network, packed.flat, nothing, samples, samples.n, numbers, [members]
         )
 
     def at(self, coefs, intercepts):

@@ -17,8 +17,9 @@ from sklearn.utils.validation import (
 )
 
 from ..base.names import HIDDEN, hidden_names
+from ..engine import forward
 from ..engine.steps import work_of
-from ..runtime.team import borrow_team, team_size
+from ..runtime.autotune import team_size
 from .fallback import unless_handed_over
 from .flat_parameters import Packed
 from .gradient import Gradient
@@ -197,7 +198,9 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
     def _forward_pass(self, activations):
         packed, x = self._ready(activations[0])
         layers = range(len(packed.coefs))
-        activations[1:] = activations(packed.network, packed.flat, x, layers, self.n_threads)
+        activations[1:] = forward.activations(
+            packed.network, packed.flat, x, layers, self.n_threads
+        )
         return activations
 
     @unless_handed_over
@@ -206,10 +209,9 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         if gradient is not None:
             return gradient.at(self.coefs_, self.intercepts_)
         members = team_size(self.n_threads, work_of(self._repacked().network, X.shape[0]))
-        with borrow_team(members) as team:
-            return Gradient(self._repacked(), X, y, sample_weight, self.alpha, team, members).at(
-                self.coefs_, self.intercepts_
-            )
+        return Gradient(self._repacked(), X, y, sample_weight, self.alpha, members).at(
+            self.coefs_, self.intercepts_
+        )
 
     @unless_handed_over
     def _fit_lbfgs(self, X, y, sample_weight, *buffers):
@@ -217,12 +219,11 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         # scipy's parameters are float64, and so is all arithmetic with them.
         packed = self._repacked().astype(np.float64)
         members = team_size(self.n_threads, work_of(packed.network, X.shape[0]))
-        with borrow_team(members) as team:
-            self._gradient = Gradient(packed, X, y, sample_weight, self.alpha, team, members)
-            try:
-                super()._fit_lbfgs(X, y, sample_weight, *buffers)
-            finally:
-                del self._gradient
+        self._gradient = Gradient(packed, X, y, sample_weight, self.alpha, members)
+        try:
+            super()._fit_lbfgs(X, y, sample_weight, *buffers)
+        finally:
+            del self._gradient
 
     def _class_weighted(self, y, sample_weight, incremental=False):
         """The samples' weights with those of their classes."""

@@ -11,7 +11,7 @@ from sklearn.model_selection import train_test_split
 
 from ..engine.forward import mean_loss
 from ..engine.steps import work_of
-from ..runtime.team import borrow_team, team_sizes
+from ..runtime.autotune import team_sizes
 from .epochs import Epochs, State, new_optimizer
 from .fallback import HandoverMixin, unless_handed_over
 from .inputs import samples_of
@@ -55,21 +55,18 @@ class StochasticMixin(HandoverMixin):
         sizes = team_sizes(self.n_threads, work_of(packed.network, batch))
         order = np.arange(n_samples)
         try:
-            with borrow_team(max(sizes)) as team:
-                epochs = Epochs(
-                    self._optimizer, self._state, packed, samples, batch, self.alpha, team, sizes
-                )
-                self.n_iter_ = 0
-                for _ in range(self.max_iter):
-                    if self._iterate(epochs, order, validation, held_out) or incremental:
-                        break
-                    if self.n_iter_ == self.max_iter:
-                        warnings.warn(
-                            f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "
-                            "reached and the optimization hasn't converged yet.",
-                            ConvergenceWarning,
-                            stacklevel=2,
-                        )
+            epochs = Epochs(self._optimizer, self._state, packed, samples, batch, self.alpha, sizes)
+            self.n_iter_ = 0
+            for _ in range(self.max_iter):
+                if self._iterate(epochs, order, validation, held_out) or incremental:
+                    break
+                if self.n_iter_ == self.max_iter:
+                    warnings.warn(
+                        f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "
+                        "reached and the optimization hasn't converged yet.",
+                        ConvergenceWarning,
+                        stacklevel=2,
+                    )
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         if self.early_stopping:

@@ -88,7 +88,7 @@ class Stream:
     def __init__(self, batches, check):
         self._batches, self._check = batches, check
         self._steps: StepRunner | None = None
-        self._wanted: queue.SimpleQueue = queue.SimpleQueue()  # see team.py for why not a Queue
+        self._wanted: queue.SimpleQueue = queue.SimpleQueue()  # see workers.py for why not a Queue
         self._got: queue.SimpleQueue = queue.SimpleQueue()
         start_thread(threading.Thread(target=self._read, name="fastbp-reader", daemon=True))
         try:

@@ -68,7 +68,7 @@ class Checkpointer:
         """Whether it is time for the next one."""
         return time.monotonic() >= self._next
 
-    def write(self, net, states, generator, order, stop):
+    def write(self, net, states, generator, order):
         """Write one, of a fit that is running or has ended, as its history says.
 
         Parameters
@@ -79,8 +79,6 @@ class Checkpointer:
             State from which the running epoch's order was drawn, or will be.
         order : ndarray or None
             The order, where steps of the epoch have been made.
-        stop : callable
-            Called at once on Ctrl-C.
         """
         # which needs the module of the net, and that one this
         from ..serialization.save import file_of
@@ -90,7 +88,7 @@ class Checkpointer:
             self._settings, self._data, generator, None if order is None else digest(order), states
         )
         try:
-            with DeferSignals(stop):
+            with DeferSignals():
                 replace_file(self.path, file_of(net, moment))
         except (OSError, ValueError, MemoryError) as error:
             if self._errors == "raise":

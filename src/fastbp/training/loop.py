@@ -41,7 +41,7 @@ class TrainingLoop:
         # parameters and state as they were before the steps that are being made
         self._before: tuple = ()
 
-    def run(self, team, sizes, numbers, epochs):
+    def run(self, sizes, numbers, epochs):
         """Train for at most `epochs` epochs; fills in the history. Ctrl-C ends it, see the
         history's `stopped_by`; so does a SystemExit, as of a handler of SIGTERM, but that goes on
         to the caller."""
@@ -50,7 +50,7 @@ class TrainingLoop:
 
         def make_steps(samples, batch):
             steps = new_steps(
-                net._network, net._parameters, net._state, samples, batch, numbers, team, sizes
+                net._network, net._parameters, net._state, samples, batch, numbers, sizes
             )
             steps.drop(net.dropout, net._dropout_key)
             self._before = np.empty_like(net._parameters), np.empty_like(net._state)
@@ -59,11 +59,11 @@ class TrainingLoop:
         try:
             try:
                 self.hooks.begin(self._resumed and self._resumed.callbacks)
-                self._epochs(team, make_steps, epochs)
+                self._epochs(make_steps, epochs)
             except (KeyboardInterrupt, SystemExit) as error:
                 history.stopped_by = "interrupt"
                 if self._keeper is not None:
-                    self._keep_interrupted(team)
+                    self._keep_interrupted()
                 if isinstance(error, SystemExit):
                     raise
         except BaseException as error:
@@ -75,9 +75,9 @@ class TrainingLoop:
         if errors:
             raise errors[0]
         if self._keeper is not None and history.stopped_by != "interrupt":
-            self._keep(team, [])
+            self._keep([])
 
-    def _epochs(self, team, make_steps, epochs):
+    def _epochs(self, make_steps, epochs):
         net, history, done, self._wanted = self.net, self.history, 0, epochs
         if self._resumed is not None:
             done = self.feed.steps_into_epoch(history)
@@ -89,19 +89,19 @@ class TrainingLoop:
             parts = self.feed.parts(net._rng, make_steps)
             # the next batch of a stream may be long in coming, and callbacks too
             if self.feed.single:
-                self._epoch(parts, lambda: DeferSignals(team.stop), done, team)
+                self._epoch(parts, DeferSignals, done)
             else:
-                with DeferSignals(team.stop):
-                    self._epoch(parts, nullcontext, done, team)
+                with DeferSignals():
+                    self._epoch(parts, nullcontext, done)
             done = 0
             if history.stopped_by is None:
                 self.hooks.epoch_ended()
             if history.stopped_by is None and history.n_epochs == epochs:
                 history.stopped_by = "epochs"
             self._told = len(history.batch_loss), history.n_epochs
-            self._keep_if_due(team)
+            self._keep_if_due()
 
-    def _epoch(self, parts, undisturbed, done, team):
+    def _epoch(self, parts, undisturbed, done):
         """Train on the parts, of which the first `done` steps are made; `undisturbed` makes a
         context in which what belongs together is done."""
         net, history = self.net, self.history
@@ -113,16 +113,16 @@ class TrainingLoop:
                 done -= len(weights[-1])
                 continue
             with undisturbed():
-                here, whole = self._part(steps, order, done, before, team)
+                here, whole = self._part(steps, order, done, before)
             losses.append(here)
             done = 0
-            if not whole:  # what stopped the team is raised where the disturbance is let in
+            if not whole:  # the signal's exception is raised at the end of the block
                 return
             self.hooks.step_ended()
             self._told = len(history.batch_loss), history.n_epochs
             if history.stopped_by is not None:
                 return
-            self._keep_if_due(team)
+            self._keep_if_due()
         with undisturbed():
             shares = _joined(weights)
             if self.validation is not None:
@@ -137,7 +137,7 @@ class TrainingLoop:
             net.loss_function, net._network, net._parameters, self.validation, self.n_threads
         )
 
-    def _part(self, steps, order, done, epoch_began, team):
+    def _part(self, steps, order, done, epoch_began):
         """The steps over the samples `order` but for the first `done`, with checkpoints between
         them where these are due.
 
@@ -154,7 +154,7 @@ class TrainingLoop:
             done += made
             if done >= count or stopped:
                 return _joined(losses), done >= count
-            self._keep_if_due(team)
+            self._keep_if_due()
 
     def _run(self, steps, order, epoch_began, pause):
         """Steps over the samples `order`, noted in the history. Returns their losses, how many, and
@@ -185,7 +185,7 @@ class TrainingLoop:
             raise steps.failure
         return losses, made, stopped
 
-    def _keep_if_due(self, team):
+    def _keep_if_due(self):
         """Write a checkpoint if it is time, and there is more to come in this epoch, or another
         one."""
         if (
@@ -194,15 +194,15 @@ class TrainingLoop:
             and self._keeper.due()
             and self._resumable()
         ):
-            self._keep(team, self.hooks.states())
+            self._keep(self.hooks.states())
 
-    def _keep_interrupted(self, team):
+    def _keep_interrupted(self):
         """On Ctrl-C a last checkpoint, unless not all callbacks may know of a step or an epoch that
         has been made."""
         if self._resumable():
             self.history.stopped_by = None  # in the file the fit goes on
             try:
-                self._keep(team, self.hooks.states())
+                self._keep(self.hooks.states())
             finally:
                 self.history.stopped_by = "interrupt"
 
@@ -221,14 +221,13 @@ class TrainingLoop:
             done == 0 or (done < self.feed.n_steps and self.feed.order is not None)
         )
 
-    def _keep(self, team, states):
+    def _keep(self, states):
         order = self.feed.order if self.feed.steps_into_epoch(self.history) > 0 else None
         self._keeper.write(
             self.net,
             states,
             self._drawn_from or generator_document(self.net._rng),
             order,
-            team.stop,
         )
 
     def _last_finite(self, steps, order, made):

@@ -81,6 +81,7 @@ def test_ctrl_c_within_an_epoch(monkeypatch):
         return real(*args)
 
     monkeypatch.setattr(steps.train_kernel, "train", train)
+    monkeypatch.setattr("fastbp.runtime.autotune.SLICE_SECONDS", 0)  # a step a call
     with pytest.warns(UserWarning, match="interrupted"):
         net.fit(X, y)
     assert len(net.loss_curve_) == net.n_iter_ < 3

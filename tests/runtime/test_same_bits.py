@@ -1,12 +1,11 @@
-"""The same bits for any number of threads, in training, gradients and inference; and for any
-company a row is in."""
+"""The same bits for any number of threads, in training, gradients and inference, and for a row
+alone or among others."""
 
 import numpy as np
 import pytest
 
 import fastbp
 from fastbp.engine import forward, steps
-from fastbp.runtime import cpus, workers
 
 pytestmark = pytest.mark.usefixtures("many_cpus")
 NETS = [[3, 2], [64, 20, 20, 10], [30, 70, 45, 7], [5, 200, 1]]
@@ -52,7 +51,7 @@ def test_batches(batch):
 
 @pytest.mark.parametrize("batch", [20, 1500])
 def test_everything_at_once(batch):
-    """Both penalties, both ways of clipping, dropout, and a rule that a step's number matters to."""
+    """Both penalties, both clips, dropout, and a rule that depends on the step number."""
     X, y = data([30, 70, 200, 7], 1600)
     results = []
     for n_threads in (1, 2, 3):
@@ -95,7 +94,24 @@ def test_gradients_and_inference(dtype):
         assert results[0] == results[1] == results[2]
 
 
-def test_a_row_alone_and_in_company():
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_predictions_in_pieces(monkeypatch, n_threads):
+    """Large predictions are cut into several calls of the kernel."""
+    X, y = data([30, 70, 7], 1999)
+    net = fastbp.MLP([30, 70, 7])
+    samples = net._samples(X, y, None)
+
+    def results():
+        loss = forward.mean_loss(net._network, net._parameters, samples, n_threads)
+        outputs = forward.activations(net._network, net._parameters, X, range(2), n_threads)
+        return loss, [a.tobytes() for a in outputs]
+
+    whole = results()
+    monkeypatch.setattr(forward, "UNINTERRUPTIBLE_MACS", 1)
+    assert results() == whole
+
+
+def test_a_row_alone_and_among_others():
     """A row's output has the same bits by itself, in any place, and from run to run."""
     X, _ = data([30, 70, 45, 7], 300)
     net = fastbp.MLP([30, 70, 45, 7], hidden="elu")
@@ -105,36 +121,10 @@ def test_a_row_alone_and_in_company():
     np.testing.assert_array_equal(net.forward(X[::-1])[-1][::-1], together)
 
 
-def test_a_team_larger_than_the_machine_finishes():
+def test_more_threads_than_cpus_finish():
     X, y = data([8, 16, 3], 200)
-    net, alone = fastbp.MLP([8, 16, 3]), fastbp.MLP([8, 16, 3])
+    net = fastbp.MLP([8, 16, 3])
+    alone = fastbp.MLP([8, 16, 3])
     net.fit(X, y, epochs=2, n_threads=13)
     alone.fit(X, y, epochs=2, n_threads=1)
     np.testing.assert_array_equal(net._parameters, alone._parameters)
-
-
-@pytest.mark.skipif(cpus.current_cpu is None, reason="threads cannot be moved here")
-@pytest.mark.parametrize("began", [[4, 4], [4, 5], [5, 4, 5], [4, 4, 4]])
-def test_threads_that_wake_on_one_cpu_part(began, monkeypatch):
-    """And may then be moved again: their affinity is as it was."""
-    allowed, moved = {4, 5, 6}, []
-    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: set(allowed))
-    monkeypatch.setattr(workers.os, "sched_setaffinity", lambda _, cpus: moved.append(cpus))
-    monkeypatch.setattr(workers, "current_cpu", iter(began).__next__)
-    members = workers.WorkerGroup(len(began))
-    for member in range(len(began)):
-        members._apart(member)
-    assert len(set(members._cpus)) == len(began)
-    assert moved[1::2] == [allowed] * (len(began) - len(set(began)))
-    assert all(len(cpus) == 1 for cpus in moved[::2])
-
-
-def test_more_members_than_cpus_stay_where_they_are(monkeypatch):
-    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: {2}, raising=False)
-    monkeypatch.setattr(
-        workers.os, "sched_setaffinity", lambda *_: pytest.fail("moved"), raising=False
-    )
-    monkeypatch.setattr(workers, "current_cpu", lambda: 2)
-    members = workers.WorkerGroup(2)
-    members._apart(0)
-    members._apart(1)
