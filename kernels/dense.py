@@ -19,9 +19,10 @@ from .memory import load, store
 from .partition import block_sizes, ceil_div, first_row, first_tile, next_tile, split, thread_range
 from .plan import BLOCKS_PER_PANEL, DEPTH, STRIP_SIZE
 from .simd import lanes
-from .tile import PACK_WIDTH, ROWS, VECTORS, tile_columns, tile_packing, tile_panels
+from .tile import PACK_WIDTH, ROWS, VECTORS, tile_columns, tile_packing
 from .transpose import transpose
 from .update import update_tile
+from .weights_tile import tile_panels
 
 # Parameters that stay in the caches from one pass to the next. Prefetching where there are more
 # gained 15 % at 1024 x 1024.

@@ -11,7 +11,7 @@ number of threads that shared the work.
 
 from typing import NamedTuple
 
-from .abi import STORES_SLOPES
+from . import abi
 from .denormals import flush_denormals, restore_denormals
 from .dense import backward, forward
 from .gather import scatter_panel
@@ -23,27 +23,17 @@ from .plan import BLOCKS_PER_PANEL, STRIP_SIZE, panel_of
 from .simd import lanes, vector
 from .spin_pool import block_at, fork_join, parallel_task
 from .team import barrier
-from .tile import ROWS, VECTORS, tile_panels
+from .tile import ROWS, VECTORS
 from .transpose import transpose
 from .update import accumulate_gradient, store_gradient
+from .weights_tile import tile_panels
 
 BLOCK = 512  # rows per block: bounds `work`
 WIDEST = panel_of("float32")  # a panel of float64 is half as wide
+STORES_SLOPES = tuple(abi.STORES_SLOPES)
 # Elements of each thread's packing buffer and gradient tile.
 PACK_SIZE = STRIP_SIZE * BLOCKS_PER_PANEL
 TILE_SIZE = ROWS * WIDEST
-
-
-_STORING = tuple(sorted(STORES_SLOPES))  # as a tuple, which compiled code can iterate over
-
-
-@kernel
-def _stores_slopes(activation):
-    """Whether the code is one of `abi.STORES_SLOPES`."""
-    stored = False
-    for code in _STORING:
-        stored = stored or activation == code
-    return stored
 
 
 class Layer(NamedTuple):
@@ -153,9 +143,8 @@ def _forward(out, x, W, b, work, activation, sync, thread, n_threads):
         p, own, number, sharing = _own_rows(work, rows, thread, n_threads)
         x_at = p * n_in * panel
         a_at = z + p * n_out * panel
-        layer = Layer(
-            n_in, n_out, activation, _stores_slopes(activation), 0, x_at, n_in, a_at, n_out, 0, 0.0
-        )
+        stores = activation in STORES_SLOPES
+        layer = Layer(n_in, n_out, activation, stores, 0, x_at, n_in, a_at, n_out, 0, 0.0)
 
         # The rows into panels, the bias into z, the product; the outputs back into rows.
         _gather(work, 0, source, first, rows, n_in, thread, n_threads)

@@ -3,7 +3,7 @@
 from .atomics import atomic_add
 from .denormals import flush_denormals, restore_denormals
 from .dense import forward
-from .gather import scatter_panel
+from .gather import gather_block, scatter_panel
 from .jit import entry, kernel
 from .output import activate_column
 from .partition import ceil_div
@@ -12,7 +12,7 @@ from .single_row import forward_row, gather_row, into_lane
 from .spin_pool import block_at, fork_join, parallel_task
 from .team import ARRIVED
 from .tile import VECTORS
-from .train import gather_block, output_panels, sum_of
+from .train import output_panels, sum_of
 
 
 @kernel
