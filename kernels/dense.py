@@ -172,8 +172,9 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, thread,
                         work, to, k0 == 0, work, strip, PACK_WIDTH, work, d, i1 - i0, vectors, depth
                     )
 
-                    # Epilogue, when delta_below is complete: times the slope of the activation
-                    # below, stored or computed from the output, behind dropout or not.
+                    # Epilogue, when delta_below is complete: multiply by the derivative of the
+                    # activation below, stored or computed from the output, and by the
+                    # dropout mask.
                     a = layer.x + (p * layer.x_rows + i0) * panel
                     if is_last and below.stores_slopes:
                         s = below.slopes + (p * n + i0) * panel

@@ -66,8 +66,8 @@ def apply_slope(out, a, activation, block, n_threads):
 
 @kernel
 def _row_max(z, at, n):
-    """The largest element of a row. Where there is a NaN, it or the largest of the others: either
-    way the NaN spreads over the row."""
+    """The largest element of a row. For a row with a NaN, the NaN or the largest of the others: the
+    sum of the row is NaN in both cases."""
     top = vector(z, -math.inf)
     for i in range(0, n, lanes(z)):
         x = keep_first(load_tail(z, at + i, n - i), n - i, -math.inf)

@@ -70,8 +70,8 @@ def momentum(w, g, velocity, *, rate, momentum, nesterov):
 
 @rule("adam", "adamw", "nadam", inline=True)
 def adam(w, g, m, v, *, rate, lookahead, shrink, beta_1, beta_2, floor):
-    """One formula for three rules: the terms that only some need hide behind the square root and
-    the division."""
+    """One formula for three rules. The terms that one of them does not need cost no time: they
+    overlap with the latency of the square root and of the division."""
     m = m * beta_1 + g * (1 - beta_1)
     v = v * beta_2 + g * g * (1 - beta_2)
     return w * shrink - (m * rate + g * lookahead) / (square_root(v) + floor), m, v
@@ -88,7 +88,7 @@ def rmsprop_momentum(w, g, v, m, b, *, rate, rho, momentum, centered, epsilon):
     v = v * rho + g * g * (1 - rho)
     m = m * rho + g * (1 - rho)
     variance = where(centered, v - m * m, v)
-    variance = where(variance < 0.0, 0.0, variance)  # by rounding, for a constant gradient
+    variance = where(variance < 0.0, 0.0, variance)  # rounding, for a constant gradient
     b = b * momentum + g / (square_root(variance) + epsilon)
     return w - b * rate, v, m, b
 

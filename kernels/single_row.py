@@ -55,7 +55,7 @@ def forward_row(work, params, layer):
             z = multiply_add(x3, load_first(params, w + 3 * n + whole, n - whole), z)
             store(work, a + whole, z)
 
-    # The last rows of W one by one, and the bias, which meets a one.
+    # The last rows of W one by one, and the bias, multiplied by 1.
     for i in range(layer.n_in // 4 * 4, layer.n_in + 1):
         x = vector(work, work[layer.x + i] if i < layer.n_in else 1.0)
         w = layer.parameters + i * n

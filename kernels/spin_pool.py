@@ -11,7 +11,7 @@ slot for the state of each worker.
     from     to                set by   when
     IDLE     READY             worker   it enters the loop
     READY    IDLE              worker   no call came for a while, or STAY is 0: it leaves the loop
-    READY    CALLED            caller   it wants this worker for its task
+    READY    CALLED            caller   requests this worker for its task
     CALLED   ACKED             worker   it sees the call
     CALLED   REVOKED           caller   no acknowledgement came: the worker has lost its CPU
     REVOKED  IDLE              worker   it has a CPU again: it leaves, to move off the caller's CPU
@@ -42,11 +42,11 @@ FUNCTION, ARGUMENTS, N_THREADS = range(COMMAND, COMMAND + 3)  # read and written
 # At least 5 us for acknowledgements: many times what a worker that has a CPU takes.
 ACK_SPINS = 100
 # A worker spins for 0.1 ms before it yields: after a yield even a program of low priority has the
-# CPU for milliseconds. Then it yields for 0.2 ms, some times the pause between two epochs.
+# CPU for milliseconds. Then it yields for 0.2 ms, several times the pause between two epochs.
 SPINS_BEFORE_YIELD = 3000
 SPIN_LIMIT = 1000
 # A caller waits half a millisecond for workers that were woken, several times what that takes where
-# a CPU is free; or for a moment, in which they can pass the thread that has woken them.
+# a CPU is free; or for a short time, in which the system can move them off its CPU.
 WAKE_SPINS = 2000
 HANDOFF_SPINS = 20
 

@@ -46,6 +46,7 @@ class History:
 
     @property
     def n_epochs(self) -> int:
+        """Completed epochs."""
         return len(self.loss)
 
     @property

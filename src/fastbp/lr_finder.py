@@ -11,7 +11,7 @@ from .base.validation import check_count, check_number
 from .callbacks import Callback
 from .history import DivergenceError
 from .mlp import MLP
-from .optimizers import SGD, Adam
+from .optimizers import SGD, Optimizer
 from .schedules import Exponential
 
 DIVERGENCE_FACTOR = 4.0  # the test ends at this many times the lowest smoothed loss
@@ -64,7 +64,7 @@ def lr_find(
     net: MLP,
     X: ArrayLike,
     y: ArrayLike,
-    optimizer: SGD | Adam = SGD(),  # noqa: B008 - a frozen value
+    optimizer: Optimizer = SGD(),  # noqa: B008 - a frozen value
     start: float = 1e-6,
     end: float = 10.0,
     steps: int = 100,

@@ -223,10 +223,23 @@ class MLP:
 
     @property
     def parameters(self) -> np.ndarray:
+        """All weights and biases as one flat array, layer by layer: the memory of the net.
+
+        Returns
+        -------
+        ndarray (n_parameters,)
+        """
         return self.train_state.parameters
 
     @property
     def weights(self) -> Parameters:
+        """The weights W of each layer.
+
+        Returns
+        -------
+        sequence of ndarray (n_in, n_out)
+            Views: writing into them changes the net. Items and the whole sequence can be assigned.
+        """
         return self._weights
 
     @weights.setter
@@ -235,6 +248,13 @@ class MLP:
 
     @property
     def biases(self) -> Parameters:
+        """The biases b of each layer.
+
+        Returns
+        -------
+        sequence of ndarray (n_out,)
+            Views, as for `weights`.
+        """
         return self._biases
 
     @biases.setter

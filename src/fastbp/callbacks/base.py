@@ -23,17 +23,51 @@ class Callback:
     """
 
     def on_fit_begin(self, net: Any, history: History) -> object:
-        """Before the first step."""
+        """Before the first step.
+
+        Parameters
+        ----------
+        net : MLP
+        history : History
+        """
 
     def on_step_end(self, net: Any, history: History) -> object:
-        """After each step; True stops. If it is overridden, the kernels are called for one step at
-        a time instead of a whole epoch."""
+        """After each step. If it is overridden, the kernels are called for one step at a time
+        instead of a whole epoch.
+
+        Parameters
+        ----------
+        net : MLP
+        history : History
+
+        Returns
+        -------
+        bool or None
+            True stops the fit.
+        """
 
     def on_epoch_end(self, net: Any, history: History) -> object:
-        """After each epoch and its validation loss; True stops."""
+        """After each epoch and its validation loss.
+
+        Parameters
+        ----------
+        net : MLP
+        history : History
+
+        Returns
+        -------
+        bool or None
+            True stops the fit.
+        """
 
     def on_fit_end(self, net: Any, history: History) -> object:
-        """At the end of the fit, for whatever reason; see ``history.stopped_by``."""
+        """At the end of the fit, for whatever reason; see ``history.stopped_by``.
+
+        Parameters
+        ----------
+        net : MLP
+        history : History
+        """
 
     def checkpoint_state(self) -> Mapping[str, Any]:
         """The state that a checkpoint holds of the callback, for `on_fit_resume`.

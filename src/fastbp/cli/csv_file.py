@@ -19,7 +19,7 @@ from .columns import DataError, is_unicode, pyarrow
 STDIN = "-"
 # These limits, and MAX_TEXTS, keep the memory below ten times the file's size and 32 MiB.
 MAX_ROW_BYTES = 1 << 20
-BLOCK_BYTES = 4 * MAX_ROW_BYTES  # holds any row, with each quote in it doubled
+BLOCK_BYTES = 4 * MAX_ROW_BYTES  # holds any row after each quote in it is escaped by doubling
 MAX_COLUMNS = 1 << 14
 MAX_DECODERS = 256  # columns of one pass over a file: pyarrow takes 3 kB for each
 

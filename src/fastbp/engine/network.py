@@ -43,7 +43,10 @@ class CompiledNetwork:
         self.small_batch = panel_of(dtype)
         self.spare_forwards: list = []
         self.training = threading.Lock()
-        self._last_plan: tuple = (None, None)  # (rows, threads), which the next fit may want too
+        self._last_plan: tuple = (
+            None,
+            None,
+        )  # (rows, threads), plan of the last fit
         self._tuners: dict[tuple, ThreadCountTuner] = {}
 
     def plan(self, rows, n_threads=1):

@@ -96,7 +96,7 @@ class Samples:
         return float(np.cumsum(self.weight[index], dtype=np.float64)[-1])
 
     def weights_of_batches(self, order, batch):
-        """The total weight of each batch along `order`: its weight in a mean over the batches."""
+        """The sum of the samples' weights of each batch along `order`, for means over batches."""
         if self.weight is not None:
             return np.add.reduceat(
                 self.weight[order], np.arange(0, len(order), batch), dtype=np.float64

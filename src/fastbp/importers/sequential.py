@@ -27,8 +27,7 @@ def unsupported(where, why):
 
 
 def check_settings(where, part, ours, settings):
-    """Check that each setting of a part has one of the values with which it computes fastbp's
-    `ours`."""
+    """Check that each setting of the layer has a value that makes it equal to fastbp's `ours`."""
     for key, accepted in settings.items():
         value = getattr(part, key)
         if value not in accepted:

@@ -21,13 +21,13 @@ LARGE_STEP_MACS = 20_000_000
 # Training before the first trial of another number of threads.
 WARMUP_SECONDS = 0.02
 WARMUP_STEPS = 4
-# Length of a trial, or one step where a step takes longer.
+# Duration of a trial; at least one step.
 TRIAL_SECONDS = 0.0015
 # Steps before a trial, the first of which wakes the threads.
 PROBE_STEPS = 4
 # The longest run: after it signals are handled, and the fastest number so far is timed again.
 SLICE_SECONDS = 0.05
-# The longest training between two trials of one number, the longer of both.
+# Upper bound on the training between two trials of a thread count: the larger of these.
 MAX_RETRIAL_SECONDS = 8.0
 MAX_RETRIAL_STEPS = 500
 # Runs from this length on count in full. A shorter one counts in part, because one
@@ -78,7 +78,7 @@ class ThreadCountTuner:
         self._losses = dict.fromkeys(sizes, 0)  # trials lost
         self._now = 0.0  # seconds of training so far: trials are due by these
         self._due: dict[int, float] = {}
-        self._promising = False  # whether the probe before a trial was not far too slow
+        self._promising = False  # whether the last probe was fast enough for a full trial
 
     def next(self, steps: int) -> tuple[int, int]:
         """(threads, steps to run with them) where at most `steps` are left."""
