@@ -3,12 +3,12 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from .base.strict_json import require_keys
+from .base.strict_json import encode_fields, require_keys
 
 MAX_DOCUMENT_BYTES = 1 << 19  # of JSON; the header of a saved model has space for twice as many
 MAX_TEXT = 60  # characters of a value that a message quotes
@@ -201,7 +201,7 @@ class Preprocessing:
 
     def document(self) -> dict:
         """The encoding as values of JSON."""
-        return json.loads(json.dumps(asdict(self)))
+        return encode_fields(self)
 
     @classmethod
     def of_document(cls, value: dict) -> "Preprocessing":
