@@ -19,10 +19,10 @@ from fastbp.runtime.spin_pool import SpinPool
 def test_there_are_no_more_threads_than_cpus():
     """The affinity of the calling thread limits the number of threads."""
     before = os.sched_getaffinity(0)
-    assert autotune.team_sizes(1000, 10**9) == [autotune.available_cpus()]
+    assert autotune.thread_counts(1000, 10**9) == [autotune.available_cpus()]
     os.sched_setaffinity(0, {min(before)})
     try:
-        assert autotune.team_sizes(1000, 10**9) == autotune.team_sizes(None, 10**9) == [1]
+        assert autotune.thread_counts(1000, 10**9) == autotune.thread_counts(None, 10**9) == [1]
     finally:
         os.sched_setaffinity(0, before)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..kernels import infer as infer_kernel
 from ..kernels.abi import INFER_ROWS
-from ..runtime.autotune import team_size
+from ..runtime.autotune import thread_count
 from ..runtime.spin_pool import shared_pool
 from .samples import Samples
 
@@ -122,7 +122,7 @@ class Forward:
 
 def _forward_of(network, n, n_threads):
     """Plan and buffers for `n` samples."""
-    size = min(-(-n // INFER_ROWS), team_size(n_threads, n * network.size))
+    size = min(-(-n // INFER_ROWS), thread_count(n_threads, n * network.size))
     return Forward(network, max(1, min(n, INFER_ROWS)), max(1, size))
 
 

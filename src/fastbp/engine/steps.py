@@ -6,7 +6,7 @@ import numpy as np
 
 from ..kernels import abi
 from ..kernels import train as train_kernel
-from ..runtime.autotune import team_size
+from ..runtime.autotune import thread_count
 from ..runtime.signals import DeferSignals
 from ..runtime.spin_pool import WAKE_MACS, shared_pool
 
@@ -247,7 +247,7 @@ def work_of(network, rows):
 def loss_and_gradient(network, params, samples, l2, n_threads=None, l1=0.0, make_steps=StepRunner):
     """The loss, penalties included, and its gradient, flat like the parameters."""
     step = step_params("gradient", l2=l2, l1=l1)
-    size = team_size(n_threads, work_of(network, samples.n))
+    size = thread_count(n_threads, work_of(network, samples.n))
     no_state = np.zeros(0, network.dtype)
     runner = make_steps(network, params, no_state, samples, samples.n, step, [size])
     losses, _, _ = runner.run(np.arange(samples.n), 0)

@@ -202,6 +202,11 @@ def from_net(net: Any, x: ArrayLike, y: int | ArrayLike, l2: float = 0.0) -> Net
     -------
     NetworkGraph
     """
+    if getattr(net, "loss_function", None) is not None:
+        raise ValueError(
+            f"net must have a loss with a name, one of {', '.join(LOSSES)}, "
+            f"got {net.loss_function!r}"
+        )
     return network(
         net.weights,
         net.biases,

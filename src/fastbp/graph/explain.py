@@ -169,11 +169,6 @@ def explain(
       new W0[0,0] = W0[0,0] - lr·dW0[0,0] = 0.5 - 0.1·(-4) = 0.9
       new b0[0] = b0[0] - lr·db0[0] = 0 - 0.1·(-2) = 0.2
     """
-    if net.loss_function is not None:
-        raise ValueError(
-            "net must have a loss with a name, as a callable has no formula, "
-            f"got {net.loss_function!r}"
-        )
     row = check_real_array("x", x, (1,))
     if len(row) != net.widths[0]:
         raise ValueError(f"x must have {net.widths[0]} features, got shape {row.shape}")

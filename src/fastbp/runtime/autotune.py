@@ -35,7 +35,7 @@ MAX_RETRIAL_STEPS = 500
 TRUSTED_SECONDS = 0.01
 
 
-def team_size(n_threads: int | None, macs: int) -> int:
+def thread_count(n_threads: int | None, macs: int) -> int:
     """Threads for `macs` multiply-adds: the user's choice, or as many as pay; at most one a CPU.
 
     Eight on two CPUs took 12 times as long as two for 64-100-10 in batches of 32, 1.7 times for
@@ -49,10 +49,10 @@ def team_size(n_threads: int | None, macs: int) -> int:
     return wanted if wanted == 1 else min(wanted, available_cpus())
 
 
-def team_sizes(n_threads: int | None, macs: int) -> list[int]:
+def thread_counts(n_threads: int | None, macs: int) -> list[int]:
     """Candidates for steps of `macs` multiply-adds: the user's choice, or as many as pay, then half
     as many, down to 1."""
-    sizes = [team_size(n_threads, macs)]
+    sizes = [thread_count(n_threads, macs)]
     while n_threads is None and sizes[-1] > 1:
         sizes.append(sizes[-1] // 2)
     return sizes

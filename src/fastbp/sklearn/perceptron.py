@@ -21,7 +21,7 @@ from ..base.network_arguments import (
 )
 from ..engine.forward import activations as forward_activations
 from ..engine.steps import work_of
-from ..runtime.autotune import team_size
+from ..runtime.autotune import thread_count
 from .fallback import with_fallback
 from .flat_parameters import FlatParameters
 from .gradient import LossGradient
@@ -206,7 +206,7 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
             del self._gradient
 
     def _loss_gradient(self, flat, X, y, sample_weight):
-        n_threads = team_size(self.n_threads, work_of(flat.network, X.shape[0]))
+        n_threads = thread_count(self.n_threads, work_of(flat.network, X.shape[0]))
         return LossGradient(flat, X, y, sample_weight, self.alpha, n_threads)
 
     def _class_weighted(self, y, sample_weight, incremental=False):

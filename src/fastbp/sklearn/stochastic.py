@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 
 from ..engine.forward import mean_loss
 from ..engine.steps import work_of
-from ..runtime.autotune import team_sizes
+from ..runtime.autotune import thread_counts
 from .epochs import EpochRunner, OptimizerState, new_optimizer
 from .fallback import FallbackMixin, with_fallback
 from .inputs import samples_of
@@ -51,7 +51,7 @@ class StochasticMixin(FallbackMixin):
         batch = self._batch_rows(samples.n)
         if self._state is None or not self._state.serves(self._optimizer, parameters):
             self._state = OptimizerState(self._optimizer, parameters)
-        sizes = team_sizes(self.n_threads, work_of(parameters.network, batch))
+        sizes = thread_counts(self.n_threads, work_of(parameters.network, batch))
         order = np.arange(samples.n)
         try:
             epochs = EpochRunner(

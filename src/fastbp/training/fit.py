@@ -14,7 +14,7 @@ from ..engine.samples import Samples
 from ..engine.steps import step_params, work_of
 from ..history import History
 from ..optimizers import OPTIMIZERS, Optimizer
-from ..runtime.autotune import team_sizes
+from ..runtime.autotune import thread_counts
 from .batches import ArrayBatches, StreamBatches, is_stream
 from .callback_list import as_callbacks, check_same_callbacks, overrides
 from .class_weight import weigh_classes
@@ -199,7 +199,7 @@ def train(loop):
         # A second thread that passes the check at the same time waits here. No signal can separate
         # the acquisition of a lock by `with` from its release.
         with net.network.training:
-            sizes = team_sizes(loop.n_threads, work_of(net.network, loop.source.batch_size))
+            sizes = thread_counts(loop.n_threads, work_of(net.network, loop.source.batch_size))
             state = net.train_state.prepared(loop.optimizer, net.optimizer_)
             # The state must be that of the optimizer, or the kernels would read beyond its end:
             # signals are not handled between two assignments to attributes.
