@@ -6,6 +6,7 @@ import re
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -203,3 +204,25 @@ def test_a_fit_goes_on_after_a_save_that_failed(tmp_path):
     assert len(errors) == 3
     assert net.parameters.tobytes() == plain.parameters.tobytes()
     assert np.isfinite(net.parameters).all()
+
+
+def test_a_fifo_is_written_to_and_not_replaced(tmp_path):
+    net = trained()[0]
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    with ThreadPoolExecutor() as pool:
+        content = pool.submit(path.read_bytes)
+        net.save(path)
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    (tmp_path / "net").write_bytes(content.result())
+    assert everything(fastbp.load(tmp_path / "net")) == everything(net)
+
+
+def test_a_device_is_written_to_and_not_replaced(tmp_path):
+    path = tmp_path / "null"
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))  # as /dev/null
+    except PermissionError:
+        pytest.skip("only root may make a device")
+    trained()[0].save(path)
+    assert stat.S_ISCHR(path.stat().st_mode)

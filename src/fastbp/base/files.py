@@ -2,6 +2,7 @@
 never a part of it."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -12,6 +13,9 @@ from pathlib import Path
 
 def replace_file(path: str | os.PathLike, parts: Iterable[bytes]) -> None:
     """Write the concatenated `parts` to the file `path`, which is replaced; a link is followed.
+
+    A device, FIFO or socket, such as ``/dev/null`` or ``/dev/stdout``, is written to and not
+    replaced.
 
     The content is written to a temporary file in the same folder, ``.name.xxxxxxxxxxxxxxxx.tmp``,
     flushed to the disk and renamed. Temporary files of killed processes are removed first; a live
@@ -26,6 +30,10 @@ def replace_file(path: str | os.PathLike, parts: Iterable[bytes]) -> None:
     target = Path(os.path.realpath(path))
     temporary = None
     try:
+        if _is_special(path):
+            with open(path, "wb") as file:
+                file.writelines(parts)
+            return
         _remove_stale(target)
         temporary, descriptor = _locked_file(target)
         with os.fdopen(descriptor, "wb") as file:
@@ -59,11 +67,20 @@ def check_writable(path: str | os.PathLike) -> None:
     """
     target = Path(os.path.realpath(path))
     try:
+        if _is_special(path):
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
         temporary, descriptor = _locked_file(target)
         os.close(descriptor)
         temporary.unlink()
     except OSError as error:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+def _is_special(path):
+    """Whether `path` exists and is neither a regular file nor a folder."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def _locked_file(target):
