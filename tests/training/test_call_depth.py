@@ -40,7 +40,7 @@ def test_fit(depths):
     assert max(depths) <= 8
 
 
-@pytest.mark.parametrize("rows", [1])
+@pytest.mark.parametrize("rows", [1, 50])
 def test_predict(depths, rows):
     make().predict(X[:rows])
     assert depths
