@@ -1,7 +1,6 @@
 """The parameters of a fitted estimator as one flat array, of which `coefs_` and `intercepts_` are
 views."""
 
-from itertools import pairwise
 from operator import is_
 
 import numpy as np
@@ -13,6 +12,7 @@ from ..base.network_arguments import (
 )
 from ..engine import forward
 from ..engine.network import CompiledNetwork
+from ..engine.parameters import layer_views
 from ..kernels.plan import aligned_zeros
 
 # out_activation_ -> the net's output, and the kernels' code of the loss as scikit-learn reports it.
@@ -27,14 +27,7 @@ OUT_ACTIVATIONS = {
 def views(flat, widths):
     """The weights (n_in, n_out) and the biases (n_out,) of each layer in a flat array, as two
     tuples."""
-    coefs = []
-    intercepts = []
-    at = 0
-    for n_in, n_out in pairwise(widths):
-        coefs.append(flat[at : at + n_in * n_out].reshape(n_in, n_out))
-        at += n_in * n_out
-        intercepts.append(flat[at : at + n_out])
-        at += n_out
+    coefs, intercepts = layer_views(flat, widths)
     return tuple(coefs), tuple(intercepts)
 
 
