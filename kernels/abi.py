@@ -159,7 +159,12 @@ LAYER = np.dtype(
         ("n_out", "i8"),
         ("activation", "i8"),  # code of a hidden layer's activation; 0 for the output layer
         ("stores_slopes", "?"),  # whether the activation's code is in STORES_SLOPES
-        ("parameters", "i8"),  # offset of (n_in + 1, n_out) in the parameters
+        # Offset of the row-major (n_in + 1, n_out) matrix in flat parameters and gradients.
+        ("parameters", "i8"),
+        # W(i, j) is params[w + j // PANEL * w_panel + i * w_row + j % PANEL], see plan.py.
+        ("w", "i8"),
+        ("w_row", "i8"),
+        ("w_panel", "i8"),
         ("x", "i8"),  # offset of the input panels in `work`
         # Rows per panel of the input: n_in + 1, or n_in where the bias is a separate array.
         ("x_rows", "i8"),
@@ -209,8 +214,6 @@ JOB = np.dtype(
         ("targets_at", "i8"),
         ("labels_at", "i8"),
         ("scale_at", "i8"),
-        ("pack_at", "i8"),  # one packing buffer of pack_size elements per thread
-        ("pack_size", "i8"),
         ("tile_at", "i8"),  # one gradient tile of tile_size elements per thread
         ("tile_size", "i8"),
         ("strip_at", "i8"),  # one staging buffer of strip_size elements per thread

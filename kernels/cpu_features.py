@@ -36,5 +36,3 @@ VECTOR_BYTES, TILE_ROWS = _shape()
 AVX512 = VECTOR_BYTES == 64
 TILE_VECTORS = 2
 X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
-# Elements per packed row of A (see tile.py): whole vectors of either dtype.
-PACK_WIDTH = -(-4 * TILE_ROWS // VECTOR_BYTES) * (VECTOR_BYTES // 4)

@@ -9,17 +9,27 @@
 
 Shapes are those of the panels (see plan.py): samples lie in lanes, the bias is one more row of W
 that meets a row of ones. Threads share the work by output tiles, so no two threads write the same
-element and no sum is split between threads.
+element and no sum is split between threads. In `forward` and `weights` a thread's share is a range
+of columns of W, so that its caches keep the panels that it updates.
 """
 
 from .activations import activate, activate_with_slope, slope
 from .dropout import slope_through, unless_dropped
 from .jit import always_inline, kernel
 from .memory import load, store
-from .partition import block_sizes, ceil_div, first_row, first_tile, next_tile, split, thread_range
-from .plan import BLOCKS_PER_PANEL, DEPTH, STRIP_SIZE
+from .partition import (
+    block_sizes,
+    blocks_per_group,
+    ceil_div,
+    column_block,
+    column_blocks,
+    first_row,
+    split,
+    thread_range,
+)
+from .plan import DEPTH
 from .simd import lanes
-from .tile import PACK_WIDTH, ROWS, VECTORS, tile_columns, tile_packing
+from .tile import ROWS, VECTORS, tile_columns, tile_rows
 from .transpose import transpose
 from .update import update_tile
 from .weights_tile import tile_panels
@@ -27,6 +37,8 @@ from .weights_tile import tile_panels
 # Parameters that stay in the caches from one pass to the next. Prefetching where there are more
 # gained 15 % at 1024 x 1024.
 CACHED_PARAMETERS = 1 << 16
+# Blocks of rows that use a panel of delta while it is in the second-level cache.
+BLOCKS_PER_PANEL = 4
 
 
 @kernel
@@ -43,72 +55,51 @@ def product(c_array, c, first, a_array, a, step, b_array, b, rows, vectors, k):
 
 
 @kernel
-def product_packing(c_array, c, first, a_array, a, step, b_array, b, rows, vectors, k, pack):
-    """`tile_packing` as a function."""
-    tile_packing(c_array, c, first, a_array, a, step, b_array, b, rows, vectors, k, pack)
+def product_of_rows(c_array, c, first, a_array, a, step, b_array, b, rows, vectors, k):
+    """`tile_rows` as a function."""
+    tile_rows(c_array, c, first, a_array, a, step, b_array, b, rows, vectors, k)
 
 
 @kernel
-def forward(work, params, layer, adds_to_z, writes_slopes, rows, pack, thread, n_threads):
+def forward(work, params, layer, adds_to_z, writes_slopes, rows, thread, n_threads):
     """Activations (n_out, rows) of one layer; the logits z for the output layer.
 
+    params : packed or row-major, as the layer's fields say
     adds_to_z : whether the product is added to what is stored at z, a bias outside the parameters
     writes_slopes : compile-time flag: store activation derivatives that cannot be computed from the
         output, for `backward`
-    pack : offset in `work` of the thread's packing buffer
     """
     always_inline()
     panel = VECTORS * lanes(work)
     panels = ceil_div(rows, panel)
-    blocks = ceil_div(layer.n_out, ROWS)
     k = layer.x_rows
     n = layer.n_out
-    size, longer = block_sizes(n, blocks)
+    blocks = column_blocks(n, panel)
+    per_panel = ceil_div(panel, ROWS)
     block, p0, last_block, end = thread_range(blocks, panels, thread, n_threads)
-    # A strip that serves one panel only is packed for prefetching's sake, not for reuse.
-    packs = panels > 1 or params.size > CACHED_PARAMETERS
 
-    # The thread's share of blocks x panels: block by block of W's columns, in groups of blocks that
-    # use a panel of x while it is in the second-level cache.
+    # The thread's share of blocks x panels: block by block of W's columns, those of one panel
+    # together for all panels of x.
     while block < last_block or (block == last_block and p0 < end):
         p1 = panels if block < last_block else end
-        group = min(BLOCKS_PER_PANEL, last_block - block) if p0 == 0 and p1 == panels else 1
-        # The contraction in strips of DEPTH rows of W, which fit the first-level cache.
+        q = block // per_panel
+        group = min((q + 1) * per_panel, last_block) - block if p0 == 0 and p1 == panels else 1
+        # The contraction in strips of DEPTH rows of W.
         for k0 in range(0, k, DEPTH):
             depth = min(DEPTH, k - k0)
             first = k0 == 0 and not adds_to_z
             is_last = k0 + depth == k
+            strip = layer.w + q * layer.w_panel + k0 * layer.w_row
             for p in range(p0, p1):
                 vectors = vectors_in(work, rows, p)
                 x = layer.x + (p * k + k0) * panel
-                for j in range(group):
-                    i0 = first_row(block + j, size, longer)
-                    i1 = first_row(block + j + 1, size, longer)
+                for j in range(block, block + group):
+                    i0, i1 = column_block(j, n, panel)
                     to = layer.a + (p * layer.a_rows + i0) * panel
-                    w = layer.parameters + k0 * n + i0
-                    strip = pack + j * STRIP_SIZE
-                    # The product of the first panel packs the strip of W, which the others then
-                    # find in the cache.
-                    if not packs:
-                        product(work, to, first, params, w, n, work, x, i1 - i0, vectors, depth)
-                    elif p == p0:
-                        product_packing(
-                            work, to, first, params, w, n, work, x, i1 - i0, vectors, depth, strip
-                        )
-                    else:
-                        product(
-                            work,
-                            to,
-                            first,
-                            work,
-                            strip,
-                            PACK_WIDTH,
-                            work,
-                            x,
-                            i1 - i0,
-                            vectors,
-                            depth,
-                        )
+                    w = strip + i0 - q * panel
+                    product(
+                        work, to, first, params, w, layer.w_row, work, x, i1 - i0, vectors, depth
+                    )
 
                     # Epilogue, when z is complete: the activation, and its slope where it is
                     # stored. Code 0 is the identity.
@@ -127,12 +118,12 @@ def forward(work, params, layer, adds_to_z, writes_slopes, rows, pack, thread, n
 
 
 @kernel
-def backward(work, params, layer, below, delta, delta_below, rows, pack, thread, n_threads):
+def backward(work, params, layer, below, delta, delta_below, rows, thread, n_threads):
     """delta (n_in, rows) of the layer below from this layer's delta (n_out, rows).
 
+    params : packed
     layer, below : this layer, and the one below, which has the activation
     delta, delta_below : offsets in `work`
-    pack : offset in `work` of the thread's packing buffer
     """
     always_inline()
     panel = VECTORS * lanes(work)
@@ -150,16 +141,7 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, thread,
         for k0 in range(0, k, DEPTH):
             depth = min(DEPTH, k - k0)
             is_last = k0 + depth == k
-
-            # Pack the group's rows of W, transposed. Whole vectors where there are enough rows:
-            # rows beyond the block's are not used.
-            for j in range(group):
-                i0 = first_row(block + j, size, longer)
-                above = min(PACK_WIDTH, layer.x_rows - i0)
-                w = layer.parameters + i0 * k + k0
-                strip = pack + j * STRIP_SIZE
-                transpose(work, strip, PACK_WIDTH, PACK_WIDTH, params, w, k, above, depth)
-
+            strip = layer.w + k0 // panel * layer.w_panel
             for p in range(p0, p1):
                 vectors = vectors_in(work, rows, p)
                 d = delta + (p * k + k0) * panel
@@ -167,9 +149,19 @@ def backward(work, params, layer, below, delta, delta_below, rows, pack, thread,
                     i0 = first_row(block + j, size, longer)
                     i1 = first_row(block + j + 1, size, longer)
                     to = delta_below + (p * n + i0) * panel
-                    strip = pack + j * STRIP_SIZE
-                    product(
-                        work, to, k0 == 0, work, strip, PACK_WIDTH, work, d, i1 - i0, vectors, depth
+                    w = strip + i0 * panel
+                    product_of_rows(
+                        work,
+                        to,
+                        k0 == 0,
+                        params,
+                        w,
+                        layer.w_panel,
+                        work,
+                        d,
+                        i1 - i0,
+                        vectors,
+                        depth,
                     )
 
                     # Epilogue, when delta_below is complete: multiply by the derivative of the
@@ -233,8 +225,6 @@ def weights(
     params,
     state,
     gradient,
-    sums,
-    first_sum,
     step,
     thread,
     n_threads,
@@ -243,67 +233,63 @@ def weights(
 
     delta_t, delta_t_rows : as of `transpose_delta`
     tile : offset in `work` of the thread's gradient tile
-    sums : each tile's penalty goes to sums[first_sum + its number]
+    params, state : packed
 
-    Returns the layer's number of tiles. In the second pass of a step that limits the
-    gradient's norm the gradient is stored already, and only the update is made.
+    In the second pass of a step that limits the gradient's norm the gradient is stored already, and
+    only the update is made.
     """
     always_inline()
     panel = VECTORS * lanes(work)
     k = layer.x_rows
     n = layer.n_out
-    blocks, columns = ceil_div(k, ROWS), ceil_div(n, panel)
+    blocks = ceil_div(k, ROWS)
     size, longer = block_sizes(k, blocks)
-    item = split(blocks * columns, thread, n_threads)
-    last = split(blocks * columns, thread + 1, n_threads)
-    q, block, group, end, most = first_tile(item, blocks, columns, rows)
+    # The thread's share of columns x blocks, panel by panel of columns.
+    q0, block0, last_q, end = thread_range(ceil_div(n, panel), blocks, thread, n_threads)
     # Plain gradient descent is applied to the product's registers.
     plain = step.plain and not step.accumulate and not step.incomplete
     prefetches = params.size > CACHED_PARAMETERS
-    while item < last:
-        i0 = first_row(block, size, longer)
-        i1 = first_row(block + 1, size, longer)
-        width = min(panel, n - q * panel)
-        at = layer.parameters + i0 * n + q * panel
-        if not step.apply_stored:
-            x = layer.x + i0 * panel
-            d = delta_t + q * delta_t_rows * panel
-            tile_panels(
-                work,
-                tile,
-                work,
-                x,
-                k * panel,
-                work,
-                d,
-                i1 - i0,
-                width,
-                rows,
-                params,
-                state,
-                at,
-                n,
-                step.rate,
-                plain,
-                prefetches,
-            )
-        if not plain:
-            n_weight_rows = min(i1, layer.n_in) - i0
-            update_tile(
-                params,
-                state,
-                gradient,
-                at,
-                n,
-                work,
-                tile,
-                i1 - i0,
-                n_weight_rows,
-                width,
-                sums,
-                first_sum + item,
-                step,
-            )
-        item += 1
-        q, block, group, end = next_tile(q, block, group, end, most, blocks, columns)
-    return blocks * columns
+    group = blocks_per_group(rows)
+    for group0 in range(0, blocks, group):
+        for q in range(q0, last_q + 1):
+            first = max(group0, block0 if q == q0 else 0)
+            last = min(group0 + group, blocks if q < last_q else end)
+            width = min(panel, n - q * panel)
+            for block in range(first, last):
+                i0 = first_row(block, size, longer)
+                i1 = first_row(block + 1, size, longer)
+                at = layer.w + q * layer.w_panel + i0 * panel
+                if not step.apply_stored:
+                    tile_panels(
+                        work,
+                        tile,
+                        work,
+                        layer.x + i0 * panel,
+                        k * panel,
+                        work,
+                        delta_t + q * delta_t_rows * panel,
+                        i1 - i0,
+                        ceil_div(width, lanes(work)),
+                        rows,
+                        params,
+                        state,
+                        at,
+                        step.rate,
+                        plain,
+                        prefetches,
+                    )
+                if not plain:
+                    update_tile(
+                        params,
+                        state,
+                        gradient,
+                        at,
+                        layer.parameters + i0 * n + q * panel,
+                        n,
+                        work,
+                        tile,
+                        i1 - i0,
+                        min(i1, layer.n_in) - i0,
+                        width,
+                        step,
+                    )

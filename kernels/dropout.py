@@ -14,10 +14,10 @@ twice.
 from .activations import slope
 from .jit import kernel
 from .memory import load, store
-from .partition import block_sizes, ceil_div, first_row, split
+from .partition import ceil_div, column_block, column_blocks, split
 from .philox import below, random_words
 from .simd import Lanes, elementwise, lanes, select, vector, where
-from .tile import ROWS, VECTORS
+from .tile import VECTORS
 
 
 def _unless_dropped(x, a):
@@ -69,16 +69,14 @@ def drop(work, layer, number, job, sample, step, rows, thread, n_threads):
     """
     panel = VECTORS * lanes(work)
     panels = ceil_div(rows, panel)
-    blocks = ceil_div(layer.n_out, ROWS)
+    blocks = column_blocks(layer.n_out, panel)
     limit = int((1.0 - layer.dropout) * 4294967296.0)
     scale = 1.0 / (1.0 - layer.dropout)
-    size, longer = block_sizes(layer.n_out, blocks)
     items = blocks * panels
     for item in range(split(items, thread, n_threads), split(items, thread + 1, n_threads)):
         block = item // panels
         p = item % panels
-        i0 = first_row(block, size, longer)
-        i1 = first_row(block + 1, size, longer)
+        i0, i1 = column_block(block, layer.n_out, panel)
         to = layer.a + (p * layer.a_rows + i0) * panel
         for v in range(0, panel, lanes(work)):
             first = sample + p * panel + v

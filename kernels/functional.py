@@ -17,9 +17,10 @@ from .dense import backward, forward
 from .gather import scatter_panel
 from .jit import entry, kernel
 from .memory import load, load_tail, store, store_tail
-from .output import output_column
-from .partition import block_sizes, ceil_div, first_row, first_tile, next_tile, split
-from .plan import BLOCKS_PER_PANEL, STRIP_SIZE, panel_of
+from .output import output_column, sum_of_losses
+from .packing import pack_layer
+from .partition import block_sizes, blocks_per_group, ceil_div, first_row, split, thread_range
+from .plan import panel_of
 from .simd import lanes, vector
 from .spin_pool import block_at, fork_join, parallel_task
 from .team import barrier
@@ -31,8 +32,7 @@ from .weights_tile import tile_panels
 BLOCK = 512  # rows per block: bounds `work`
 WIDEST = panel_of("float32")  # a panel of float64 is half as wide
 STORES_SLOPES = tuple(abi.STORES_SLOPES)
-# Elements of each thread's packing buffer and gradient tile.
-PACK_SIZE = STRIP_SIZE * BLOCKS_PER_PANEL
+# Elements of each thread's gradient tile.
 TILE_SIZE = ROWS * WIDEST
 
 
@@ -43,7 +43,9 @@ class Layer(NamedTuple):
     n_out: int
     activation: int
     stores_slopes: bool
-    parameters: int
+    w: int
+    w_row: int
+    w_panel: int
     x: int
     x_rows: int
     a: int
@@ -54,13 +56,19 @@ class Layer(NamedTuple):
 
 def forward_size(n, n_in, n_out, n_threads):
     """Elements of `work` for `dense_forward`, at most."""
-    return (min(n, BLOCK) + WIDEST) * (n_in + n_out) + n_threads * PACK_SIZE
+    return (min(n, BLOCK) + WIDEST) * (n_in + n_out) + packed_size(n_in, n_out)
+
+
+def packed_size(n_in, n_out):
+    """Elements of packed weights, at most."""
+    return n_in * (n_out + WIDEST)
 
 
 def backward_size(n, n_in, n_out, n_threads):
     """Elements of `work` for `dense_backward`, at most."""
-    per_thread = PACK_SIZE + TILE_SIZE
-    return (min(n, BLOCK) + WIDEST) * (2 * n_in + 2 * n_out + WIDEST) + n_threads * per_thread
+    rows = min(n, BLOCK) + WIDEST
+    of_rows = rows * (2 * n_in + 2 * n_out + WIDEST)
+    return of_rows + packed_size(n_in, n_out) + n_threads * TILE_SIZE
 
 
 def output_size(k):
@@ -133,25 +141,34 @@ def _forward(out, x, W, b, work, activation, sync, thread, n_threads):
     n, n_in = x.shape
     n_out = W.shape[1]
     phase = 0
-    # Sections of `work`: panels of x at 0, panels of z, each thread's packing buffer.
+    # Sections of `work`: panels of x at 0, panels of z, packed W.
     z = _block_rows(work, n) * n_in
-    pack = z + _block_rows(work, n) * n_out + thread * PACK_SIZE
+    w = z + _block_rows(work, n) * n_out
     to, source, params = out.reshape(out.size), x.reshape(x.size), W.reshape(W.size)
+    # W is packed where more than one panel of samples reads it.
+    packs = n > panel
+    w_row, w_panel = (panel, n_in * panel) if packs else (n_out, panel)
+    read, w = (work, w) if packs else (params, 0)
     denormals = flush_denormals()
+    if packs:
+        pack_layer(work, w, params, 0, n_in, n_out, thread, n_threads)
+        phase = barrier(sync, n_threads, phase)
     for first in range(0, n, BLOCK):
         rows = min(BLOCK, n - first)
         p, own, number, sharing = _own_rows(work, rows, thread, n_threads)
         x_at = p * n_in * panel
         a_at = z + p * n_out * panel
         stores = activation in STORES_SLOPES
-        layer = Layer(n_in, n_out, activation, stores, 0, x_at, n_in, a_at, n_out, 0, 0.0)
+        layer = Layer(
+            n_in, n_out, activation, stores, w, w_row, w_panel, x_at, n_in, a_at, n_out, 0, 0.0
+        )
 
         # The rows into panels, the bias into z, the product; the outputs back into rows.
         _gather(work, 0, source, first, rows, n_in, thread, n_threads)
         _begin_with_bias(work, z, b, rows, thread, n_threads)
         if sharing > 1:
             phase = barrier(sync, n_threads, phase)
-        forward(work, params, layer, True, False, own, pack, number, sharing)
+        forward(work, read, layer, True, False, own, number, sharing)
         if sharing > 1:
             phase = barrier(sync, n_threads, phase)
         _scatter(to, work, z, first, rows, n_out, thread, n_threads)
@@ -186,38 +203,40 @@ def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, thread,
     later : whether dW and db of earlier blocks are added
     """
     panel = VECTORS * lanes(work)
-    blocks, columns = ceil_div(n_in, ROWS), ceil_div(n_out, panel)
+    blocks = ceil_div(n_in, ROWS)
     size, longer = block_sizes(n_in, blocks)
-    item = split(blocks * columns, thread, n_threads)
-    q, block, group, end, most = first_tile(item, blocks, columns, rows)
-    for _ in range(item, split(blocks * columns, thread + 1, n_threads)):
-        i0 = first_row(block, size, longer)
-        i1 = first_row(block + 1, size, longer)
-        width = min(panel, n_out - q * panel)
-        at = i0 * n_out + q * panel
-        tile_panels(
-            work,
-            tile,
-            work,
-            x + i0 * panel,
-            n_in * panel,
-            work,
-            d + q * height * panel,
-            i1 - i0,
-            width,
-            rows,
-            dW,
-            dW,
-            at,
-            n_out,
-            0.0,
-            False,
-            False,
-        )
-        if later:
-            accumulate_gradient(dW, at, n_out, work, tile, i1 - i0, width)
-        store_gradient(dW, at, n_out, work, tile, i1 - i0, width)
-        q, block, group, end = next_tile(q, block, group, end, most, blocks, columns)
+    q0, block0, last_q, end = thread_range(ceil_div(n_out, panel), blocks, thread, n_threads)
+    group = blocks_per_group(rows)
+    for group0 in range(0, blocks, group):
+        for q in range(q0, last_q + 1):
+            first = max(group0, block0 if q == q0 else 0)
+            last = min(group0 + group, blocks if q < last_q else end)
+            width = min(panel, n_out - q * panel)
+            for block in range(first, last):
+                i0 = first_row(block, size, longer)
+                i1 = first_row(block + 1, size, longer)
+                at = i0 * n_out + q * panel
+                tile_panels(
+                    work,
+                    tile,
+                    work,
+                    x + i0 * panel,
+                    n_in * panel,
+                    work,
+                    d + q * height * panel,
+                    i1 - i0,
+                    ceil_div(width, lanes(work)),
+                    rows,
+                    dW,
+                    dW,
+                    0,
+                    0.0,
+                    False,
+                    False,
+                )
+                if later:
+                    accumulate_gradient(dW, at, n_out, work, tile, i1 - i0, width)
+                store_gradient(dW, at, n_out, work, tile, i1 - i0, width)
 
     # db: the sum over the rows, a vector of outputs at a time.
     vectors = ceil_div(n_out, lanes(work))
@@ -240,15 +259,18 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, thread, n_thre
     height = _block_rows(work, n)
     phase = 0
     # Sections of `work`: panels of x at 0, of delta, of the delta below; delta in column panels;
-    # each thread's packing buffer and gradient tile.
+    # packed W; each thread's gradient tile.
     d = height * n_in
     d_below = d + height * n_out
     delta_t = d_below + height * n_in
-    pack = delta_t + height * ceil_div(n_out, panel) * panel + thread * (PACK_SIZE + TILE_SIZE)
-    layer_below = Layer(0, n_in, activation, False, 0, 0, 0, 0, 0, 0, 0.0)
+    w = delta_t + height * ceil_div(n_out, panel) * panel
+    tile = w + n_in * ceil_div(n_out, panel) * panel + thread * TILE_SIZE
+    layer_below = Layer(0, n_in, activation, False, 0, 0, 0, 0, 0, 0, 0, 0, 0.0)
     to, source, params = dW.reshape(dW.size), x.reshape(x.size), W.reshape(W.size)
     to_below, above = below.reshape(below.size), delta.reshape(delta.size)
     denormals = flush_denormals()
+    if activation >= 0:
+        pack_layer(work, w, params, 0, n_in, n_out, thread, n_threads)
     for first in range(0, n, BLOCK):
         rows = min(BLOCK, n - first)
         p, own, number, sharing = _own_rows(work, rows, thread, n_threads)
@@ -265,18 +287,9 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, thread, n_thre
         if activation >= 0:
             x_at = p * n_in * panel
             delta_at = p * n_out * panel
-            layer = Layer(n_in, n_out, 0, False, 0, x_at, n_in, 0, 0, 0, 0.0)
+            layer = Layer(n_in, n_out, 0, False, w, panel, n_in * panel, x_at, n_in, 0, 0, 0, 0.0)
             backward(
-                work,
-                params,
-                layer,
-                layer_below,
-                d + delta_at,
-                d_below + x_at,
-                own,
-                pack,
-                number,
-                sharing,
+                work, work, layer, layer_below, d + delta_at, d_below + x_at, own, number, sharing
             )
             if sharing == 1:
                 _scatter(to_below, work, d_below, first, rows, n_in, thread, n_threads)
@@ -291,7 +304,7 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, thread, n_thre
             n_in,
             n_out,
             first > 0,
-            pack + PACK_SIZE,
+            tile,
             thread,
             n_threads,
         )
@@ -343,9 +356,8 @@ def output_delta(delta, z, targets, labels, work, output, loss, has_labels):
                 work[number + r] = labels[first + r] if r < rows else 0
             work[scale + r] = 1.0 / n if r < rows else 0.0
         for v in range(0, ceil_div(rows, lanes(work)) * lanes(work), lanes(work)):
-            value += output_column(
-                work, v, d + v, t + v, number + v, scale + v, k, output, loss, has_labels
-            )
+            output_column(work, v, d + v, t + v, number + v, scale + v, k, output, loss, has_labels)
+        value += sum_of_losses(work, scale, rows)
         scatter_panel(to, first * k, work, d, rows, k)
     restore_denormals(denormals)
     return value

@@ -5,14 +5,15 @@ from .denormals import flush_denormals, restore_denormals
 from .dense import forward
 from .gather import gather_block, scatter_panel
 from .jit import entry, kernel
-from .output import activate_column
+from .output import activate_column, sum_of_losses
+from .packing import pack_layers
 from .partition import ceil_div
 from .simd import lanes
 from .single_row import forward_row, gather_row, into_lane
 from .spin_pool import block_at, fork_join, parallel_task
-from .team import ARRIVED
+from .team import ARRIVED, barrier
 from .tile import VECTORS
-from .train import output_panels, sum_of
+from .train import output_panels
 
 
 @kernel
@@ -47,8 +48,9 @@ def _next_block(sync, block, n_threads):
 @parallel_task
 def _infer(
     params,
+    packed,
+    packs,
     works,
-    partial_sums,
     out,
     losses,
     layers,
@@ -65,14 +67,19 @@ def _infer(
 ):
     """One thread's blocks of samples, see `infer`."""
     work = works[thread]
-    sums = partial_sums[thread]
     job = jobs[0]
     panel = VECTORS * lanes(work)
     z = layers[layers.size - 1].a
     n = job.n_out
     blocks = ceil_div(order.size, job.block)
     denormals = flush_denormals()
-    block = _next_block(sync, -1, n_threads)
+    # The threads pack the parameters together; the barrier leaves their number in the counter.
+    arrivals = 0
+    if packs:
+        pack_layers(packed, params, layers, thread, n_threads)
+        barrier(sync, n_threads, 0)
+        arrivals = n_threads if n_threads > 1 else 0
+    block = _next_block(sync, -1, n_threads) - arrivals
     while block < blocks:
         first = block * job.block
         rows = min(job.block, order.size - first)
@@ -99,27 +106,29 @@ def _infer(
                 0,
                 1,
             )
+            read = packed if packed.size > 0 else params
             for i in range(layers.size):
-                forward(work, params, layers[i], False, False, rows, job.pack_at, 0, 1)
+                forward(work, read, layers[i], False, False, rows, 0, 1)
 
         # Its loss, or its outputs.
         if losses.size > 0:
-            output_panels(work, job, z, job.delta0_at, rows, sums, 0, 1)
-            losses[block] = sum_of(sums, ceil_div(rows, panel))
+            output_panels(work, job, z, job.delta0_at, rows, 0, 1)
+            losses[block] = sum_of_losses(work, job.scale_at, rows)
         else:
             for p in range(ceil_div(rows, panel)):
                 for v in range(0, panel, lanes(work)):
                     activate_column(work, z + p * n * panel + v, n, job.output)
             _write_out(out, work, layers, first, rows)
-        block = _next_block(sync, block, n_threads)
+        block = _next_block(sync, block + arrivals, n_threads) - arrivals
     restore_denormals(denormals)
 
 
 @entry
 def infer(
     params,
+    packed,
+    packs,
     works,
-    partial_sums,
     out,
     losses,
     layers,
@@ -137,8 +146,11 @@ def infer(
 
     Returns the number of threads that took part.
 
-    works, partial_sums : (n_threads, size), a work buffer and a buffer of sums for each thread, see
-        plan.Plan
+    params : network's dtype, row-major, the layers' (n_in + 1, n_out) matrices one after the other
+    packed : the packed parameters, see plan.py, with `layers` for them; or empty, with those of
+        Plan.row_major
+    packs : whether `packed` is written first
+    works : (n_threads, size), a work buffer for each thread, see plan.Plan
     out : flat; written: layer i's activations (samples, n_out) from layers[i].out on, unless it is
         -1
     losses : float64 (blocks,), the blocks' shares of the mean loss, written; empty for no loss
@@ -149,8 +161,9 @@ def infer(
     task = _infer(
         (
             params,
+            packed,
+            packs,
             works,
-            partial_sums,
             out,
             losses,
             layers,

@@ -231,6 +231,13 @@ def slot_index(builder, at, slot, n, dtype):
     return builder.add(at, builder.mul(lines, I64(slot * line)))
 
 
+@kernel
+def slots_apart(array, n):
+    """Elements from one slot to the next of an optimizer's state for `n` parameters."""
+    line = CACHE_LINE // array.itemsize
+    return (n + line - 1) // line * line
+
+
 def prefetch(builder, address):
     """Prefetch the cache line at `address` for reading. Any address is allowed."""
     i8p = ir.IntType(8).as_pointer()

@@ -39,7 +39,7 @@ from .abi import (
 )
 from .activations import activate_output, slope_of_output
 from .jit import dispatch, kernel
-from .memory import lane_sum, load, store
+from .memory import load, store
 from .simd import elementwise, lanes, select, vector
 from .tile import VECTORS
 
@@ -311,7 +311,7 @@ def output_column(work, z, delta, targets, labels, scale, n, output, loss, has_l
     labels, scale : offsets in `work` of one vector: labels as numbers, and shares in the mean, 0 in
         lanes without a sample, which excludes these lanes from everything
 
-    Returns the loss, summed over the lanes in float64.
+    Each sample's part of the mean loss takes the place of its share.
     """
     panel = VECTORS * lanes(work)
     of_logits = loss in OF_LOGITS
@@ -323,4 +323,20 @@ def output_column(work, z, delta, targets, labels, scale, n, output, loss, has_l
     share = load(work, scale)
     for k in range(n):
         store(work, delta + k * panel, load(work, delta + k * panel) * share)
-    return lane_sum(value * share)
+    store(work, scale, value * share)
+
+
+@kernel
+def sum_of_losses(work, at, rows):
+    """The sum of the losses work[at : at + rows] in float64, in an order that does not depend on
+    the vector width. The lanes up to a whole panel are zeros."""
+    a = 0.0
+    b = 0.0
+    c = 0.0
+    d = 0.0
+    for i in range(at, at + rows, 4):
+        a += work[i]
+        b += work[i + 1]
+        c += work[i + 2]
+        d += work[i + 3]
+    return (a + b) + (c + d)

@@ -46,32 +46,29 @@ def thread_range(blocks, panels, thread, n_threads):
 
 
 @kernel
-def first_tile(item, blocks, columns, rows):
-    """Tile number `item` of the weights' product over `rows` samples: column panel and row block;
-    then, for `next_tile`, the first block of its group, the end of the group, and blocks per group.
-
-    Row blocks are grouped: a group's inputs stay in the second-level cache while all columns of
-    delta are processed.
-    """
-    most = max(1, GROUP // (ROWS * rows))
-    group = item // (most * columns) * most
-    size = min(most, blocks - group)
-    return (
-        (item - group * columns) // size,
-        group + (item - group * columns) % size,
-        group,
-        group + size,
-        most,
-    )
+def column_blocks(n, panel):
+    """Blocks of at most ROWS columns in a matrix of `n` columns; none spans two panels."""
+    last = (n - 1) // panel
+    return last * ceil_div(panel, ROWS) + ceil_div(n - last * panel, ROWS)
 
 
 @kernel
-def next_tile(q, block, group, end, most, blocks, columns):
-    """The tile after (q, block): blocks of a group first, then columns, then groups."""
-    block += 1
-    if block == end:
-        block = group
-        q += 1
-        if q == columns:
-            q, block, group, end = 0, end, end, min(end + most, blocks)
-    return q, block, group, end
+def column_block(block, n, panel):
+    """First column of a block, and the column behind its last."""
+    parts = ceil_div(panel, ROWS)
+    q = block // parts
+    first = q * panel
+    width = panel
+    if first + panel > n:
+        width = n - first
+        parts = ceil_div(width, ROWS)
+    size, longer = block_sizes(width, parts)
+    part = block - q * ceil_div(panel, ROWS)
+    return first + first_row(part, size, longer), first + first_row(part + 1, size, longer)
+
+
+@kernel
+def blocks_per_group(rows):
+    """Row blocks of the weights' product over `rows` samples that are processed for all columns
+    before the next ones: their inputs stay in the second-level cache."""
+    return max(1, GROUP // (ROWS * rows))

@@ -8,8 +8,16 @@ vectors):
 
 Features are therefore never padded, whatever a layer's width. The only padding is the empty lanes
 of the last panel, with a delta of zero. The input of a layer has one more row, of ones, which meets
-the bias: a layer's parameters are one row-major (n_in + 1, n_out) matrix, W with b below it, and so
-is its gradient.
+the bias: a layer's parameters are one (n_in + 1, n_out) matrix, W with b below it.
+
+Parameters have two layouts. The public arrays and the gradient are row-major. Kernels that read
+parameters more than once, and training, use a packed copy, panel-major:
+
+    [panel of PANEL columns][n_in + 1][PANEL], zeros in the lanes beyond n_out
+
+A tile of packed parameters is contiguous, and a panel with its optimizer state is written by one
+thread. Row-major, the rows of a tile are n_out elements apart, often in the same cache sets: Adam's
+update then took up to seven times as long.
 """
 
 import copy
@@ -19,20 +27,19 @@ import numpy as np
 
 from . import abi
 from .abi import CACHE_LINE
-from .cpu_features import PACK_WIDTH, TILE_ROWS, TILE_VECTORS, VECTOR_BYTES
+from .cpu_features import TILE_ROWS, TILE_VECTORS, VECTOR_BYTES
 
 # Features staged at a time when samples are gathered from a strided array: with a panel's samples
 # they stay in the first-level cache.
 STRIP = 256
 HUGE_PAGE_BYTES = 1 << 21
-# Rows of a packed strip of weights, of the contraction: with a panel of inputs the strip stays in
-# the first-level cache.
+# Terms of a contraction that are added before the next tile: what they read stays in the caches. A
+# multiple of PANEL.
 DEPTH = 512
-STRIP_SIZE = PACK_WIDTH * DEPTH
 # Derivatives per partial sum of squares, for the gradient's norm.
 CHUNK = 1 << 13
-# Blocks of rows that use an input panel while it is in the second-level cache.
-BLOCKS_PER_PANEL = 4
+# Input rows of a partial sum of the penalty.
+PENALTY_ROWS = 64
 
 
 def panel_of(dtype):
@@ -89,6 +96,8 @@ class Plan:
     panel : int, samples per panel
     work_size, sums_size : int
         Elements of the work buffer (network's dtype) and of the float64 buffer of partial sums.
+    packed_size : int
+        Elements of the packed parameters.
     """
 
     def __init__(self, widths, activations, dtype, rows, n_threads=1):
@@ -100,16 +109,20 @@ class Plan:
         layers: list[tuple] = []
         self._ones = []  # where the rows of ones begin
         parameters = 0
+        self.packed_size = 0
         x = self._section((widths[0] + 1) * panels * panel)
         for (n_in, n_out), activation in zip(pairwise(widths), activations, strict=True):
             a_rows = n_out + (len(layers) < len(widths) - 2)
             a = self._section(a_rows * panels * panel)
             stores = activation in abi.STORES_SLOPES
             slopes = self._section(n_out * panels * panel) if stores else 0
-            offsets = (parameters, x, n_in + 1, a, a_rows, slopes)
+            w_panel = (n_in + 1) * panel
+            packed = (self.packed_size, panel, w_panel)
+            offsets = (parameters, *packed, x, n_in + 1, a, a_rows, slopes)
             layers.append((n_in, n_out, activation, stores, *offsets, 0.0, -1))
             self._ones += [x + (p * (n_in + 1) + n_in) * panel for p in range(panels)]
             parameters += (n_in + 1) * n_out
+            self.packed_size += round_up(n_out, panel) // panel * w_panel
             x = a
         self.layers = np.array(layers, abi.LAYER)
 
@@ -128,20 +141,28 @@ class Plan:
         job["targets_at"] = self._section(widths[-1] * panels * panel)
         for name in ("labels_at", "scale_at"):
             job[name] = self._section(panels * panel)
-        job["pack_size"] = STRIP_SIZE * BLOCKS_PER_PANEL
         job["tile_size"] = TILE_ROWS * panel
         job["strip_size"] = STRIP * panel
-        for name in ("pack", "tile", "strip"):
+        for name in ("tile", "strip"):
             job[f"{name}_at"] = self._section(job[f"{name}_size"] * n_threads)
 
-        tiles = [-(-(i + 1) // TILE_ROWS) * -(-o // panel) for i, o in pairwise(widths)]
-        self.sums_size = max(panels, sum(tiles) + -(-parameters // CHUNK))
+        penalties = sum(round_up(n_in, PENALTY_ROWS) // PENALTY_ROWS for n_in in widths[:-1])
+        self.sums_size = penalties + round_up(parameters, CHUNK) // CHUNK
 
     def _section(self, size):
         """The offset of a new section of `work`."""
         at = self.work_size
         self.work_size += int(size)
         return at
+
+    def row_major(self):
+        """A copy of the plan for row-major parameters, which only `dense.forward` can read."""
+        other = self.copy()
+        layers = other.layers
+        layers["w"] = layers["parameters"]
+        layers["w_row"] = layers["n_out"]
+        layers["w_panel"] = self.panel
+        return other
 
     def copy(self):
         """A plan with tables of its own."""

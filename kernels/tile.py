@@ -6,8 +6,9 @@ contraction.
 B and C are panels: PANEL elements per row. One element of A at a time is broadcast and multiplied
 into the accumulators of its row. A has one of two layouts, which serve a layer's three products:
 
-    columns:  A(i, k) = A[a + k * step + i]                                  weights, packed or not
-    panels:   A(i, k) = A[a + (k // PANEL) * step + i * PANEL + k % PANEL]   rows of samples
+    columns:  A(i, k) = A[a + k * step + i]                                  columns of W
+    panels:   A(i, k) = A[a + (k // PANEL) * step + i * PANEL + k % PANEL]   rows of packed W, or of
+                                                                             samples in panels
 
 Every element is one chain of fused multiply-adds over k in order, whatever the tile's shape. Its
 bits therefore do not depend on how the work is split into tiles or among threads.
@@ -17,23 +18,16 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .cpu_features import PACK_WIDTH
 from .cpu_features import TILE_ROWS as ROWS
 from .cpu_features import TILE_VECTORS as VECTORS
 from .memory import (
     check_range,
-    load_masked,
     load_vector,
     pointer,
-    prefetch,
     size_of,
     store_vector,
 )
-from .simd import I1, I64, Lanes, fma, lanes_of, splat
-
-# Prefetch distance of packing, in rows of A: rows are far apart, which no hardware prefetcher
-# follows.
-PREFETCH_ROWS = 16
+from .simd import I64, Lanes, fma, lanes_of, splat
 
 
 def _loop(b, count, values, body):
@@ -60,27 +54,11 @@ def _loop(b, count, values, body):
     return new
 
 
-def _pack_row(b, rows, count, a_k, step, to):
-    """Copy one row of A to `to`, and prefetch a later row."""
-    for i in range(0, rows, count):
-        at = b.gep(a_k, [I64(i)])
-        n = min(count, rows - i)
-        mask = ir.Constant(ir.VectorType(I1, count), [int(lane < n) for lane in range(count)])
-        row = load_vector(b, at, count).value if n == count else load_masked(b, at, count, mask)
-        store_vector(Lanes(b, row), b.gep(to, [I64(i)]))
-    later = b.gep(a_k, [b.mul(step, I64(PREFETCH_ROWS))])
-    prefetch(b, later)
-    prefetch(b, b.gep(later, [I64(rows - 1)]))
-
-
-def emit_product(
-    b, rows, vectors, count, panel, layout, k, a, step, bp, values, pack=None, at_block=None
-):
+def emit_product(b, rows, vectors, count, panel, layout, k, a, step, bp, values, at_block=None):
     """Emit the k-loop of one shape.
 
     rows, vectors : shape of the tile, Python numbers
     values : initial values of the accumulators, row by row
-    pack : address of the packed copy of A, or None
     at_block : called with the index of each panel of k in the layout "panels"
 
     Returns the accumulators' final values.
@@ -93,8 +71,6 @@ def emit_product(
         b_k = b.gep(bp, [b.mul(kk, I64(panel))])
         bs = [load_vector(b, b.gep(b_k, [I64(j * count)]), count) for j in range(vectors)]
         new = []
-        if pack is not None:
-            _pack_row(b, rows, count, a_k, step, b.gep(pack, [b.mul(kk, I64(PACK_WIDTH))]))
         for i in range(rows):
             x = splat(b, b.load(b.gep(a_k, [I64(i * row)])), count)
             new += [fma(x, bs[j], Lanes(b, values[i * vectors + j])).value for j in range(vectors)]
@@ -107,7 +83,8 @@ def emit_product(
     def block(q, values):
         left = b.sub(k, b.mul(q, I64(panel)))
         here = b.select(b.icmp_signed("<", left, I64(panel)), left, I64(panel))
-        at_block(q)
+        if at_block is not None:
+            at_block(q)
         a_q = b.gep(a, [b.mul(q, step)])
         b_q = b.gep(bp, [b.mul(q, I64(panel * panel))])
         return _loop(b, here, values, lambda kk, v: multiply_add(kk, v, a_q, b_q))
@@ -143,8 +120,8 @@ def panel_rows(b, cp, rows, vectors, count):
     ]
 
 
-def _emit_columns(context, b, kinds, args, pack=None):
-    """Emit `tile_columns`, or with `pack` `tile_packing`; see there for the arguments."""
+def _emit_tile(layout, context, b, kinds, args):
+    """Emit the product with A in this layout; see `tile_columns` for the arguments."""
     c_array, c, first, a_array, a, step, b_array, bi, rows, vectors, k = args
     count = lanes_of(kinds[0].dtype)
     panel = count * VECTORS
@@ -152,18 +129,17 @@ def _emit_columns(context, b, kinds, args, pack=None):
 
     # Index checks of the checked build, then the addresses of the three matrices.
     check_range(context, b, size_of(context, b, kinds[0], c_array), c, I64(panel), rows, width)
-    check_range(context, b, size_of(context, b, kinds[3], a_array), a, step, k, rows)
+    check_a = check_columns if layout == "columns" else check_panels
+    check_a(context, b, size_of(context, b, kinds[3], a_array), a, step, rows, k, panel)
     check_range(context, b, size_of(context, b, kinds[6], b_array), bi, I64(panel), k, width)
     cp = pointer(context, b, kinds[0], c_array, c, I64(0))
     ap = pointer(context, b, kinds[3], a_array, a, I64(0))
     bp = pointer(context, b, kinds[6], b_array, bi, I64(0))
-    if pack is not None:
-        pack = pointer(context, b, kinds[0], c_array, pack, b.mul(k, I64(PACK_WIDTH)))
 
     def shape(r, v):
         at = panel_rows(b, cp, r, v, count)
         start = _start(b, first, at, count)
-        values = emit_product(b, r, v, count, panel, "columns", k, ap, step, bp, start, pack)
+        values = emit_product(b, r, v, count, panel, layout, k, ap, step, bp, start)
         for p, value in zip(at, values, strict=True):
             store_vector(Lanes(b, value), p)
 
@@ -171,35 +147,39 @@ def _emit_columns(context, b, kinds, args, pack=None):
     return context.get_dummy_value()
 
 
-@intrinsic
-def tile_columns(typingctx, c_array, c, first, a_array, a, step, b_array, bi, rows, vectors, k):
-    """The product with A in columns, stored to the panel at c[c].
-
-    first : whether the product replaces the panel's values; otherwise it is added to them
-    a, step : offset of A and distance of its columns
-    bi : offset of B
-    """
-    i8 = types.int64
-    signature = types.void(c_array, i8, types.boolean, a_array, i8, i8, b_array, i8, i8, i8, i8)
-    return signature, lambda context, b, signature, args: _emit_columns(
-        context, b, signature.args, args
-    )
+def check_columns(context, b, size, a, step, rows, k, panel):
+    """The index check of A in the layout "columns"."""
+    check_range(context, b, size, a, step, k, rows)
 
 
-@intrinsic
-def tile_packing(
-    typingctx, c_array, c, first, a_array, a, step, b_array, bi, rows, vectors, k, pack
-):
-    """The same, and A is packed into c_array: a strip at `pack`, PACK_WIDTH elements per row.
+def check_panels(context, b, size, a, step, rows, k, panel):
+    """The index check of A in the layout "panels", whose last panel may have fewer columns."""
+    whole = b.sdiv(k, I64(panel))
+    rest = b.srem(k, I64(panel))
+    check_range(context, b, size, a, step, whole, b.mul(rows, I64(panel)))
+    check_range(context, b, size, b.add(a, b.mul(whole, step)), I64(panel), rows, rest)
 
-    During the product the copying costs almost nothing; as a loop of its own it took a tenth of the
-    forward pass.
-    """
-    i8 = types.int64
-    signature = types.void(c_array, i8, types.boolean, a_array, i8, i8, b_array, i8, i8, i8, i8, i8)
-    return signature, lambda context, b, signature, args: _emit_columns(
-        context, b, signature.args, args[:-1], args[-1]
-    )
+
+def _tile(layout):
+    """The intrinsic that multiplies with A in this layout."""
+
+    def definition(typingctx, c_array, c, first, a_array, a, step, b_array, bi, rows, vectors, k):
+        i8 = types.int64
+        signature = types.void(c_array, i8, types.boolean, a_array, i8, i8, b_array, i8, i8, i8, i8)
+        return signature, lambda context, b, signature, args: _emit_tile(
+            layout, context, b, signature.args, args
+        )
+
+    return intrinsic(definition)
+
+
+# The product, stored to the panel at c[c]. Arguments (c_array, c, first, a_array, a, step, b_array,
+# bi, rows, vectors, k):
+#     first : whether the product replaces the panel's values; otherwise it is added to them
+#     a, step : offset of A, and the distance of its columns or of its panels
+#     bi : offset of B
+tile_columns = _tile("columns")
+tile_rows = _tile("panels")
 
 
 def _start(b, first, at, count):

@@ -11,8 +11,9 @@ from .dropout import drop
 from .gather import gather_block, prefetch_samples, weight_of
 from .jit import entry, kernel
 from .norm import limit_norm
-from .output import output_column
+from .output import output_column, sum_of_losses
 from .partition import ceil_div, split
+from .penalty import penalty_sums
 from .rules import begin_step
 from .simd import lanes
 from .spin_pool import block_at, fork_join, parallel_task
@@ -28,16 +29,16 @@ SEEN, UPDATED, NOT_FINITE = range(3)
 
 
 @kernel
-def output_panels(work, job, z, delta, rows, sums, thread, n_threads):
-    """Loss and delta of the output layer, (n_out, rows). Panel p's loss is written to sums[p]."""
+def output_panels(work, job, z, delta, rows, thread, n_threads):
+    """Loss and delta of the output layer, (n_out, rows). The samples' losses replace their shares
+    in the mean."""
     panel = VECTORS * lanes(work)
     panels = ceil_div(rows, panel)
     n = job.n_out
     for p in range(split(panels, thread, n_threads), split(panels, thread + 1, n_threads)):
-        loss = 0.0
         for v in range(0, vectors_in(work, rows, p) * lanes(work), lanes(work)):
             at = p * n * panel + v
-            loss += output_column(
+            output_column(
                 work,
                 z + at,
                 delta + at,
@@ -49,7 +50,6 @@ def output_panels(work, job, z, delta, rows, sums, thread, n_threads):
                 job.loss,
                 job.has_labels != 0 and job.target_shift == 0.0,
             )
-        sums[p] = loss
 
 
 @kernel
@@ -77,20 +77,21 @@ def backward_pass(
     Where the gradient's norm is limited a second pass applies the gradient that the first has
     stored.
 
-    Returns the number of tiles, with their penalties in `sums`, and the phase of the next barrier.
+    Returns the number of partial sums of the penalties, which are in `sums`, and the phase of the
+    next barrier.
     """
-    pack = job.pack_at + thread * job.pack_size
     tile = job.tile_at + thread * job.tile_size
     delta = job.delta0_at
     spare = job.delta1_at
     delta_t = job.delta_t0_at
     delta_t_spare = job.delta_t1_at
-    tiles = 0
+    penalties = 0
+    if not step.incomplete and (step.l1 != 0.0 or step.l2 != 0.0):
+        penalties = penalty_sums(params, layers, step, sums, thread, n_threads)
     passes = 2 if step.clip_norm != 0.0 and not step.incomplete else 1
     for pass_number in range(passes):
         if pass_number == 1:
-            phase = limit_norm(gradient, sums, tiles, step, sync, thread, n_threads, phase)
-            tiles = 0
+            phase = limit_norm(gradient, sums, penalties, step, sync, thread, n_threads, phase)
         for i in range(layers.size - 1, -1, -1):
             layer = layers[i]
             if pass_number == 0:
@@ -99,11 +100,9 @@ def backward_pass(
                 )
                 if i > 0:
                     below = layers[i - 1]
-                    backward(
-                        work, params, layer, below, delta, spare, rows, pack, thread, n_threads
-                    )
+                    backward(work, params, layer, below, delta, spare, rows, thread, n_threads)
                 phase = barrier(sync, n_threads, phase)
-            tiles += weights(
+            weights(
                 work,
                 layer,
                 delta_t,
@@ -113,14 +112,12 @@ def backward_pass(
                 params,
                 state,
                 gradient,
-                sums,
-                tiles,
                 step,
                 thread,
                 n_threads,
             )
             delta, spare, delta_t, delta_t_spare = spare, delta, delta_t_spare, delta_t
-    return tiles, phase
+    return penalties, phase
 
 
 @kernel
@@ -133,9 +130,8 @@ def forward_pass(
 
     Returns the phase of the next barrier.
     """
-    pack = job.pack_at + thread * job.pack_size
     for i in range(layers.size):
-        forward(work, params, layers[i], False, True, rows, pack, thread, n_threads)
+        forward(work, params, layers[i], False, True, rows, thread, n_threads)
         if layers[i].dropout != 0.0:
             drop(work, layers[i], i, job, sample, step_number, rows, thread, n_threads)
         phase = barrier(sync, n_threads, phase)
@@ -186,7 +182,7 @@ def _train(
         begin_step(step, job.done + s + 1, total)
 
         loss = step.earlier_loss
-        tiles = 0
+        penalties = 0
         for start in range(first, end, job.block):
             rows = min(job.block, end - start)
 
@@ -212,7 +208,7 @@ def _train(
                 )
             phase = barrier(sync, n_threads, phase)
 
-            # Forward, loss and delta. Every thread adds the panels' losses in the same order and
+            # Forward, loss and delta. Every thread adds the samples' losses in the same order and
             # so reaches the same decision.
             phase = forward_pass(
                 work,
@@ -227,17 +223,16 @@ def _train(
                 n_threads,
                 phase,
             )
-            output_panels(work, job, z, job.delta0_at, rows, sums, thread, n_threads)
+            output_panels(work, job, z, job.delta0_at, rows, thread, n_threads)
             phase = barrier(sync, n_threads, phase)
-            loss += sum_of(sums, ceil_div(rows, VECTORS * lanes(work)))
+            loss += sum_of_losses(work, job.scale_at, rows)
             if diverged(loss, step):
                 break
 
-            # Backward and update. The tiles' penalties replace the losses in `sums` only after the
-            # next barrier, when every thread has added the losses.
+            # Backward and update.
             step.accumulate = start > first or step.resumed
             step.incomplete = start + rows < end or step.unfinished
-            tiles, phase = backward_pass(
+            penalties, phase = backward_pass(
                 work,
                 params,
                 state,
@@ -257,7 +252,7 @@ def _train(
         # Record the loss, penalties included, and how far the run has come.
         updated = not diverged(loss, step) and not step.unfinished
         if updated and (step.l1 != 0.0 or step.l2 != 0.0):
-            loss += sum_of(sums, tiles)
+            loss += sum_of(sums, penalties)
         if thread == 0:
             losses[s] = loss
             progress[SEEN] = s + 1 - job.begin
@@ -295,9 +290,10 @@ def train(
     Stops before the update of a step with a loss that is not finite, unless the step allows that.
     Returns the number of threads that took part.
 
-    params : network's dtype, the layers' (n_in + 1, n_out) matrices one after the other; updated
-    state : network's dtype, the rule's slots, see plan.new_state; updated
-    gradient : as params where gradients are stored, else empty; written
+    params : network's dtype, packed, see plan.py; updated
+    state : network's dtype, the rule's slots of packed values, see plan.new_state; updated
+    gradient : network's dtype, the layers' row-major (n_in + 1, n_out) matrices one after the other
+        where gradients are stored, else empty; written
     work, sums : buffers, see plan.Plan
     losses : float64 (steps,), the loss of each step before its update; written
     layers, jobs : abi.LAYER, one per layer; abi.JOB, one

@@ -66,7 +66,8 @@ class CustomStepRunner(StepRunner):
         self.failure = None
         for first in range(0, len(order), self.batch):
             index = order[first : first + self.batch]
-            (a,) = self.forward.run(self.params, self.samples, index, [len(self.plan.layers) - 1])
+            outputs = [len(self.plan.layers) - 1]
+            (a,) = self.forward.run(self.params, self.samples, index, outputs, packed=self.packed)
             if DeferSignals.pending():
                 return np.concatenate(losses), steps, True
             try:

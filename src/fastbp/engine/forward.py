@@ -6,6 +6,7 @@ import numpy as np
 
 from ..kernels import infer as infer_kernel
 from ..kernels.abi import INFER_ROWS
+from ..kernels.plan import aligned_zeros
 from ..runtime.autotune import thread_count
 from ..runtime.spin_pool import shared_pool
 from .samples import Samples
@@ -33,10 +34,9 @@ class Forward:
         self.n_threads = n_threads
         self.plan = network.plan(rows)
         self.works = self.plan.work(network.dtype, n_threads)
-        self.sums = np.zeros((n_threads, self.plan.sums_size))
         # Tables and arguments of `outputs`, which are the same for all inputs.
         self.n_out = network.widths[-1]
-        plan = self.plan.copy()
+        plan = self.plan.row_major()
         plan.layers[-1]["out"] = 0
         x = np.zeros((1, network.widths[0]), network.dtype)
         self.no_targets = Samples(x, None, None, None, network.dtype).fill_job(plan.job[0])[1:]
@@ -51,8 +51,9 @@ class Forward:
         source.flags.writeable = False
         infer_kernel.infer(
             params,
+            params[:0],
+            False,
             self.works,
-            self.sums,
             out.reshape(-1),
             NO_LOSSES,
             *self.tables,
@@ -65,7 +66,7 @@ class Forward:
         )
         return out
 
-    def run(self, params, samples, order, layers, losses=NO_LOSSES):
+    def run(self, params, samples, order, layers, losses=NO_LOSSES, packed=None):
         """Pass the samples `order` through the net.
 
         Parameters
@@ -76,6 +77,8 @@ class Forward:
         layers : sequence of int
         losses : ndarray of float64 (n / rows,), optional
             Written: the share of each block of `rows` samples in the mean loss of all samples.
+        packed : ndarray, optional
+            The packed parameters, if they exist. By default they are made of `params`.
 
         Returns
         -------
@@ -84,6 +87,9 @@ class Forward:
         """
         plan = self.plan
         network = self.network
+        packs = packed is None
+        if packs:
+            packed = aligned_zeros(plan.packed_size, network.dtype)
         widths = [network.widths[i + 1] for i in layers]
         ends = np.cumsum([0] + [len(order) * n_out for n_out in widths]).tolist()
         out = np.empty(ends[-1], network.dtype)
@@ -100,8 +106,9 @@ class Forward:
                     plan.layers[i]["out"] = at + done * n_out
                 args = (
                     params,
+                    packed,
+                    packs,
                     self.works,
-                    self.sums,
                     out,
                     losses[done // self.rows :],
                     plan.layers,
@@ -114,6 +121,7 @@ class Forward:
                 macs = len(piece) * network.size
                 shared_pool().run(infer_kernel.infer, args, n_threads, macs)
                 done += len(piece)
+                packs = False
         return [
             out[at : at + len(order) * n_out].reshape(len(order), n_out)
             for at, n_out in zip(ends[:-1], widths, strict=True)

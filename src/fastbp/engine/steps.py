@@ -4,11 +4,15 @@ import time
 
 import numpy as np
 
-from ..kernels import abi
+from ..kernels import abi, packing
 from ..kernels import train as train_kernel
+from ..kernels.plan import new_state, slot_size
 from ..runtime.autotune import thread_count
 from ..runtime.signals import DeferSignals
 from ..runtime.spin_pool import WAKE_MACS, shared_pool
+
+# Multiply-adds that take as long as the copy of a parameter.
+MACS_PER_COPY = 8
 
 
 def step_params(rule, **settings):
@@ -35,11 +39,14 @@ def step_params(rule, **settings):
 class StepRunner:
     """Training steps of one network on one set of samples; the buffers persist from epoch to epoch.
 
+    Steps change packed copies of parameters and optimizer state. `load` reads the caller's arrays,
+    as the constructor does, and `store` writes them.
+
     Parameters
     ----------
     network : CompiledNetwork
     params, state : ndarray
-        Flat parameters and optimizer state, changed in place.
+        Flat parameters and optimizer state, row-major.
     samples : Samples
     batch : int
         Rows per step.
@@ -55,6 +62,8 @@ class StepRunner:
     failure : Exception or None
         What stopped the last run: an exception of the caller's own loss, or MemoryError for the
         next samples or for the threads.
+    packed, packed_state : ndarray
+        The copies, see kernels/plan.py.
     rates : ndarray of float64
         The learning rate of each step of the next run; empty where the records' rate holds.
     """
@@ -62,6 +71,7 @@ class StepRunner:
     failure: Exception | None = None
 
     def __init__(self, network, params, state, samples, batch, step, sizes):
+        self.network = network
         self.params = params
         self.state = state
         self.samples = samples
@@ -81,11 +91,36 @@ class StepRunner:
             or step[0]["clip_norm"] != 0
         )
         self.gradient = np.zeros(network.size if stores else 0, network.dtype)
+        self.slots = state.size // slot_size(network.size, network.dtype)
+        self.packed = new_state(1, self.plan.packed_size, network.dtype)
+        self.packed_state = new_state(self.slots, self.plan.packed_size, network.dtype)
         # The last call: its samples, their order, its arguments, its arrays of rates and losses.
         self._call: tuple = ()
         self._progress = np.zeros(3, np.int64)
         # Threads are started here so that a lack of memory shows before anything is changed.
         shared_pool().start(self.tuner.next(1)[0] - 1)
+        self.load()
+
+    def load(self):
+        """Read parameters and optimizer state from the caller's arrays."""
+        self.load_parameters()
+        self._repack(self.packed_state, self.state, self.slots, False)
+
+    def load_parameters(self):
+        """Read the parameters from the caller's array."""
+        self._repack(self.packed, self.params, 1, False)
+
+    def store(self):
+        """Write parameters and optimizer state to the caller's arrays."""
+        self._repack(self.packed, self.params, 1, True)
+        self._repack(self.packed_state, self.state, self.slots, True)
+
+    def _repack(self, packed, flat, slots, unpacks):
+        size = self.network.size
+        args = packed, flat, self.plan.layers, slots, size, self.plan.packed_size, unpacks
+        if slots:
+            n_threads = thread_count(None, slots * size * MACS_PER_COPY)
+            shared_pool().run(packing.repack, args, n_threads)
 
     def drop(self, rates, key):
         """Drop hidden units from now on.
@@ -206,8 +241,8 @@ class StepRunner:
         job = self.plan.job
         job[0]["n_samples"] = len(order)
         args = (
-            self.params,
-            self.state,
+            self.packed,
+            self.packed_state,
             self.gradient,
             self.work,
             self.sums,

@@ -104,7 +104,9 @@ class EpochRunner:
             optimizer.learning_rate_init if self.adam else optimizer.learning_rate
         )
         with DeferSignals():
+            self.steps.load()
             losses, made, _ = self.steps.run(order, optimizer.t if self.adam else 0)
+            self.steps.store()
             if self.adam:
                 optimizer.t += made
                 correction = np.sqrt(1 - optimizer.beta_2**optimizer.t) / (

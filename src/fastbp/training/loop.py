@@ -67,8 +67,6 @@ class TrainingLoop:
         self._history = self.net.history_
         self._callbacks = CallbackList(self.callbacks, self.net, self._history)
         self._runner: StepRunner | None = None
-        # Copies of parameters and optimizer state before the steps that are being made.
-        self._snapshot: tuple = ()
         # Length of the history's `batch_loss` at the beginning of the present epoch.
         self._epoch_start = 0
         # The generator's state before it drew the order of the present epoch; None between epochs.
@@ -186,8 +184,8 @@ class TrainingLoop:
             end = done + 1 if every_step else n_steps
             part = order[done * runner.batch : end * runner.batch]
             runner.rates = rates[done:end]
-            self._snapshot[0][:] = self._state.parameters
-            self._snapshot[1][:] = self._state.optimizer_state
+            if self._callbacks.has_hooks:
+                runner.load_parameters()  # a callback may have written into them
             losses, made, stopped = runner.run(
                 part, self._state.step, self.checkpointer and self.checkpointer.is_due
             )
@@ -214,7 +212,6 @@ class TrainingLoop:
             self._sizes,
         )
         runner.drop(net.dropout, state.dropout_key)
-        self._snapshot = np.empty_like(state.parameters), np.empty_like(state.optimizer_state)
         return runner
 
     def _record(self, runner, order, losses, made):
@@ -234,9 +231,10 @@ class TrainingLoop:
             state.schedule_state.lr
         ] * len(losses)
         # The last update may have overflowed, which none of the losses shows.
-        diverged = not (_is_finite(losses[-1:]) and _is_finite(state.parameters))
+        diverged = not (_is_finite(losses[-1:]) and _is_finite(runner.packed))
         if diverged:
             made = self._rewind_to_finite(runner, order[: made * runner.batch], made)
+        runner.store()
         state.step += made
         state.schedule_state.steps += made
         history.n_samples += min(made * runner.batch, len(order))
@@ -249,7 +247,7 @@ class TrainingLoop:
             raise runner.failure
 
     def _rewind_to_finite(self, runner, order, made):
-        """After an overflow, repeat the steps since the snapshot up to the last one with finite
+        """After an overflow, repeat the steps since the last `store` up to the last one with finite
         parameters and optimizer state. Returns how many these are.
 
         Equal steps give equal bits, so one copy for many steps is enough. A value that is not
@@ -261,14 +259,14 @@ class TrainingLoop:
         def repeat(n_steps):
             if DeferSignals.pending():
                 n_steps = min(n_steps, 1)
-            state.parameters[:], state.optimizer_state[:] = self._snapshot
+            runner.load()
             return runner.run(order[: n_steps * runner.batch], state.step)[1] if n_steps else 0
 
         def overflows(n_steps):
             repeat(n_steps)
-            return not (_is_finite(state.parameters) and _is_finite(state.optimizer_state))
+            return not (_is_finite(runner.packed) and _is_finite(runner.packed_state))
 
-        if _is_finite(state.parameters) and _is_finite(state.optimizer_state):
+        if _is_finite(runner.packed) and _is_finite(runner.packed_state):
             return made
         return repeat(bisect_left(range(1, made), True, key=overflows))
 
