@@ -198,7 +198,9 @@ JOB = np.dtype(
         ("t_base", "i8"),
         ("t_row", "i8"),
         ("t_column", "i8"),
-        ("n_samples", "i8"),  # samples of the order
+        # Samples of an epoch. The order is that of one epoch or of several, one after the other;
+        # the last step of each has the samples that are left.
+        ("n_samples", "i8"),
         ("begin", "i8"),  # first step of the call, counted along the order
         ("end", "i8"),  # step after the last one
         ("done", "i8"),  # steps made before the first one of the order

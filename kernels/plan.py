@@ -88,6 +88,8 @@ class Plan:
     dtype : of the network
     rows : int
     n_threads : int
+    trains : bool
+        Whether `work` has room for `train`, or for `infer` only.
 
     Attributes
     ----------
@@ -100,7 +102,7 @@ class Plan:
         Elements of the packed parameters.
     """
 
-    def __init__(self, widths, activations, dtype, rows, n_threads=1):
+    def __init__(self, widths, activations, dtype, rows, n_threads=1, trains=True):
         self.panel = panel = panel_of(dtype)
         panels = round_up(max(rows, 1), panel) // panel
         self.work_size = 0
@@ -132,11 +134,12 @@ class Plan:
         job["block"] = rows
         job["n_in"] = widths[0]
         job["n_out"] = widths[-1]
-        widest = max(widths[1:])
-        for name in ("delta0_at", "delta1_at"):
-            job[name] = self._section(widest * panels * panel)
-        for name in ("delta_t0_at", "delta_t1_at"):
-            job[name] = self._section(round_up(widest, panel) * panels * panel)
+        widest = max(widths[1:]) if trains else widths[-1]
+        job["delta0_at"] = self._section(widest * panels * panel)
+        if trains:
+            job["delta1_at"] = self._section(widest * panels * panel)
+            for name in ("delta_t0_at", "delta_t1_at"):
+                job[name] = self._section(round_up(widest, panel) * panels * panel)
         job["delta_t_rows"] = panels * panel
         job["targets_at"] = self._section(widths[-1] * panels * panel)
         for name in ("labels_at", "scale_at"):
@@ -144,7 +147,7 @@ class Plan:
         job["tile_size"] = TILE_ROWS * panel
         job["strip_size"] = STRIP * panel
         for name in ("tile", "strip"):
-            job[f"{name}_at"] = self._section(job[f"{name}_size"] * n_threads)
+            job[f"{name}_at"] = self._section(job[f"{name}_size"] * (n_threads if trains else 1))
 
         penalties = sum(round_up(n_in, PENALTY_ROWS) // PENALTY_ROWS for n_in in widths[:-1])
         self.sums_size = penalties + round_up(parameters, CHUNK) // CHUNK

@@ -167,13 +167,15 @@ def _train(
     z = layers[layers.size - 1].a
     strip = job.strip_at + thread * job.strip_size
     phase = 0
+    per_epoch = ceil_div(job.n_samples, job.batch)
+    first = job.begin // per_epoch * job.n_samples + job.begin % per_epoch * job.batch
+    epoch_end = (job.begin // per_epoch + 1) * job.n_samples
     for s in range(job.begin, job.end):
         if released(sync, n_threads):
             break
 
         # The step's samples order[first : end], the divisor of their mean, the step's constants.
-        first = s * job.batch
-        end = min(job.n_samples, first + job.batch)
+        end = min(epoch_end, first + job.batch)
         total = step.total_weight
         if total == 0.0:
             total = weight_of(job, sample_weight, order, first, end - first)
@@ -260,6 +262,8 @@ def _train(
             progress[NOT_FINITE] = diverged(loss, step)
         if diverged(loss, step):
             break
+        epoch_end += job.n_samples if end == epoch_end else 0
+        first = end
     restore_denormals(denormals)
 
 

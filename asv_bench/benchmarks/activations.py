@@ -14,4 +14,4 @@ class HiddenActivation:
         self.training = Training(case, net={"hidden": hidden})
 
     def time_fit(self, case, hidden):
-        self.training.epoch()
+        self.training.run()

@@ -15,19 +15,16 @@ from fastbp.kernels.tile import ROWS, VECTORS, tile_columns
 sys.path.insert(0, str(Path(__file__).parents[1]))  # asv makes only this package importable
 import peers
 
-CASES = {
-    name: replace(peers.TRAIN_CASES[name], samples=peers.TRAIN_CASES[name].samples // 2)
-    for name in ("tiny", "small", "medium", "large")
-}
+CASES = {name: peers.TRAIN_CASES[name] for name in ("iris", "tiny", "small", "medium", "large")}
 
 
 def data(case, dtype):
-    """Inputs and labels of an epoch."""
+    """Inputs and labels."""
     return replace(CASES[case], dtype=dtype).data()
 
 
 class Training:
-    """Epochs of a net that has been trained for one batch, so that its kernels are compiled.
+    """The fit of a net that has been trained for one batch, so that its kernels are compiled.
 
     `net` holds options of the net, `fit` those of its fits; `y` replaces the labels.
     """
@@ -38,14 +35,14 @@ class Training:
         self.y = labels if y is None else y
         self.net = fastbp.MLP(CASES[case].widths, dtype=dtype, **dict(net))
         self.options = {
-            "epochs": 1,
+            "epochs": CASES[case].epochs,
             "batch_size": batch,
             "optimizer": fastbp.SGD(0.01),
             "shuffle": False,
         } | fit
         self.net.fit(self.X[:batch], self.y[:batch], **self.options)
 
-    def epoch(self, **options):
+    def run(self, **options):
         self.net.fit(self.X, self.y, **self.options | options)
 
 

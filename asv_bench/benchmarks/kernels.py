@@ -19,22 +19,13 @@ OPTIONS = {"error_model": "numpy", "nogil": True}
 
 @numba.njit(**OPTIONS)
 def run_forward(work, params, layers, job):
-    forward(work, params, layers[1], False, True, ROWS, job[0].pack_at, 0, 1)
+    forward(work, params, layers[1], False, True, ROWS, 0, 1)
 
 
 @numba.njit(**OPTIONS)
 def run_backward(work, params, layers, job):
     backward(
-        work,
-        params,
-        layers[1],
-        layers[0],
-        job[0].delta0_at,
-        job[0].delta1_at,
-        ROWS,
-        job[0].pack_at,
-        0,
-        1,
+        work, params, layers[1], layers[0], job[0].delta0_at, job[0].delta1_at, ROWS, 0, 1
     )
 
 
@@ -46,7 +37,7 @@ def run_transpose_delta(work, layers, job):
 
 
 @numba.njit(**OPTIONS)
-def run_weights(work, params, state, gradient, sums, layers, job, steps):
+def run_weights(work, params, state, gradient, layers, job, steps):
     j = job[0]
     layer = layers[1]
     weights(
@@ -59,8 +50,6 @@ def run_weights(work, params, state, gradient, sums, layers, job, steps):
         params,
         state,
         gradient,
-        sums,
-        0,
         steps[0],
         0,
         1,
@@ -90,7 +79,7 @@ class Layer:
     def setup(self, dtype):
         self.plan = plan = Plan((WIDTH, WIDTH, WIDTH), [1, 1], dtype, ROWS)
         self.work = plan.work(np.dtype(dtype))[0]
-        self.params_ = aligned_zeros(2 * (WIDTH + 1) * WIDTH, dtype)
+        self.params_ = aligned_zeros(plan.packed_size, dtype)
         self.params_[:] = np.random.default_rng(0).normal(0, 0.03, self.params_.size)
         self.time_kernel_forward(dtype)
         self.time_kernel_backward(dtype)
@@ -117,14 +106,14 @@ class Update(Layer):
         self.plan = plan = Plan((WIDTH, WIDTH, WIDTH), [1, 1], dtype, ROWS)
         self.work = plan.work(np.dtype(dtype))[0]
         size = 2 * (WIDTH + 1) * WIDTH
-        sizes = (size, len(RULES[rule].slots) * size, size if rule == "gradient" else 0)
+        packed = plan.packed_size
+        sizes = (packed, len(RULES[rule].slots) * packed, size if rule == "gradient" else 0)
         self.arrays = [aligned_zeros(n, dtype) for n in sizes]
-        self.sums = np.zeros(plan.sums_size)
         self.step = step_params(rule, plain=rule == "sgd", shrink=1, epsilon=1e-8, floor=1e-8)
         self.time_kernel_weights(dtype, rule)
 
     def time_kernel_weights(self, dtype, rule):
-        run_weights(self.work, *self.arrays, self.sums, self.plan.layers, self.plan.job, self.step)
+        run_weights(self.work, *self.arrays, self.plan.layers, self.plan.job, self.step)
 
 
 class Activation:

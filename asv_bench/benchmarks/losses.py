@@ -36,4 +36,4 @@ class Loss:
         self.training = Training(case, net=net, y=y, **fit)
 
     def time_fit(self, case, loss):
-        self.training.epoch()
+        self.training.run()

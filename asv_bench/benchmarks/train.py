@@ -1,5 +1,5 @@
-"""Training: time, rate, memory, accuracy, and the speed beside NumPy and scikit-learn in the same
-process."""
+"""Training: time, memory, accuracy, and the time relative to the FMA peak and to NumPy and
+scikit-learn in the same process. asv takes less for better."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ EXTRAS = {
 
 
 class Fit:
-    """One epoch. asv calls `setup` before each sample, so the net is warm."""
+    """The epochs of a case. asv calls `setup` before each sample, so the net is warm."""
 
     params = (list(CASES), ["float32", "float64"], list(OPTIMIZERS), [1, 2])
     param_names = ("case", "dtype", "optimizer", "n_threads")
@@ -30,11 +30,11 @@ class Fit:
         self.training = Training(case, dtype, optimizer=OPTIMIZERS[optimizer], n_threads=n_threads)
 
     def time_fit(self, case, dtype, optimizer, n_threads):
-        self.training.epoch()
+        self.training.run()
 
 
 class Extra:
-    """An epoch on one thread with a penalty, clipping or dropout; `plain` is the reference."""
+    """A fit on one thread with a penalty, clipping or dropout; `plain` is the reference."""
 
     params = (["small", "large"], list(EXTRAS))
     param_names = ("case", "extra")
@@ -45,38 +45,11 @@ class Extra:
         self.training = Training(case, net=net, n_threads=1, **fit)
 
     def time_extra(self, case, extra):
-        self.training.epoch()
+        self.training.run()
 
 
-class Rate:
-    """Floating-point operations a second of an epoch, absolute and relative to the FMA peak."""
-
-    params = (list(CASES), ["float32", "float64"])
-    param_names = ("case", "dtype")
-    timeout = 300
-
-    def setup(self, case, dtype):
-        self.training = Training(case, dtype)
-
-    def _gflops(self, case, **options):
-        epoch_seconds = seconds(lambda: self.training.epoch(**options))
-        return CASES[case].flops(predict=False) / epoch_seconds / 1e9
-
-    def track_gflops(self, case, dtype):
-        """With the default number of threads."""
-        return self._gflops(case)
-
-    track_gflops.unit = "GFLOP/s"
-
-    def track_fraction_of_peak(self, case, dtype):
-        """On one thread, relative to one core's peak, both measured in this process."""
-        return self._gflops(case, n_threads=1) / peak_gflops(dtype)
-
-    track_fraction_of_peak.unit = "of the peak"
-
-
-class Speedup:
-    """Time of an epoch by a peer over that of fastbp, alternating in one process."""
+class Relative:
+    """The time of a fit relative to other times in this process."""
 
     params = (list(CASES),)
     param_names = ("case",)
@@ -85,17 +58,22 @@ class Speedup:
     def setup(self, case):
         self.ours = Training(case)
 
-    def _speedup(self, peer, case):
+    def track_time_over_peak(self, case):
+        """On one thread, relative to the time of the products at one core's FMA peak."""
+        operations = CASES[case].flops(predict=False) * CASES[case].samples * CASES[case].epochs
+        return seconds(lambda: self.ours.run(n_threads=1)) * peak_gflops() * 1e9 / operations
+
+    def _time_over(self, peer, case):
         theirs, _ = peer(CASES[case], None)
         theirs()
-        pairs = [(seconds(theirs, 1), seconds(self.ours.epoch, 1)) for _ in range(5)]
-        return float(np.median([peer_s / our_s for peer_s, our_s in pairs]))
+        pairs = [(seconds(theirs, 1), seconds(self.ours.run, 1)) for _ in range(5)]
+        return float(np.median([our_s / peer_s for peer_s, our_s in pairs]))
 
-    def track_speedup_vs_numpy(self, case):
-        return self._speedup(peers.with_numpy, case)
+    def track_time_over_numpy(self, case):
+        return self._time_over(peers.with_numpy, case)
 
-    def track_speedup_vs_sklearn(self, case):
-        return self._speedup(peers.with_sklearn, case)
+    def track_time_over_sklearn(self, case):
+        return self._time_over(peers.with_sklearn, case)
 
 
 class Memory:
@@ -103,7 +81,7 @@ class Memory:
     param_names = ("case",)
 
     def peakmem_fit(self, case):
-        Training(case).epoch()
+        Training(case).run()
 
 
 class Gradient:

@@ -20,13 +20,13 @@ class TrainingLoop:
         ]
 
     def time_plain(self):
-        self.training.epoch()
+        self.training.run()
 
     def time_schedule(self):
-        self.training.epoch(optimizer=self.schedule)
+        self.training.run(optimizer=self.schedule)
 
     def time_hook_after_each_step(self):
-        self.training.epoch(callbacks=self.callback)
+        self.training.run(callbacks=self.callback)
 
     def time_stream(self):
         self.training.net.fit(

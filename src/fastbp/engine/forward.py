@@ -1,6 +1,7 @@
 """Forward passes: outputs, activations and mean losses of samples."""
 
 import math
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -32,8 +33,9 @@ class Forward:
         self.network = network
         self.rows = rows
         self.n_threads = n_threads
-        self.plan = network.plan(rows)
+        self.plan = network.plan(rows, trains=False)
         self.works = self.plan.work(network.dtype, n_threads)
+        self.packed = None  # buffer of `run`
         # Tables and arguments of `outputs`, which are the same for all inputs.
         self.n_out = network.widths[-1]
         plan = self.plan.row_major()
@@ -89,7 +91,9 @@ class Forward:
         network = self.network
         packs = packed is None
         if packs:
-            packed = aligned_zeros(plan.packed_size, network.dtype)
+            if self.packed is None:
+                self.packed = aligned_zeros(plan.packed_size, network.dtype)
+            packed = self.packed
         widths = [network.widths[i + 1] for i in layers]
         ends = np.cumsum([0] + [len(order) * n_out for n_out in widths]).tolist()
         out = np.empty(ends[-1], network.dtype)
@@ -128,38 +132,57 @@ class Forward:
         ]
 
 
+@contextmanager
+def _borrowed(network, rows, n_threads):
+    """A Forward of these sizes for one call, kept for the next."""
+    spare = network.spare_forwards
+    if (rows, n_threads) not in spare:
+        # Of each net, buffers for small batches and those of the last size of large ones.
+        for key in [key for key in spare if key[0] > network.small_batch]:
+            spare.pop(key, None)
+    kept = spare.setdefault((rows, n_threads), [])
+    try:
+        forward = kept.pop()
+    except IndexError:
+        forward = Forward(network, rows, n_threads)
+    yield forward
+    kept.append(forward)
+
+
 def _forward_of(network, n, n_threads):
-    """Plan and buffers for `n` samples."""
+    """A Forward for `n` samples for one call."""
     size = min(-(-n // INFER_ROWS), thread_count(n_threads, n * network.size))
-    return Forward(network, max(1, min(n, INFER_ROWS)), max(1, size))
+    return _borrowed(network, max(1, min(n, INFER_ROWS)), max(1, size))
 
 
 def outputs(network, params, X, n_threads=None):
     """The outputs (n, n_out) of the rows of X, an ndarray or a StridedArray."""
     if isinstance(X, np.ndarray) and 0 < len(X) <= network.small_batch:
+        x = np.ascontiguousarray(X, network.dtype)
+        x = x if x.flags.aligned else x.copy()
+        kept = network.spare_forwards.setdefault((network.small_batch, 1), [])
         try:
-            forward = network.spare_forwards.pop()
+            forward = kept.pop()
         except IndexError:
             forward = Forward(network, network.small_batch, 1)
-        x = np.ascontiguousarray(X, network.dtype)
-        a = forward.outputs(params, x if x.flags.aligned else x.copy())
-        network.spare_forwards.append(forward)
+        a = forward.outputs(params, x)
+        kept.append(forward)
         return a
     samples = Samples(X, None, None, None, network.dtype)
-    forward = _forward_of(network, samples.n, n_threads)
-    return forward.run(params, samples, np.arange(samples.n), [len(network.widths) - 2])[0]
+    with _forward_of(network, samples.n, n_threads) as forward:
+        return forward.run(params, samples, np.arange(samples.n), [len(network.widths) - 2])[0]
 
 
 def activations(network, params, x, layers, n_threads=None):
     """The activations (n, n_out) of each of `layers`, as a list."""
     samples = Samples(x, None, None, None, network.dtype)
-    forward = _forward_of(network, samples.n, n_threads)
-    return forward.run(params, samples, np.arange(samples.n), layers)
+    with _forward_of(network, samples.n, n_threads) as forward:
+        return forward.run(params, samples, np.arange(samples.n), layers)
 
 
 def mean_loss(network, params, samples, n_threads=None):
     """The mean loss of the samples, without penalty."""
     losses = np.zeros(-(-samples.n // INFER_ROWS))
-    forward = _forward_of(network, samples.n, n_threads)
-    forward.run(params, samples, np.arange(samples.n), (), losses)
+    with _forward_of(network, samples.n, n_threads) as forward:
+        forward.run(params, samples, np.arange(samples.n), (), losses)
     return math.fsum(losses)

@@ -25,9 +25,9 @@ class CompiledNetwork:
         Number of parameters; also multiply-adds of a forward pass of one sample.
     small_batch : int
         Rows up to which outputs are computed with buffers of `spare_forwards`.
-    spare_forwards : list of Forward
-        For `forward.outputs`, which takes one and puts it back, so that calls from several threads
-        do not share buffers.
+    spare_forwards : dict of (int, int) to list of Forward
+        By rows of a block and threads. A call takes one and puts it back, so that calls from
+        several threads do not share buffers.
     training : Lock
         Held by the fit that is running.
     """
@@ -41,7 +41,7 @@ class CompiledNetwork:
         self.smoothing = smoothing
         self.size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
         self.small_batch = panel_of(dtype)
-        self.spare_forwards: list = []
+        self.spare_forwards: dict[tuple, list] = {}
         self.training = threading.Lock()
         self._last_plan: tuple = (
             None,
@@ -49,12 +49,12 @@ class CompiledNetwork:
         )  # (rows, threads), plan of the last fit
         self._tuners: dict[tuple, ThreadCountTuner] = {}
 
-    def plan(self, rows, n_threads=1):
+    def plan(self, rows, n_threads=1, trains=True):
         """A plan for blocks of `rows` rows; its tables are the caller's own."""
         key, plan = self._last_plan
-        if key != (rows, n_threads):
-            plan = Plan(self.widths, self.activations, self.dtype, rows, n_threads)
-            self._last_plan = (rows, n_threads), plan
+        if key != (rows, n_threads, trains):
+            plan = Plan(self.widths, self.activations, self.dtype, rows, n_threads, trains)
+            self._last_plan = (rows, n_threads, trains), plan
         plan = plan.copy()
         job = plan.job[0]
         job["output"] = self.output

@@ -144,17 +144,20 @@ class StepRunner:
         self.plan.job[0]["batch"] = samples.n
         return True
 
-    def run(self, order, done, pause=None):
+    def run(self, order, done, pause=None, epochs=1):
         """Make the steps over the samples `order`.
 
         Parameters
         ----------
         order : ndarray of int64
+            One epoch after the other.
         done : int
             Steps made before.
         pause : callable, optional
             Called between two calls of the kernel; a true value ends the run there, between two
             steps. Once true it must stay true until the run has ended.
+        epochs : int, default 1
+            In `order`; more than one only for samples that the kernels read in place.
 
         Returns
         -------
@@ -174,7 +177,7 @@ class StepRunner:
             for samples, part, unfinished in self.samples.chunks(order, self.batch):
                 self._begin_part(order, at, unfinished)
                 here, made, failed, stopped = self._run_part(
-                    samples, part, done, steps, None if unfinished else pause
+                    samples, part, epochs, done, steps, None if unfinished else pause
                 )
                 steps += made
                 at += len(part)
@@ -189,14 +192,14 @@ class StepRunner:
             self.failure = error
         return np.concatenate(losses), steps, stopped
 
-    def _run_part(self, samples, order, done, before, pause):
+    def _run_part(self, samples, order, epochs, done, before, pause):
         """Make steps over samples that the kernel can read, in as many calls as the tuner chooses.
 
         done, before : steps made before this run, and in this run
         """
-        args, rates, losses = self._call_on(samples, order)
+        args, rates, losses = self._call_on(samples, order, epochs)
         job = self.plan.job[0]
-        n_steps = -(-len(order) // self.batch)
+        n_steps = len(losses)
         pool = shared_pool()
         job["done"] = done + before
         job["has_rates"] = self.rates.size > 0
@@ -230,16 +233,21 @@ class StepRunner:
                 break
         return losses[:seen].copy(), made, failed, stopped
 
-    def _call_on(self, samples, order):
+    def _call_on(self, samples, order, epochs):
         """The kernel's arguments for these samples in this order, and its arrays of rates and
         losses. Those of the last call are reused if `order` is in the same memory, with any
         content."""
-        if self._call and samples is self._call[0] and _same_memory(order, self._call[1]):
-            return self._call[2:]
-        n_steps = -(-len(order) // self.batch)
-        rates, losses = np.zeros(n_steps), np.zeros(n_steps)
+        if (
+            self._call
+            and samples is self._call[0]
+            and epochs == self._call[2]
+            and _same_memory(order, self._call[1])
+        ):
+            return self._call[3:]
         job = self.plan.job
-        job[0]["n_samples"] = len(order)
+        job[0]["n_samples"] = n = len(order) // epochs
+        n_steps = -(-n // self.batch) * epochs
+        rates, losses = np.zeros(n_steps), np.zeros(n_steps)
         args = (
             self.packed,
             self.packed_state,
@@ -255,8 +263,8 @@ class StepRunner:
             rates,
             self._progress,
         )
-        self._call = samples, order, args, rates, losses
-        return self._call[2:]
+        self._call = samples, order, epochs, args, rates, losses
+        return self._call[3:]
 
     def _begin_part(self, order, at, unfinished):
         """Set in the records whether the part of `order` from `at` on is only a part of a step."""
