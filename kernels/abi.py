@@ -188,6 +188,7 @@ JOB = np.dtype(
         ("n_out", "i8"),
         ("output", "i8"),  # codes
         ("loss", "i8"),
+        ("to_probabilities", "?"),  # infer: softmax of the outputs, for softmax_cross_entropy
         ("has_targets", "i8"),
         ("has_labels", "i8"),
         ("has_weights", "i8"),

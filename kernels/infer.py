@@ -5,7 +5,7 @@ from .denormals import flush_denormals, restore_denormals
 from .dense import forward
 from .gather import gather_block, scatter_panel
 from .jit import entry, kernel
-from .output import activate_column, sum_of_losses
+from .output import activate_column, softmax, sum_of_losses
 from .packing import pack_layers
 from .partition import ceil_div
 from .simd import lanes
@@ -116,8 +116,10 @@ def _infer(
             losses[block] = sum_of_losses(work, job.scale_at, rows)
         else:
             for p in range(ceil_div(rows, panel)):
-                for v in range(0, panel, lanes(work)):
-                    activate_column(work, z + p * n * panel + v, n, job.output)
+                for at in range(z + p * n * panel, z + p * n * panel + panel, lanes(work)):
+                    activate_column(work, at, n, job.output)
+                    if job.to_probabilities:
+                        softmax(work, at, at, n)
             _write_out(out, work, layers, first, rows)
         block = _next_block(sync, block + arrivals, n_threads) - arrivals
     restore_denormals(denormals)

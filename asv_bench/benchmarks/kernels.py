@@ -24,9 +24,7 @@ def run_forward(work, params, layers, job):
 
 @numba.njit(**OPTIONS)
 def run_backward(work, params, layers, job):
-    backward(
-        work, params, layers[1], layers[0], job[0].delta0_at, job[0].delta1_at, ROWS, 0, 1
-    )
+    backward(work, params, layers[1], layers[0], job[0].delta0_at, job[0].delta1_at, ROWS, 0, 1)
 
 
 @numba.njit(**OPTIONS)

@@ -542,10 +542,10 @@ class MLP:
                 f"predict_proba needs a classifier whose outputs are probabilities, got {what}"
             )
         X = check_inputs("X", X, self.widths[0], self.dtype)
-        a = outputs(self.network, self.parameters, X)
-        if self.loss_name == "softmax_cross_entropy":
-            a = np.exp(a - a.max(axis=1, keepdims=True))
-            return a / a.sum(axis=1, keepdims=True)
+        of_outputs = self.loss_name == "softmax_cross_entropy"
+        a = outputs(self.network, self.parameters, X, probabilities=of_outputs)
+        if of_outputs:
+            return a
         return np.hstack([1 - a, a]) if self.output == "sigmoid" and a.shape[1] == 1 else a
 
     def loss(

@@ -28,6 +28,15 @@ for dtype in ("float32", "float64"):
     for rule in (fastbp.Nadam(), fastbp.RMSprop(momentum=0.5, centered=True), fastbp.Adagrad()):
         net.fit(X, y, epochs=1, optimizer=rule, l1=1e-3, clip_value=0.1, clip_norm=0.1)
         digest.update(net.parameters.tobytes())
+    # Losses with and without penalties, and all that is derived from them.
+    for penalty in ({}, {"l2": 0.01}, {"l1": 0.01}, {"l2": 0.01, "l1": 0.001, "clip_norm": 0.1}):
+        net = fastbp.MLP([33, 70, 21, 5], hidden="tanh", dtype=dtype)
+        history = net.fit(X, y, epochs=2, batch_size=30, X_val=X, y_val=y, **penalty)
+        digest.update(repr((history.loss, history.val_loss, history.batch_loss)).encode())
+        penalty.pop("clip_norm", None)
+        digest.update(repr(net.loss(X, y, **penalty)).encode())
+    net = fastbp.MLP([33, 21, 5], output="tanh", loss="softmax_cross_entropy", dtype=dtype)
+    digest.update(net.predict_proba(X).tobytes() + net.predict_proba(X[:1]).tobytes())
 print(cpu_features.VECTOR_BYTES, digest.hexdigest())
 """
 CPUS = {

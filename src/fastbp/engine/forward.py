@@ -45,9 +45,10 @@ class Forward:
         self.tables = plan.layers, plan.job
         self.order = np.arange(rows)
 
-    def outputs(self, params, x):
+    def outputs(self, params, x, probabilities=False):
         """The outputs (n, n_out) of at most `rows` samples, x C-contiguous and of the net's dtype,
         by one thread: no more than the kernel's call."""
+        self.tables[1]["to_probabilities"] = probabilities
         out = np.empty((len(x), self.n_out), params.dtype)
         source = x.reshape(-1)
         source.flags.writeable = False
@@ -155,8 +156,9 @@ def _forward_of(network, n, n_threads):
     return _borrowed(network, max(1, min(n, INFER_ROWS)), max(1, size))
 
 
-def outputs(network, params, X, n_threads=None):
-    """The outputs (n, n_out) of the rows of X, an ndarray or a StridedArray."""
+def outputs(network, params, X, n_threads=None, probabilities=False):
+    """The outputs (n, n_out) of the rows of X, an ndarray or a StridedArray; their softmax where
+    `probabilities`."""
     if isinstance(X, np.ndarray) and 0 < len(X) <= network.small_batch:
         x = np.ascontiguousarray(X, network.dtype)
         x = x if x.flags.aligned else x.copy()
@@ -165,11 +167,12 @@ def outputs(network, params, X, n_threads=None):
             forward = kept.pop()
         except IndexError:
             forward = Forward(network, network.small_batch, 1)
-        a = forward.outputs(params, x)
+        a = forward.outputs(params, x, probabilities)
         kept.append(forward)
         return a
     samples = Samples(X, None, None, None, network.dtype)
     with _forward_of(network, samples.n, n_threads) as forward:
+        forward.plan.job["to_probabilities"] = probabilities
         return forward.run(params, samples, np.arange(samples.n), [len(network.widths) - 2])[0]
 
 
@@ -177,6 +180,7 @@ def activations(network, params, x, layers, n_threads=None):
     """The activations (n, n_out) of each of `layers`, as a list."""
     samples = Samples(x, None, None, None, network.dtype)
     with _forward_of(network, samples.n, n_threads) as forward:
+        forward.plan.job["to_probabilities"] = False
         return forward.run(params, samples, np.arange(samples.n), layers)
 
 

@@ -115,4 +115,4 @@ class EpochRunner:
                 optimizer.learning_rate = optimizer.learning_rate_init * correction
         if self.steps.failure is not None:
             raise self.steps.failure
-        return np.dot(losses, self.rows) / self.samples.n
+        return np.cumsum(losses * self.rows)[-1] / self.samples.n

@@ -159,7 +159,7 @@ class TrainingLoop:
                 )
             )
         losses = np.array(history.batch_loss[self._epoch_start :])
-        history.loss.append(float(np.dot(losses, weights) / weights.sum()))
+        history.loss.append(math.fsum(losses * weights) / math.fsum(weights))
         self._state.schedule_state.end_epoch(history.monitored)
         self._epoch_rng = None
 
