@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from .base.html import history_html
+from .base.formula_text import counted
+from .base.html import history_html, history_text
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """Losses, learning rates and counters of one ``fit``.
 
@@ -54,7 +55,16 @@ class History:
         """The last epoch's validation loss, or its training loss without a validation set."""
         return self.val_loss[-1] if self.has_validation else self.loss[-1]
 
+    def __repr__(self):
+        return f"<History: {history_text(self)}>"
+
     _repr_html_ = history_html
+
+
+def progress_text(history):
+    """The epochs and steps that a fit has made, for messages."""
+    epochs = counted(history.n_epochs, "epoch")
+    return f"{epochs} and {counted(len(history.batch_loss), 'step')}"
 
 
 class DivergenceError(ValueError):

@@ -8,7 +8,9 @@ import pytest
 
 import fastbp
 from fastbp.base.html import (
+    BOTTOM,
     HEIGHT,
+    LEFT,
     MAX_POINTS,
     RIGHT,
     TOP,
@@ -137,6 +139,29 @@ def test_long_curves_are_thinned():
     lines, _ = drawn(history(n=3, steps=5003))
     assert MAX_POINTS / 2 < len(lines["#bbbbbb"]) <= MAX_POINTS
     assert lines["#bbbbbb"][-1][0] == RIGHT
+
+
+@pytest.mark.parametrize("losses", [
+    [5e-324], [1e-320, 2e-320], [0.0, 5e-324], [1e-310, 1.0], [1.7e308, 1.0], [1.7e308, -1.7e308],
+    [1.7e308], [-1.7e308], [1.0, 1.7e308, 5e-324],
+])  # fmt: skip
+def test_losses_at_the_ends_of_the_range(losses):
+    h = fastbp.History(loss=losses, batch_loss=losses, val_loss=losses, best_epoch=0)
+    lines, texts = drawn(h)
+    points = [point for line in lines.values() for point in line]
+    assert all(LEFT <= x <= RIGHT and TOP - 1 <= y <= BOTTOM + 1 for x, y in points)
+    assert "epoch" in texts
+
+
+def test_the_text_of_a_history_is_one_line():
+    h = history(50, 60, val_loss=[1.0] * 50, best_epoch=3)
+    for text in (repr(h), str(h), f"{h}", str([h])):
+        assert "50 epochs, 3,000 steps; stopped by epochs; loss 2 → " in text
+        assert "best epoch 4" in text
+        assert len(text) < 200
+        assert "\n" not in text
+    assert repr(fastbp.History()) == "<History: 0 epochs, 0 steps; running>"
+    assert repr(history(1, 1)).startswith("<History: 1 epoch, 1 step; ")
 
 
 def test_empty_history():
