@@ -53,9 +53,11 @@ def check_number(name, value, *, least=None, above=None, below=None):
 
 
 def check_flag(name, value):
-    """`value`, checked to be True or False, as a bool."""
+    """`value`, checked to be True or False, also as an array without axes, as a bool."""
     if not isinstance(value, FLAGS):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
+        array = np.asarray(value) if hasattr(value, "__array__") else None
+        if array is None or array.shape != () or array.dtype != bool:
+            raise TypeError(f"{name} must be True or False, got {value!r:.200}")
     return bool(value)
 
 

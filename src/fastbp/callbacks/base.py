@@ -43,7 +43,7 @@ class Callback:
         Returns
         -------
         bool or None
-            True stops the fit.
+            True stops the fit, NumPy's as well; anything else but a flag or None is an error.
         """
 
     def on_epoch_end(self, net: Any, history: History) -> object:
@@ -57,7 +57,7 @@ class Callback:
         Returns
         -------
         bool or None
-            True stops the fit.
+            True stops the fit, NumPy's as well; anything else but a flag or None is an error.
         """
 
     def on_fit_end(self, net: Any, history: History) -> object:

@@ -76,7 +76,7 @@ class StreamBatches:
     Parameters
     ----------
     batches : iterable
-        Iterated anew each epoch. Its first batch is read at once, so that errors in it are raised
+        Iterated again each epoch. Its first batch is read at once, so that errors in it are raised
         before anything is changed.
     check : callable (X, y, sample_weight) -> Samples
 

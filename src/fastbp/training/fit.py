@@ -12,7 +12,7 @@ from ..engine import custom_loss
 from ..engine.forward import outputs
 from ..engine.samples import Samples
 from ..engine.steps import step_params, work_of
-from ..history import History
+from ..history import History, progress_text
 from ..optimizers import OPTIMIZERS, Optimizer
 from ..runtime.autotune import thread_counts
 from .batches import ArrayBatches, StreamBatches, is_stream
@@ -121,6 +121,9 @@ def new_loop(
     each = as_callbacks(callbacks)
     if config.patience is not None:
         each.insert(0, EarlyStopping(config.patience, restore=config.restore_best))
+    stopping = [callback for callback in each if isinstance(callback, EarlyStopping)]
+    for callback in stopping:
+        callback._together = stopping
     if progress:
         each.insert(0, Progress(config.epochs))
     params = make_step(optimizer, config.l2, config.l1, config.clip_value, config.clip_norm)
@@ -221,7 +224,7 @@ def warn_if_interrupted(history):
     """Warn the caller of the calling function of a fit that Ctrl-C ended."""
     if history.stopped_by == "interrupt":
         warnings.warn(
-            f"fit was interrupted after {history.n_epochs} epochs and {len(history.batch_loss)} "
-            "steps; the net holds the weights of its last whole step",
+            f"fit was interrupted after {progress_text(history)}; the net holds the weights of its "
+            "last whole step",
             stacklevel=3,
         )

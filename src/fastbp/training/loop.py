@@ -273,7 +273,7 @@ class TrainingLoop:
         return repeat(bisect_left(range(1, made), True, key=overflows))
 
     def _save_if_due(self):
-        """Save a checkpoint if it is time and the fit goes on."""
+        """Save a checkpoint if it is time and the fit continues."""
         if (
             self.checkpointer is not None
             and self._history.stopped_by is None
