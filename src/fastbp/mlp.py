@@ -53,7 +53,7 @@ from .training.fit import (
     make_step,
     new_loop,
     train,
-    warn_if_interrupted,
+    warn_after_fit,
 )
 from .training.loop import TrainingLoop
 
@@ -382,7 +382,8 @@ class MLP:
         -----
         UserWarning
             On Ctrl-C, which ends the fit within one step and leaves a usable net and history. If a
-            checkpoint cannot be written.
+            checkpoint cannot be written. If the last steps had the learning rate 0 of a schedule
+            that had ended.
 
         Notes
         -----
@@ -424,7 +425,7 @@ class MLP:
             checkpointer,
         )
         history = train(loop)
-        warn_if_interrupted(history)
+        warn_after_fit(self)
         return history
 
     def partial_fit(
@@ -460,6 +461,11 @@ class MLP:
             As for ``fit``.
         KeyboardInterrupt
             On Ctrl-C, after the step.
+
+        Warns
+        -----
+        UserWarning
+            If the step had the learning rate 0 of a schedule that had ended.
         """
         samples = make_samples(self, X, y, sample_weight)
         step = make_step(optimizer, l2, l1, clip_value, clip_norm)
@@ -467,6 +473,7 @@ class MLP:
         history = train(TrainingLoop(self, source, None, [], optimizer, step, 1, n_threads))
         if history.stopped_by == "interrupt":
             raise KeyboardInterrupt
+        warn_after_fit(self)
         return history.batch_loss[0]
 
     def forward(self, X: ArrayLike) -> list[np.ndarray]:

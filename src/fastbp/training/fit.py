@@ -5,6 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
+import numpy as np
+
+from ..base.formula_text import counted
+from ..base.schedule_state import Schedule
 from ..base.validation import check_flag, check_inputs, check_number, check_targets, check_weight
 from ..callbacks import Callback, EarlyStopping
 from ..callbacks.progress import Progress
@@ -220,11 +224,25 @@ def train(loop):
     return net.history_
 
 
-def warn_if_interrupted(history):
-    """Warn the caller of the calling function of a fit that Ctrl-C ended."""
+def warn_after_fit(net):
+    """Warn the caller of the calling function if Ctrl-C ended the fit, or if its schedule had
+    ended before."""
+    history = net.history_
     if history.stopped_by == "interrupt":
         warnings.warn(
             f"fit was interrupted after {progress_text(history)}; the net holds the weights of its "
             "last whole step",
             stacklevel=3,
         )
+    if isinstance(net.optimizer_.lr, Schedule):
+        n = len(history.learning_rate)
+        trained = np.flatnonzero(history.learning_rate)
+        at_zero = n - 1 - int(trained[-1]) if len(trained) else n
+        if at_zero > 1 or at_zero == n > 0:  # a schedule may reach 0 in its last step
+            warnings.warn(
+                f"the schedule {net.optimizer_.lr!r} had ended: the last "
+                f"{counted(at_zero, 'step')} had the learning rate 0. Use a larger length, a "
+                "minimum above 0 or another schedule; a further fit with an equal schedule "
+                "continues it",
+                stacklevel=3,
+            )
