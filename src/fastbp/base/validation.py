@@ -76,9 +76,27 @@ def check_count(name, value, least=1, most=None):
     return count
 
 
+def is_sequence(value):
+    """Whether `value` has a length and items, and neither iterates nor is an array: NumPy would
+    read its items without an end, unless one raises IndexError."""
+    names = ("__iter__", "__array__", "__array_interface__", "__array_struct__")
+    if any(hasattr(value, name) for name in names):
+        return False
+    try:
+        memoryview(value)  # of a buffer, such as an array of ctypes
+    except TypeError:
+        return hasattr(value, "__getitem__") and hasattr(value, "__len__")
+    return False
+
+
 def check_real_array(name, array, ndim):
     """`array` as an ndarray of real numbers with one of the numbers of axes `ndim`, without a copy
     where it is an ndarray."""
+    if type(array) is not np.ndarray and is_sequence(array):
+        raise TypeError(
+            f"{name} must be an array of real numbers, got an object of {type(array).__name__} "
+            "with a length and items"
+        )
     try:
         array = np.asanyarray(array)
     except ValueError as error:

@@ -42,6 +42,11 @@ def make_samples(net, X, y, sample_weight=None, x_name="X", y_name="y", class_we
     -------
     Samples
     """
+    if y is None:
+        raise TypeError(
+            f"{y_name} must be targets, one row for each row of {x_name}, got None; fit(batches) "
+            "takes an iterable of batches (X, y)"
+        )
     X = check_inputs(x_name, X, net.widths[0], net.dtype)
     if len(X) == 0:
         raise ValueError(f"{x_name} must have at least one row, got shape {X.shape}")
