@@ -68,8 +68,8 @@ def progress_text(history):
 
 
 class DivergenceError(ValueError):
-    """The loss of a step, or a weight after it, was NaN or infinite. The net has the weights after
-    the last finite step.
+    """The loss of a step, or a weight or a value of the optimizer's state after it, was NaN or
+    infinite. The net has the weights and the state after the last finite step.
 
     Attributes
     ----------
@@ -81,9 +81,9 @@ class DivergenceError(ValueError):
 
     def __init__(self, epoch, batch, history):
         super().__init__(
-            f"the loss or a weight is not finite at epoch {epoch}, batch {batch}; the net keeps "
-            "its last finite weights. A smaller learning rate, or inputs scaled to about 1, "
-            "usually helps"
+            f"the loss, a weight or the optimizer's state is not finite at epoch {epoch}, "
+            f"batch {batch}; the net keeps its last finite weights. A smaller learning rate, or "
+            "inputs and targets scaled to about 1, usually helps"
         )
         self.epoch = epoch
         self.batch = batch

@@ -369,7 +369,8 @@ class MLP:
         ValueError, TypeError
             For bad input, before anything is changed.
         DivergenceError
-            A ValueError: a loss was NaN or infinite. The net keeps its last finite weights.
+            A ValueError: a loss, a weight or the optimizer's state was NaN or infinite. The net
+            keeps its last finite weights and state, and can be saved.
         Exception
             Of a callable as loss, with a note of the batch. The net keeps the weights of the last
             whole step.

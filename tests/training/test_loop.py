@@ -231,6 +231,52 @@ def test_an_update_that_overflows(bad, epochs, optimizer):
     assert bits(net) == bits(twin)
 
 
+SQUARING = [
+    fastbp.Adam(),
+    fastbp.AdamW(fastbp.schedules.Exponential(0.1, 0.9, per="step")),
+    fastbp.Nadam(),
+    fastbp.RMSprop(),
+    fastbp.RMSprop(momentum=0.9),
+    fastbp.Adagrad(),
+]
+
+
+@pytest.mark.parametrize("hook", [None, lambda *_: None], ids=["an epoch", "a step"])
+@pytest.mark.parametrize("bad", [0, 2, 4])
+@pytest.mark.parametrize("optimizer", SQUARING, ids=repr)
+def test_a_state_that_overflows(optimizer, bad, hook, tmp_path):
+    """The square of a gradient of 1e22 is infinite in float32, while loss and weights stay finite:
+    such a fit would never move again, and no file holds its state."""
+    x, y = X.copy(), X[:, :3].copy()
+    part = slice(10 * bad, 10 * bad + 10)
+    x[part] *= 1e10
+    y[part] *= 1e12
+    net, twin = (fastbp.MLP([4, 3], output="identity", seed=8) for _ in range(2))
+    settings = {"batch_size": 10, "shuffle": False, "optimizer": optimizer}
+    callback = fastbp.callbacks.Callback()
+    if hook:
+        callback.on_step_end = hook
+    with pytest.raises(fastbp.DivergenceError, match=rf"state is not .* epoch 0, batch {bad};"):
+        net.fit(x, y, epochs=3, callbacks=callback, **settings)
+    history = net.history_
+    assert (history.stopped_by, len(history.batch_loss), history.n_samples) == (
+        "divergence",
+        bad + 1,
+        10 * bad,
+    )
+    assert np.isfinite(history.batch_loss).all()
+    assert len(history.learning_rate) == bad + 1
+    if bad:
+        twin.fit(x[: 10 * bad], y[: 10 * bad], epochs=1, **settings)
+        assert bits(net) == bits(twin)
+    assert np.isfinite(net.train_state.optimizer_state).all()
+    net.save(tmp_path / "net")
+    loaded = fastbp.load(tmp_path / "net")
+    for each in (net, loaded):
+        each.fit(X, X[:, :3], epochs=2, **settings)
+    assert bits(net) == bits(loaded)
+
+
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("n", [1024, 1025, 2500])
 def test_a_batch_of_several_blocks(n, n_threads):

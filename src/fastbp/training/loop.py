@@ -223,20 +223,22 @@ class TrainingLoop:
         Raises
         ------
         DivergenceError
-            If a loss or a parameter is not finite.
+            If a loss, a parameter or a value of the optimizer's state is not finite.
         Exception
             The failure of the runner.
         """
         history = self._history
         state = self._state
+        finite_losses = _is_finite(losses[-1:])
+        diverged = not (finite_losses and self._has_finite_state())
+        if diverged:
+            made = self._rewind_to_finite(runner, order[: made * runner.batch], made)
+            if finite_losses:  # the update of this step overflowed, and no loss shows it
+                losses = losses[: made + 1]
         history.batch_loss += losses.tolist()
         history.learning_rate += runner.rates[: len(losses)].tolist() or [
             state.schedule_state.lr
         ] * len(losses)
-        # The last update may have overflowed, which none of the losses shows.
-        diverged = not (_is_finite(losses[-1:]) and _is_finite(state.parameters))
-        if diverged:
-            made = self._rewind_to_finite(runner, order[: made * runner.batch], made)
         state.step += made
         state.schedule_state.steps += made
         history.n_samples += min(made * runner.batch, len(order))
@@ -266,11 +268,14 @@ class TrainingLoop:
 
         def overflows(n_steps):
             repeat(n_steps)
-            return not (_is_finite(state.parameters) and _is_finite(state.optimizer_state))
+            return not self._has_finite_state()
 
-        if _is_finite(state.parameters) and _is_finite(state.optimizer_state):
+        if self._has_finite_state():
             return made
         return repeat(bisect_left(range(1, made), True, key=overflows))
+
+    def _has_finite_state(self):
+        return _is_finite(self._state.parameters) and _is_finite(self._state.optimizer_state)
 
     def _save_if_due(self):
         """Save a checkpoint if it is time and the fit continues."""
