@@ -334,7 +334,7 @@ class MLP:
         sample_weight : array_like (n_samples,), optional
             Not negative. Means become weighted means: a batch's loss is sum(w * loss) / sum(w) over
             its samples, with its exact gradient; in an epoch's loss, batches are weighted by their
-            sum(w).
+            sum(w). Their unit does not matter, also where they are too small for the net's dtype.
         callbacks : Callback, callable, or sequence of them, default ()
             See `fastbp.callbacks`; a callable is called as ``callback(net, history)`` after every
             epoch, and True stops.

@@ -166,8 +166,8 @@ def check_weight(sample_weight, n, dtype):
     if len(weight) != n:
         raise ValueError(f"sample_weight must have one number a row of X ({n}), got {len(weight)}")
     check_finite("sample_weight", weight, dtype, low=0.0)
-    if not weight.astype(dtype).any():
-        raise ValueError(f"sample_weight must not be all zeros in {np.dtype(dtype)}")
+    if not weight.any():
+        raise ValueError("sample_weight must not be all zeros")
     return weight
 
 

@@ -14,7 +14,7 @@ from ..callbacks import Callback, EarlyStopping
 from ..callbacks.progress import Progress
 from ..engine import custom_loss
 from ..engine.forward import outputs
-from ..engine.samples import Samples
+from ..engine.samples import Samples, in_units
 from ..engine.steps import step_params, work_of
 from ..history import History, progress_text
 from ..optimizers import OPTIMIZERS, Optimizer
@@ -63,7 +63,8 @@ def make_samples(net, X, y, sample_weight=None, x_name="X", y_name="y", class_we
     weight = check_weight(sample_weight, len(X), net.dtype)
     if class_weight is not None:
         weight = weigh_classes(class_weight, labels, targets, weight, max(2, n_out), net.dtype)
-    return Samples(X, targets, labels, weight, net.dtype)
+    weight, unit = in_units(weight)
+    return Samples(X, targets, labels, weight, net.dtype, unit)
 
 
 def make_validation(net, X_val, y_val):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..callbacks import Callback
 from ..engine.custom_loss import mean_loss, steps_of
-from ..engine.samples import Samples
+from ..engine.samples import Samples, in_units
 from ..engine.steps import StepRunner
 from ..history import DivergenceError
 from ..optimizers import Optimizer
@@ -161,6 +161,7 @@ class TrainingLoop:
                 )
             )
         losses = np.array(history.batch_loss[self._epoch_start :])
+        weights, _ = in_units(weights)
         history.loss.append(float(np.dot(losses, weights) / weights.sum()))
         self._state.schedule_state.end_epoch(history.monitored)
         self._epoch_rng = None
