@@ -5,9 +5,12 @@ import csv
 import io
 import os
 import signal
+import subprocess
 import sys
 import termios
 import time
+import types
+import warnings
 
 import numpy as np
 import pytest
@@ -534,3 +537,145 @@ def test_progress_in_a_terminal(monkeypatch):
     assert shown.rstrip("\r\n").count("\n") == 0
     assert "4/4" in shown
     assert "<00:00" in shown
+
+
+class Stream:
+    """A standard error of `write` alone that fails from some write on."""
+
+    def __init__(self, fails_at=None, error=BrokenPipeError):
+        self.lines = []
+        self.fails_at = fails_at
+        self.error = error
+
+    def write(self, text):
+        if self.fails_at is not None and len(self.lines) >= self.fails_at:
+            raise self.error("no reader")
+        self.lines.append(text)
+
+
+class Terminal(Stream):
+    encoding = "ascii"
+
+    def write(self, text):
+        super().write(text)
+        text.encode("ascii")
+
+    def isatty(self):
+        return True
+
+    def flush(self):
+        if self.fails_at is not None and len(self.lines) >= self.fails_at:
+            raise self.error("no reader")
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+STREAMS = {
+    "none": lambda: None,
+    "closed": closed,
+    "an object": object,
+    "a logger": Stream,
+    "a terminal of ASCII": Terminal,
+    "isatty that raises": lambda: types.SimpleNamespace(isatty=lambda: 1 / 0),
+}
+for kind in (Stream, Terminal):
+    for at in range(5):
+        for error in (BrokenPipeError, ValueError, RuntimeError, AttributeError):
+            STREAMS[f"{kind.__name__} {error.__name__} {at}"] = (
+                lambda kind=kind, at=at, error=error: kind(at, error)
+            )
+
+
+@pytest.mark.parametrize("action", ["error", "ignore"])
+@pytest.mark.parametrize("name", STREAMS)
+def test_no_progress_bar_ends_a_training(name, action, monkeypatch):
+    from fastbp.callbacks import progress
+
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
+    stream = STREAMS[name]()
+    net, twin = make(), make()
+    wanted = twin.fit(X, Y, epochs=4, **VALIDATION)
+    with monkeypatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter(action)
+        patch.setattr(sys, "stderr", stream)
+        history = net.fit(X, Y, epochs=4, progress=True, **VALIDATION)
+    assert history == wanted
+    assert bits(net) == bits(twin)
+    if name in ("a logger", "a terminal of ASCII"):
+        assert f"loss={history.loss[-1]:.4f}" in stream.lines[-1 if name == "a logger" else -2]
+
+
+def test_a_progress_bar_that_fails_is_reported_once(monkeypatch):
+    from fastbp.callbacks import progress
+
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
+    stream = Stream(2)
+    monkeypatch.setattr(sys, "stderr", stream)
+    with pytest.warns(UserWarning, match="progress bar could not be shown, the training") as caught:
+        make().fit(X, Y, epochs=9, progress=True)
+    assert len(caught) == 1
+    assert len(stream.lines) == 2
+
+
+PIPED = """
+import sys, fastbp, numpy as np
+X, y = np.zeros((64, 3)), np.zeros(64, int)
+net = fastbp.MLP([3, 4, 2])
+
+def wait(net, history):
+    if history.n_epochs == 5:
+        print(flush=True)
+        sys.stdin.readline()  # behind the end of the reader
+
+fastbp.callbacks.progress.LOG_SECONDS = 0.0
+net.fit(X, y, epochs=20, progress=True, callbacks=wait)
+print(net.history_.n_epochs, net.history_.stopped_by, flush=True)
+"""
+
+
+def test_the_reader_of_the_progress_bar_ends():
+    """As in ``python train.py 2>&1 >log | head``."""
+    child = subprocess.Popen([sys.executable, "-c", PIPED], stdin=-1, stdout=-1, stderr=-1)
+    assert child.stdout.readline() == b"\n"
+    child.stderr.close()
+    child.stdin.write(b"\n")
+    child.stdin.close()
+    assert child.stdout.read() == b"20 epochs\n"
+    child.stdout.close()
+    child.wait(60)
+
+
+class Outputs:
+    """The outputs of a notebook's cell."""
+
+    def __init__(self, monkeypatch):
+        display = pytest.importorskip("IPython.display")
+        self.texts = []
+        shell = types.SimpleNamespace(kernel=None)
+        monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+        monkeypatch.setattr(display, "display", self)
+
+    def __call__(self, data, raw, display_id):
+        assert (raw, display_id) == (True, True)
+        self.update(data, raw)
+        return self
+
+    def update(self, data, raw):
+        assert raw
+        (kind,) = data
+        assert kind == "text/plain"
+        self.texts.append(data[kind])
+
+
+def test_progress_in_a_notebook(monkeypatch, capsys):
+    """One output that is updated, and empty after the fit, so that none is exported."""
+    outputs = Outputs(monkeypatch)
+    history = make().fit(X, Y, epochs=3, progress=True, callbacks=lambda *_: time.sleep(0.15))
+    assert outputs.texts[0] == outputs.texts[-1] == ""
+    assert f"loss={history.loss[-1]:.4f}" in "".join(outputs.texts)
+    assert all("\r" not in text and "\n" not in text for text in outputs.texts)
+    assert capsys.readouterr() == ("", "")
