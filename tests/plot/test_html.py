@@ -81,6 +81,21 @@ def test_history_of_a_fit():
     assert all(name in text for name in ("minibatch", "training", "validation"))
 
 
+def test_gradient_check():
+    """It shows itself: as a table in a notebook, as one line in a console."""
+    net = fastbp.MLP([3, 40, 2], dtype="float64", seed=1)
+    x = np.random.default_rng(0).normal(size=(9, 3))
+    check = fastbp.check_gradients(net, x, np.arange(9) % 2)
+    root = ElementTree.fromstring(check._repr_html_())
+    cells = ["".join(cell.itertext()) for row in root.iter("tr") for cell in row]
+    errors = [(str(i), f"{w:.1e}", f"{b:.1e}") for i, (w, b) in enumerate(check.layers)]
+    assert cells == ["layer", "weights", "biases", *(text for row in errors for text in row)]
+    text = f"largest relative error {check.max_error:.1e} over {check.checked} parameters"
+    assert text in "".join(root.itertext())
+    assert repr(check) == f"<GradientCheck: {text}; print it>"
+    assert str(check).endswith(text)
+
+
 def test_curves_stand_where_they_belong():
     h = history(val_loss=[3.0, 2.0, 1.0, 0.5])
     found = curves(h)

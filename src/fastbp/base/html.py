@@ -37,7 +37,11 @@ def net_html(net):
     loss = net.loss_name if net.loss_function is None else repr(net.loss_function)
     total = sum(w.size + w.shape[1] for w in net.weights)
     widths = "-".join(map(str, net.widths))
-    caption = f"MLP {widths}: {total:,} parameters in {net.dtype.name}, loss {loss}"
+    return table_html(f"MLP {widths}: {total:,} parameters in {net.dtype.name}, loss {loss}", rows)
+
+
+def table_html(caption, rows):
+    """Rows of texts as a table, the first of them its head."""
     body = "".join(_row(row, "th" if i == 0 else "td") for i, row in enumerate(rows))
     return f'<div><p style="margin:4px 0"><b>{escape(caption)}</b></p><table>{body}</table></div>'
 
