@@ -17,6 +17,13 @@ SMALL_SIZE = 1 << 12  # elements up to which one dot product finds all non-finit
 CHECK_BYTES = 1 << 22  # of an array checked at a time: a memory-mapped array is never loaded whole
 
 
+def cast(array, dtype):
+    """`array`, checked before, in another dtype. Values may underflow, whatever `np.errstate`
+    the caller has set."""
+    with np.errstate(under="ignore"):
+        return array.astype(dtype)
+
+
 def check_choice(name, value, choices):
     """`value`, checked to be one of the names in `choices`."""
     if not isinstance(value, str):
@@ -125,7 +132,7 @@ def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
         flat = array.ravel()
         # A signalling NaN, which a file may hold, is an invalid operation. The sum of squares is
         # finite only if all values are; if it overflows, the loop below decides.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             if np.dot(flat, flat) < np.inf:
                 return
     largest = LARGEST[np.dtype(dtype)]
@@ -194,7 +201,7 @@ def check_targets(name, y, n, n_out, loss, dtype):
     if loss == "hinge":
         return None, one_hot_labels(name, y)
     # A single column is small compared with X and converted here; others a batch at a time.
-    return y.astype(dtype) if n_out == 1 else y, None
+    return cast(y, dtype) if n_out == 1 else y, None
 
 
 def check_labels(name, y, n_out, loss):

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..base.validation import cast
 from ..kernels import infer as infer_kernel
 from ..kernels.abi import INFER_ROWS
 from ..runtime.autotune import thread_count
@@ -133,7 +134,7 @@ def outputs(network, params, X, n_threads=None):
             forward = network.spare_forwards.pop()
         except IndexError:
             forward = Forward(network, network.small_batch, 1)
-        x = np.ascontiguousarray(X, network.dtype)
+        x = np.ascontiguousarray(X if X.dtype == network.dtype else cast(X, network.dtype))
         a = forward.outputs(params, x if x.flags.aligned else x.copy())
         network.spare_forwards.append(forward)
         return a

@@ -3,6 +3,7 @@ converted batch by batch."""
 
 import numpy as np
 
+from ..base.validation import cast
 from ..kernels.abi import BLOCK_ROWS
 
 SMALLEST_WEIGHT = 2.0**-32  # the largest of the samples' weights, below which they are scaled
@@ -37,7 +38,7 @@ class StridedArray:
 
     def rows(self, index):
         """The rows `index`, converted to the network's dtype."""
-        return StridedArray(self.array[index].astype(self.dtype), self.dtype)
+        return StridedArray(cast(self.array[index], self.dtype), self.dtype)
 
 
 def _flat(array):
@@ -92,8 +93,7 @@ class Samples:
         self.x = x if isinstance(x, StridedArray) else StridedArray(x, dtype)
         self.targets = None if targets is None else StridedArray(targets, dtype)
         self.labels = labels
-        with np.errstate(under="ignore"):
-            self.weight = None if weight is None else np.array(weight, dtype)
+        self.weight = None if weight is None else cast(weight, dtype)
         self.weight_unit = weight_unit
         self.n = self.x.array.shape[0]
 
@@ -129,7 +129,7 @@ class Samples:
         """The samples `index`, converted to the network's dtype."""
         return Samples(
             self.x.rows(index),
-            None if self.targets is None else self.targets.array[index].astype(self.dtype),
+            None if self.targets is None else cast(self.targets.array[index], self.dtype),
             None if self.labels is None else self.labels[index],
             None if self.weight is None else self.weight[index],
             self.dtype,

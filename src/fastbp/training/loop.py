@@ -162,7 +162,8 @@ class TrainingLoop:
             )
         losses = np.array(history.batch_loss[self._epoch_start :])
         weights, _ = in_units(weights)
-        history.loss.append(float(np.dot(losses, weights) / weights.sum()))
+        with np.errstate(all="ignore"):  # whatever the caller has set
+            history.loss.append(float(np.dot(losses, weights) / weights.sum()))
         self._state.schedule_state.end_epoch(history.monitored)
         self._epoch_rng = None
 
