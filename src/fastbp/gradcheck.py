@@ -5,13 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .base.formula_text import counted
+from .base.html import table_html
 from .base.validation import check_count, check_number
 from .mlp import MLP
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GradientCheck:
-    """The outcome of `check_gradients`.
+    """The outcome of `check_gradients`, a table by ``print`` or in a notebook.
 
     Attributes
     ----------
@@ -27,12 +29,22 @@ class GradientCheck:
     layers: tuple[tuple[float, float], ...]
     checked: int
 
+    def _summary(self):
+        parameters = counted(self.checked, "parameter")
+        return f"largest relative error {self.max_error:.1e} over {parameters}"
+
+    def __repr__(self):
+        return f"<GradientCheck: {self._summary()}; print it>"
+
     def __str__(self):
         lines = ["layer   weights    biases"]
         lines += [f"{i:5d}   {w:.1e}   {b:.1e}" for i, (w, b) in enumerate(self.layers)]
-        return "\n".join(
-            [*lines, f"largest relative error {self.max_error:.1e} over {self.checked} parameters"]
-        )
+        return "\n".join([*lines, self._summary()])
+
+    def _repr_html_(self):
+        rows = [("layer", "weights", "biases")]
+        rows += [(str(i), f"{w:.1e}", f"{b:.1e}") for i, (w, b) in enumerate(self.layers)]
+        return table_html(f"Gradient check: {self._summary()}", rows)
 
 
 def check_gradients(

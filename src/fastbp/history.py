@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from .base.html import history_html
+from .base.formula_text import counted
+from .base.html import history_html, history_text
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """Losses, learning rates and counters of one ``fit``.
 
@@ -54,12 +55,21 @@ class History:
         """The last epoch's validation loss, or its training loss without a validation set."""
         return self.val_loss[-1] if self.has_validation else self.loss[-1]
 
+    def __repr__(self):
+        return f"<History: {history_text(self)}>"
+
     _repr_html_ = history_html
 
 
+def progress_text(history):
+    """The epochs and steps that a fit has made, for messages."""
+    epochs = counted(history.n_epochs, "epoch")
+    return f"{epochs} and {counted(len(history.batch_loss), 'step')}"
+
+
 class DivergenceError(ValueError):
-    """The loss of a step, or a weight after it, was NaN or infinite. The net has the weights after
-    the last finite step.
+    """The loss of a step, or a weight or a value of the optimizer's state after it, was NaN or
+    infinite. The net has the weights and the state after the last finite step.
 
     Attributes
     ----------
@@ -71,9 +81,9 @@ class DivergenceError(ValueError):
 
     def __init__(self, epoch, batch, history):
         super().__init__(
-            f"the loss or a weight is not finite at epoch {epoch}, batch {batch}; the net keeps "
-            "its last finite weights. A smaller learning rate, or inputs scaled to about 1, "
-            "usually helps"
+            f"the loss, a weight or the optimizer's state is not finite at epoch {epoch}, "
+            f"batch {batch}; the net keeps its last finite weights. A smaller learning rate, or "
+            "inputs and targets scaled to about 1, usually helps"
         )
         self.epoch = epoch
         self.batch = batch

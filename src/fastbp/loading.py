@@ -19,7 +19,7 @@ from .training.fit import (
     make_validation,
     new_loop,
     train,
-    warn_if_interrupted,
+    warn_after_fit,
 )
 
 
@@ -161,5 +161,6 @@ def resume(
         checkpointer,
         fit_state,
     )
-    warn_if_interrupted(train(loop))
+    train(loop)
+    warn_after_fit(net)
     return net

@@ -53,7 +53,7 @@ from .training.fit import (
     make_step,
     new_loop,
     train,
-    warn_if_interrupted,
+    warn_after_fit,
 )
 from .training.loop import TrainingLoop
 
@@ -292,8 +292,13 @@ class MLP:
         ----------
         X : array_like (n_samples, n_in)
             Any real dtype and memory layout; converted a batch at a time, never copied whole. Or,
-            without y, an iterable of batches (X, y) or (X, y, sample_weight), each of which is one
-            step. A thread iterates over it once an epoch, one batch ahead of the training.
+            without y, an iterable of batches (X, y) or (X, y, sample_weight), or an object with
+            ``__len__`` and ``__getitem__`` only (Keras's Sequence, a PyTorch Dataset of batches);
+            each is one step. It is read once an epoch, in another thread, one batch ahead of the
+            training: a fit that is stopped may have read a batch more than its steps, and
+            thread-local state (as of a database connection) is not the
+            caller's, but variables of ``contextvars`` are. An endless generator needs epochs of a
+            length: an object of which ``__iter__`` returns ``itertools.islice(generator, steps)``.
             `batch_size` and `shuffle` have no effect then.
         y : array_like
             Integer labels (n_samples,), one-hot or probabilities (n_samples, n_out), 0 or 1
@@ -329,7 +334,7 @@ class MLP:
         sample_weight : array_like (n_samples,), optional
             Not negative. Means become weighted means: a batch's loss is sum(w * loss) / sum(w) over
             its samples, with its exact gradient; in an epoch's loss, batches are weighted by their
-            sum(w).
+            sum(w). Their unit does not matter, also where they are too small for the net's dtype.
         callbacks : Callback, callable, or sequence of them, default ()
             See `fastbp.callbacks`; a callable is called as ``callback(net, history)`` after every
             epoch, and True stops.
@@ -364,7 +369,8 @@ class MLP:
         ValueError, TypeError
             For bad input, before anything is changed.
         DivergenceError
-            A ValueError: a loss was NaN or infinite. The net keeps its last finite weights.
+            A ValueError: a loss, a weight or the optimizer's state was NaN or infinite. The net
+            keeps its last finite weights and state, and can be saved.
         Exception
             Of a callable as loss, with a note of the batch. The net keeps the weights of the last
             whole step.
@@ -382,7 +388,8 @@ class MLP:
         -----
         UserWarning
             On Ctrl-C, which ends the fit within one step and leaves a usable net and history. If a
-            checkpoint cannot be written.
+            checkpoint cannot be written. If the last steps had the learning rate 0 of a schedule
+            that had ended.
 
         Notes
         -----
@@ -424,7 +431,7 @@ class MLP:
             checkpointer,
         )
         history = train(loop)
-        warn_if_interrupted(history)
+        warn_after_fit(self)
         return history
 
     def partial_fit(
@@ -460,6 +467,11 @@ class MLP:
             As for ``fit``.
         KeyboardInterrupt
             On Ctrl-C, after the step.
+
+        Warns
+        -----
+        UserWarning
+            If the step had the learning rate 0 of a schedule that had ended.
         """
         samples = make_samples(self, X, y, sample_weight)
         step = make_step(optimizer, l2, l1, clip_value, clip_norm)
@@ -467,6 +479,7 @@ class MLP:
         history = train(TrainingLoop(self, source, None, [], optimizer, step, 1, n_threads))
         if history.stopped_by == "interrupt":
             raise KeyboardInterrupt
+        warn_after_fit(self)
         return history.batch_loss[0]
 
     def forward(self, X: ArrayLike) -> list[np.ndarray]:

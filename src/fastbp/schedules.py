@@ -6,6 +6,7 @@ a fit with an equal schedule continues where the last fit ended. The rates of an
 in Python and passed to the kernels as one array: a few microseconds an epoch.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from .base.schedule_state import Schedule, check_rate
-from .base.validation import check_choice, check_count, check_number
+from .base.validation import LARGEST, check_choice, check_count, check_number
 
 __all__ = [
     "Constant",
@@ -27,13 +28,17 @@ __all__ = [
     "Step",
 ]
 UNITS = ("step", "epoch")
+# Rates that overflow or underflow are the same whatever the caller's np.errstate.
+_quiet = np.errstate(all="ignore")
+# Steps and epochs are counted in int64.
+_duration = partial(check_count, most=2**63 - 1)
 _positive = partial(check_number, above=0)
 _fraction = partial(check_number, above=0, below=1)
 # The check (name, value) of each field of the schedules below.
 _CHECKS: dict[str, Callable] = {
     "lr": _positive,
-    "size": check_count,
-    "length": check_count,
+    "size": _duration,
+    "length": _duration,
     "gamma": _positive,
     "power": partial(check_number, least=0),
     "minimum": partial(check_number, least=0),
@@ -42,7 +47,7 @@ _CHECKS: dict[str, Callable] = {
     "final_div_factor": _positive,
     "start_factor": _positive,
     "factor": _fraction,
-    "patience": partial(check_count, least=0),
+    "patience": partial(_duration, least=0),
     "threshold": partial(check_number, least=0, below=1),
     "per": partial(check_choice, choices=UNITS),
 }
@@ -73,6 +78,7 @@ class Constant(_Checked):
 
     lr: float
 
+    @_quiet
     def at(self, t):
         return np.full(len(t), float(self.lr))
 
@@ -98,6 +104,7 @@ class Step(_Checked):
     gamma: float = 0.1
     per: str = "epoch"
 
+    @_quiet
     def at(self, t):
         return self.lr * np.float64(self.gamma) ** (t // self.size)
 
@@ -120,6 +127,7 @@ class Exponential(_Checked):
     gamma: float
     per: str = "epoch"
 
+    @_quiet
     def at(self, t):
         return self.lr * np.float64(self.gamma) ** t
 
@@ -143,6 +151,7 @@ class InverseScaling(_Checked):
     power: float = 0.5
     per: str = "epoch"
 
+    @_quiet
     def at(self, t):
         return self.lr / (1.0 + t) ** self.power
 
@@ -172,6 +181,7 @@ class Cosine(_Checked):
     minimum: float = 0.0
     per: str = "epoch"
 
+    @_quiet
     def at(self, t):
         return _half_wave(self.lr, self.minimum, np.minimum(t, self.length) / self.length)
 
@@ -213,6 +223,7 @@ class OneCycle(_Checked):
                 f"length must be above 1 / pct_start = {1 / self.pct_start:g}, got {self.length}"
             )
 
+    @_quiet
     def at(self, t):
         top = self.pct_start * self.length - 1
         end = self.length - 1
@@ -257,12 +268,14 @@ class LinearWarmup(_Checked):
         if self.start_factor > 1:
             raise ValueError(f"start_factor must be at most 1, got {self.start_factor}")
 
+    @_quiet
     def at(self, t):
         """The factors at the times t."""
         return (
             self.start_factor + (1 - self.start_factor) * np.minimum(t, self.length) / self.length
         )
 
+    @_quiet
     def rates(self, steps, epoch, state):
         then = self.lr if isinstance(self.lr, Schedule) else Constant(self.lr)
         return super().rates(steps, epoch, None) * then.rates(steps, epoch, state)
@@ -277,8 +290,9 @@ class ReduceOnPlateau(_Checked):
     ReduceLROnPlateau.
 
     The validation loss is monitored, or the training loss without a validation set. The rate is
-    reduced after more than `patience` consecutive epochs without a loss below ``(1 - threshold)
-    best``; then counting starts again.
+    reduced after more than `patience` consecutive epochs without a finite loss below
+    ``best - threshold abs(best)``; then counting starts again. (PyTorch's ``(1 - threshold) best``
+    is the same for losses above 0; below, it is above the best.)
 
     Parameters
     ----------
@@ -304,8 +318,9 @@ class ReduceOnPlateau(_Checked):
         return np.full(len(steps), float(self.lr) if state is None else state[0])
 
     def watch(self, state, loss):
-        rate, best, bad = state or (float(self.lr), np.inf, 0)
-        if loss < best * (1 - self.threshold):
+        # The largest float in place of infinity, which a file could not hold.
+        rate, best, bad = state or (float(self.lr), LARGEST[np.dtype("f8")], 0)
+        if math.isfinite(loss) and loss < best * (1 - math.copysign(self.threshold, best)):
             return rate, loss, 0
         return (
             (max(rate * self.factor, self.minimum), best, 0)

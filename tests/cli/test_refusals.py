@@ -56,7 +56,7 @@ REFUSED = {
     "diverging": (
         NUMBERS,
         [*TRAIN, "--lr", "1e30", "--optimizer", "sgd"],
-        "the loss or a weight is not finite at epoch ",
+        "the loss, a weight or the optimizer's state is not finite at epoch ",
     ),
     "out is a folder": (GOOD, [*TRAIN, "--out", "."], ".: it is a folder"),
     "out in no folder": (

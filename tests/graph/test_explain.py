@@ -184,6 +184,24 @@ def test_wide_layers_are_cut_short():
     assert "more" not in str(net.explain(X[0], 3, shown=None))
 
 
+@pytest.mark.parametrize("widths", [[64, 100, 10], [9, 4, 3], [784, 300, 300, 10]])
+def test_the_text_of_a_wide_net_stays_readable(widths):
+    net = fastbp.MLP(widths, "relu")
+    e = net.explain(np.linspace(0.1, 1, widths[0]), 1)
+    lines = str(e).splitlines()
+    assert max(map(len, lines)) < 200
+    assert len(lines) <= 45 * (len(widths) - 1)
+    assert str(e) == str(net.explain(np.linspace(0.1, 1, widths[0]), 1, shown=3))
+    assert [layer.W.shape for layer in e.layers] == [w.shape for w in net.weights]
+
+
+def test_the_text_of_a_narrow_net_is_complete():
+    net = fastbp.MLP([8, 8, 8], "relu")
+    e = net.explain(np.linspace(0.1, 1, 8), 1)
+    assert str(e) == str(net.explain(np.linspace(0.1, 1, 8), 1, shown=None))
+    assert "more" not in str(e)
+
+
 class Cells(HTMLParser):
     def __init__(self):
         super().__init__()
@@ -235,6 +253,7 @@ def test_html_is_escaped():
         ({"l2": -1}, ValueError, "l2 must be .* at least 0"),
         ({"shown": 0}, ValueError, "shown must be at least 1"),
         ({"shown": 1.5}, TypeError, "shown must be a whole number"),
+        ({"shown": "all"}, TypeError, "shown must be a whole number, got 'all'"),
     ],
 )
 def test_bad_input(change, error, message):

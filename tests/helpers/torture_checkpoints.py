@@ -24,7 +24,7 @@ VALIDATION = {"X_val": RNG.normal(size=(20, 4)), "y_val": RNG.integers(0, 3, 20)
 SETTINGS = {
     "epochs": 4,
     "batch_size": 16,
-    "optimizer": fastbp.Adam(schedules.Cosine(0.05, 20, per="step")),
+    "optimizer": fastbp.Adam(schedules.Cosine(0.05, 20, 1e-4, per="step")),
     "patience": 2,
 }
 CASES: dict[str, tuple] = {  # of the net, and of the fit

@@ -8,7 +8,9 @@ import pytest
 
 import fastbp
 from fastbp.base.html import (
+    BOTTOM,
     HEIGHT,
+    LEFT,
     MAX_POINTS,
     RIGHT,
     TOP,
@@ -79,6 +81,21 @@ def test_history_of_a_fit():
     assert all(name in text for name in ("minibatch", "training", "validation"))
 
 
+def test_gradient_check():
+    """It shows itself: as a table in a notebook, as one line in a console."""
+    net = fastbp.MLP([3, 40, 2], dtype="float64", seed=1)
+    x = np.random.default_rng(0).normal(size=(9, 3))
+    check = fastbp.check_gradients(net, x, np.arange(9) % 2)
+    root = ElementTree.fromstring(check._repr_html_())
+    cells = ["".join(cell.itertext()) for row in root.iter("tr") for cell in row]
+    errors = [(str(i), f"{w:.1e}", f"{b:.1e}") for i, (w, b) in enumerate(check.layers)]
+    assert cells == ["layer", "weights", "biases", *(text for row in errors for text in row)]
+    text = f"largest relative error {check.max_error:.1e} over {check.checked} parameters"
+    assert text in "".join(root.itertext())
+    assert repr(check) == f"<GradientCheck: {text}; print it>"
+    assert str(check).endswith(text)
+
+
 def test_curves_stand_where_they_belong():
     h = history(val_loss=[3.0, 2.0, 1.0, 0.5])
     found = curves(h)
@@ -137,6 +154,29 @@ def test_long_curves_are_thinned():
     lines, _ = drawn(history(n=3, steps=5003))
     assert MAX_POINTS / 2 < len(lines["#bbbbbb"]) <= MAX_POINTS
     assert lines["#bbbbbb"][-1][0] == RIGHT
+
+
+@pytest.mark.parametrize("losses", [
+    [5e-324], [1e-320, 2e-320], [0.0, 5e-324], [1e-310, 1.0], [1.7e308, 1.0], [1.7e308, -1.7e308],
+    [1.7e308], [-1.7e308], [1.0, 1.7e308, 5e-324],
+])  # fmt: skip
+def test_losses_at_the_ends_of_the_range(losses):
+    h = fastbp.History(loss=losses, batch_loss=losses, val_loss=losses, best_epoch=0)
+    lines, texts = drawn(h)
+    points = [point for line in lines.values() for point in line]
+    assert all(LEFT <= x <= RIGHT and TOP - 1 <= y <= BOTTOM + 1 for x, y in points)
+    assert "epoch" in texts
+
+
+def test_the_text_of_a_history_is_one_line():
+    h = history(50, 60, val_loss=[1.0] * 50, best_epoch=3)
+    for text in (repr(h), str(h), f"{h}", str([h])):
+        assert "50 epochs, 3,000 steps; stopped by epochs; loss 2 → " in text
+        assert "best epoch 4" in text
+        assert len(text) < 200
+        assert "\n" not in text
+    assert repr(fastbp.History()) == "<History: 0 epochs, 0 steps; running>"
+    assert repr(history(1, 1)).startswith("<History: 1 epoch, 1 step; ")
 
 
 def test_empty_history():

@@ -128,7 +128,6 @@ WEIGHTS = {
     "infinity": (with_value(np.ones(N), 2, np.inf), ValueError, "inf in row 2"),
     "float16 infinity": (with_value(np.ones(N), 2, np.inf, np.float16), ValueError, "inf in row 2"),
     "all zero": (np.zeros(N), ValueError, "zero"),
-    "all zero once in float32": (np.full(N, 1e-300), ValueError, "zero|float32"),
     "two dimensions": (np.ones((N, 1)), ValueError, r"1-dimensional.*\(7, 1\)"),
     "strings": (np.array(["1"] * N), TypeError, "U1"),
     "objects": (np.ones(N, object), TypeError, "object"),
@@ -169,7 +168,7 @@ def test_no_rows_and_none(trained, call):
         trained, lambda net: getattr(net, call)(X[:0], Y[:0]), ValueError, r"^X\b.*row.*\(0, 3\)"
     )
     refused(trained, lambda net: getattr(net, call)(None, Y), TypeError, "^X .*object")
-    refused(trained, lambda net: getattr(net, call)(X, None), TypeError, "^y .*object")
+    refused(trained, lambda net: getattr(net, call)(X, None), TypeError, "^y .*None")
 
 
 @pytest.mark.parametrize(("given", "named"), [({"X_val": X}, "X_val"), ({"y_val": Y}, "y_val")])

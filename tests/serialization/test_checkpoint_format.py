@@ -190,12 +190,13 @@ def test_a_disk_that_becomes_full(errors, ended, tmp_path):
         assert done.stdout == f"{ended.history_.n_epochs} {ended.history_.stopped_by}\n"
         assert done.stderr.count("could not be written") == 1, done.stderr
         assert (
-            "the one after 1 epochs and 7 steps stands. "
+            "the checkpoint after 1 epoch and 7 steps is kept. "
             f"OSError: [Errno 27] File too large: '{path}'" in done.stderr
         )
     else:
         assert done.stdout.startswith(
-            f"[Errno 27] File too large: '{path}' the checkpoint of epoch 2 could not be written"
+            f"[Errno 27] File too large: '{path}' the checkpoint after 2 epochs and 8 steps "
+            "could not be written"
         )
         assert done.stdout.endswith("\n2 error\n")
         assert done.stderr == ""

@@ -5,9 +5,12 @@ import csv
 import io
 import os
 import signal
+import subprocess
 import sys
 import termios
 import time
+import types
+import warnings
 
 import numpy as np
 import pytest
@@ -44,6 +47,55 @@ class Recorder(Callback):
 class StepRecorder(Recorder):
     def on_step_end(self, net, history):
         return self._note("step", net, history)
+
+
+FLAGS = {
+    "Python's": bool,
+    "NumPy's": np.bool_,
+    "a comparison": lambda flag: (np.zeros(3) == 1 - flag).all(),
+    "an array without axes": lambda flag: np.array(bool(flag)),
+}
+
+
+def returning(hook, value, at=2):
+    """A callback with this hook, or a function, that returns `value` after `at` calls."""
+    calls = []
+
+    def called(net, history):
+        calls.append(1)
+        return value if len(calls) == at else None
+
+    if hook == "function":
+        return called
+    callback = Callback()
+    setattr(callback, hook, called)
+    return callback
+
+
+@pytest.mark.parametrize("hook", ["on_step_end", "on_epoch_end", "function"])
+@pytest.mark.parametrize("kind", FLAGS)
+def test_whatever_is_a_flag_stops(kind, hook):
+    history = make().fit(X, Y, epochs=4, callbacks=returning(hook, FLAGS[kind](1)))
+    assert history.stopped_by == "callback"
+    assert len(history.batch_loss) == (2 if hook == "on_step_end" else 4)
+    history = make().fit(X, Y, epochs=4, callbacks=returning(hook, FLAGS[kind](0)))
+    assert (history.stopped_by, history.n_epochs) == ("epochs", 4)
+
+
+@pytest.mark.parametrize("hook", ["on_step_end", "on_epoch_end", "function"])
+@pytest.mark.parametrize(
+    "value",
+    [1, 0, 1.0, "no", [], [True], np.array([True]), np.array(1), np.nan, object()],
+    ids=repr,
+)
+def test_what_is_no_flag_is_refused(value, hook):
+    net = make()
+    with pytest.raises(TypeError, match=r"^what a callback returns.* must be True or F") as caught:
+        net.fit(X, Y, epochs=4, callbacks=returning(hook, value))
+    assert "raised by the callback " in caught.value.__notes__[0]
+    assert net.history_.stopped_by == "error"
+    assert len(net.history_.batch_loss) == (2 if hook == "on_step_end" else 4)
+    assert net.fit(X, Y, epochs=1).n_epochs == 1
 
 
 def test_order_of_the_hooks():
@@ -146,7 +198,7 @@ def test_a_callback_that_raises(hook):
     }[hook]
     assert caught.value.__notes__ == [
         f"raised by the callback <the faulty one> in {hook}, "
-        f"after {done[0]} epochs and {done[1]} steps"
+        f"after {done[0]} epoch{'s' * (done[0] != 1)} and {done[1]} steps"
     ]
     history = net.history_
     assert (history.n_epochs, len(history.batch_loss), net.train_state.step) == (*done, done[1])
@@ -187,7 +239,7 @@ def test_divergence_in_single_steps():
         each = fastbp.MLP([4, 3], output="identity", loss="softmax_cross_entropy", seed=1)
         with pytest.raises(fastbp.DivergenceError) as caught:
             each.fit(bad, Y, epochs=5, optimizer=fastbp.SGD(1e3), callbacks=callbacks, **settings)
-        results = caught.value.epoch, caught.value.batch, bits(each), each.history_
+        results = caught.value.epoch, caught.value.batch, bits(each), vars(each.history_)
         if callbacks:
             first = results
     assert str(first) == str(results)
@@ -201,7 +253,7 @@ def test_ctrl_c_in_a_step_callback():
 
     net = make()
     calls = []
-    with pytest.warns(UserWarning, match="interrupted after 1 epochs and 3 steps"):
+    with pytest.warns(UserWarning, match="interrupted after 1 epoch and 3 steps"):
         history = net.fit(X, Y, callbacks=[Press(), Recorder("a", calls)])
     assert (history.stopped_by, calls[-1]) == ("interrupt", ("a", "end", 1, 3))
 
@@ -256,6 +308,79 @@ def test_early_stopping(monitor, min_delta):
         "patience",
     )
     assert net.parameters.tobytes() == seen[best]
+
+
+class Scripted(Callback):
+    """Replaces the losses of each epoch by given ones; first in the list, other callbacks see
+    them."""
+
+    def __init__(self, **losses):
+        self.losses = losses
+
+    def on_epoch_end(self, net, history):
+        for name, values in self.losses.items():
+            getattr(history, name)[-1] = values[history.n_epochs - 1]
+
+
+def fit_scripted(callbacks, epochs, **losses):
+    """The history of a fit with such losses, and which epoch's weights the net ended with."""
+    net = make()
+    seen = []
+    script = Scripted(**losses)
+    history = net.fit(
+        X, Y, epochs, 25, callbacks=[
+            script, lambda net, h: seen.append(net.parameters.tobytes()), *callbacks
+        ], **VALIDATION,
+    )  # fmt: skip
+    return history, seen.index(net.parameters.tobytes())
+
+
+FALLING = [1.0 / (i + 1) for i in range(30)]
+BEST_AT_3 = [4.0, 3, 2, 1, *range(5, 31)]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_several_keep_their_own_state(reverse):
+    """The one of the validation loss ends the fit, and its weights come back."""
+    callbacks = [EarlyStopping(5), EarlyStopping(20, "loss")]
+    history, kept = fit_scripted(
+        callbacks[:: -1 if reverse else 1], 30, loss=FALLING, val_loss=BEST_AT_3
+    )
+    assert (history.n_epochs, history.stopped_by) == (9, "patience")
+    assert history.best_epoch == kept == 3
+
+
+WORSE_AT_FIRST = [9.0, 8, 7, 6, 5.5, *[6] * 25]
+SEVERAL = {  # callbacks, last epoch, epoch of the weights
+    "the training loss ends": (lambda: [EarlyStopping(3, "loss"), EarlyStopping(20)], 7, 4),
+    "none ends": (lambda: [EarlyStopping(26, "loss"), EarlyStopping(28, "val_loss")], 29, 3),
+    "both end": (lambda: [EarlyStopping(5, "loss"), EarlyStopping(6)], 9, 3),
+    "min_delta": (lambda: [EarlyStopping(6, None, 1.5), EarlyStopping(5)], 8, 3),
+    "restore": (lambda: [EarlyStopping(6, restore=False), EarlyStopping(20, "loss")], 9, 4),
+}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", SEVERAL)
+def test_the_order_of_several_does_not_matter(name, reverse):
+    callbacks, last, wanted = SEVERAL[name]
+    history, kept = fit_scripted(
+        callbacks()[:: -1 if reverse else 1], 30, loss=WORSE_AT_FIRST, val_loss=BEST_AT_3
+    )
+    assert history.n_epochs == last + 1
+    assert history.best_epoch == kept == wanted
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan, -np.inf])
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_a_loss_that_is_not_finite_counts_as_not_lower(first, bad):
+    losses = [*[bad] * first, 3.0, bad, 2.0, bad, bad, bad, 1.0, 1.0]
+    history, kept = fit_scripted([EarlyStopping(3)], len(losses), val_loss=losses)
+    assert (history.stopped_by, history.n_epochs) == ("patience", first + 6)
+    assert history.best_epoch == kept == first + 2
+    history, kept = fit_scripted([EarlyStopping(4)], 9, val_loss=[bad] * 9)
+    assert (history.stopped_by, history.n_epochs) == ("patience", 4)
+    assert (history.best_epoch, kept) == (None, 3)
 
 
 def test_early_stopping_of_what_is_not_there():
@@ -412,3 +537,145 @@ def test_progress_in_a_terminal(monkeypatch):
     assert shown.rstrip("\r\n").count("\n") == 0
     assert "4/4" in shown
     assert "<00:00" in shown
+
+
+class Stream:
+    """A standard error of `write` alone that fails from some write on."""
+
+    def __init__(self, fails_at=None, error=BrokenPipeError):
+        self.lines = []
+        self.fails_at = fails_at
+        self.error = error
+
+    def write(self, text):
+        if self.fails_at is not None and len(self.lines) >= self.fails_at:
+            raise self.error("no reader")
+        self.lines.append(text)
+
+
+class Terminal(Stream):
+    encoding = "ascii"
+
+    def write(self, text):
+        super().write(text)
+        text.encode("ascii")
+
+    def isatty(self):
+        return True
+
+    def flush(self):
+        if self.fails_at is not None and len(self.lines) >= self.fails_at:
+            raise self.error("no reader")
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+STREAMS = {
+    "none": lambda: None,
+    "closed": closed,
+    "an object": object,
+    "a logger": Stream,
+    "a terminal of ASCII": Terminal,
+    "isatty that raises": lambda: types.SimpleNamespace(isatty=lambda: 1 / 0),
+}
+for kind in (Stream, Terminal):
+    for at in range(5):
+        for error in (BrokenPipeError, ValueError, RuntimeError, AttributeError):
+            STREAMS[f"{kind.__name__} {error.__name__} {at}"] = (
+                lambda kind=kind, at=at, error=error: kind(at, error)
+            )
+
+
+@pytest.mark.parametrize("action", ["error", "ignore"])
+@pytest.mark.parametrize("name", STREAMS)
+def test_no_progress_bar_ends_a_training(name, action, monkeypatch):
+    from fastbp.callbacks import progress
+
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
+    stream = STREAMS[name]()
+    net, twin = make(), make()
+    wanted = twin.fit(X, Y, epochs=4, **VALIDATION)
+    with monkeypatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter(action)
+        patch.setattr(sys, "stderr", stream)
+        history = net.fit(X, Y, epochs=4, progress=True, **VALIDATION)
+    assert history == wanted
+    assert bits(net) == bits(twin)
+    if name in ("a logger", "a terminal of ASCII"):
+        assert f"loss={history.loss[-1]:.4f}" in stream.lines[-1 if name == "a logger" else -2]
+
+
+def test_a_progress_bar_that_fails_is_reported_once(monkeypatch):
+    from fastbp.callbacks import progress
+
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
+    stream = Stream(2)
+    monkeypatch.setattr(sys, "stderr", stream)
+    with pytest.warns(UserWarning, match="progress bar could not be shown, the training") as caught:
+        make().fit(X, Y, epochs=9, progress=True)
+    assert len(caught) == 1
+    assert len(stream.lines) == 2
+
+
+PIPED = """
+import sys, fastbp, numpy as np
+X, y = np.zeros((64, 3)), np.zeros(64, int)
+net = fastbp.MLP([3, 4, 2])
+
+def wait(net, history):
+    if history.n_epochs == 5:
+        print(flush=True)
+        sys.stdin.readline()  # behind the end of the reader
+
+fastbp.callbacks.progress.LOG_SECONDS = 0.0
+net.fit(X, y, epochs=20, progress=True, callbacks=wait)
+print(net.history_.n_epochs, net.history_.stopped_by, flush=True)
+"""
+
+
+def test_the_reader_of_the_progress_bar_ends():
+    """As in ``python train.py 2>&1 >log | head``."""
+    child = subprocess.Popen([sys.executable, "-c", PIPED], stdin=-1, stdout=-1, stderr=-1)
+    assert child.stdout.readline() == b"\n"
+    child.stderr.close()
+    child.stdin.write(b"\n")
+    child.stdin.close()
+    assert child.stdout.read() == b"20 epochs\n"
+    child.stdout.close()
+    child.wait(60)
+
+
+class Outputs:
+    """The outputs of a notebook's cell."""
+
+    def __init__(self, monkeypatch):
+        display = pytest.importorskip("IPython.display")
+        self.texts = []
+        shell = types.SimpleNamespace(kernel=None)
+        monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+        monkeypatch.setattr(display, "display", self)
+
+    def __call__(self, data, raw, display_id):
+        assert (raw, display_id) == (True, True)
+        self.update(data, raw)
+        return self
+
+    def update(self, data, raw):
+        assert raw
+        (kind,) = data
+        assert kind == "text/plain"
+        self.texts.append(data[kind])
+
+
+def test_progress_in_a_notebook(monkeypatch, capsys):
+    """One output that is updated, and empty after the fit, so that none is exported."""
+    outputs = Outputs(monkeypatch)
+    history = make().fit(X, Y, epochs=3, progress=True, callbacks=lambda *_: time.sleep(0.15))
+    assert outputs.texts[0] == outputs.texts[-1] == ""
+    assert f"loss={history.loss[-1]:.4f}" in "".join(outputs.texts)
+    assert all("\r" not in text and "\n" not in text for text in outputs.texts)
+    assert capsys.readouterr() == ("", "")

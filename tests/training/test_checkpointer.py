@@ -193,10 +193,10 @@ def test_ctrl_c_writes_a_last_one(tmp_path):
                 if len(history.batch_loss) == at:
                     signal.raise_signal(signal.SIGINT)
 
-        with pytest.warns(UserWarning, match=f"and {at} steps"):
+        with pytest.warns(UserWarning, match=rf"and {at} steps?\b"):
             make().fit(X, Y, **VALIDATION, **SETTINGS, checkpoint=path, callbacks=Press())
         assert not path.exists()
-        with pytest.warns(UserWarning, match=f"and {at} steps"):
+        with pytest.warns(UserWarning, match=rf"and {at} steps?\b"):
             make().fit(
                 X,
                 Y,
@@ -276,14 +276,16 @@ def test_a_folder_that_goes_away(errors, tmp_path, monkeypatch):
             FileNotFoundError, match=r"No such file or directory: '.*run'"
         ) as caught:
             twin.fit(X, Y, **settings, checkpoint_errors="raise")
-        last = "the one after 1 epochs and 7 steps stands"
-        assert caught.value.__notes__ == [f"the checkpoint of epoch 2 could not be written; {last}"]
+        last = "the checkpoint after 1 epoch and 7 steps is kept"
+        assert caught.value.__notes__ == [
+            f"the checkpoint after 2 epochs and 8 steps could not be written; {last}"
+        ]
         assert (twin.history_.stopped_by, len(twin.history_.batch_loss)) == ("error", 8)
         path = tmp_path / "moved" / "run"
     else:
         with pytest.warns(
             UserWarning,
-            match="could not be written, training goes on; the one after 1 epochs and 7 steps",
+            match="could not be written, the training continues; the checkpoint after 1 epoch and",
         ) as caught:
             twin.fit(X, Y, **settings)
         assert len(caught) == 1
@@ -319,7 +321,7 @@ def test_bad_paths_are_refused_before_anything_is_changed(tmp_path):
             "checkpoint must be a new file or a checkpoint of a fit that has ended: .*data.csv",
         ),
         (other, ValueError, "holds a fit that has not ended"),
-        (running, ValueError, "holds a fit that has not ended: fastbp.resume goes on with it"),
+        (running, ValueError, "holds a fit that has not ended: fastbp.resume continues it"),
         (5, TypeError, "checkpoint must be a path as text, got 5"),
         (b"run", TypeError, "checkpoint must be a path as text, got b'run'"),
     ]
@@ -429,6 +431,24 @@ def test_a_csv_file_goes_on_where_the_checkpoint_was(tmp_path, monkeypatch):
             file.write("7,of an epoch,that will,be done,again\n")
         resumed(path, callbacks=fastbp.callbacks.CSVLogger(log))
         assert rows(log) == rows(tmp_path / "plain")
+
+
+def test_several_early_stoppings_keep_their_own_states(tmp_path, monkeypatch):
+    def callbacks():
+        return [
+            fastbp.callbacks.EarlyStopping(3, "loss", 0.5, restore=False),
+            fastbp.callbacks.EarlyStopping(2, min_delta=1e-9),
+        ]
+
+    net = plain(callbacks=callbacks())
+    assert net.history_.best_epoch is not None
+    for number in range(1, len(net.history_.batch_loss) + 1):
+        path = tmp_path / f"run{number}"
+        killed(monkeypatch, path, number, callbacks=callbacks())
+        if number == 1:
+            with pytest.raises(ValueError, match=r"^monitor must be 'loss' as in .*, got None"):
+                resumed(path, callbacks=callbacks()[::-1])
+        assert everything(resumed(path, callbacks=callbacks())) == everything(net)
 
 
 def test_a_callback_with_a_state_that_no_file_can_hold(tmp_path):

@@ -51,6 +51,45 @@ def test_losses(batch, l2, weight):
     assert history.val_loss == after
 
 
+UNITS = [1, 2.0**-31, 2.0**-33, 2.0**-100, 2.0**-149, 2.0**-300, 2.0**-1000, 2.0**-1060]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda u: f"2**{int(np.log2(u))}")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_unit_of_the_weights_does_not_matter(dtype, unit):
+    """A mean is the same whatever the unit, also where the weights are too small for the dtype."""
+    weight = RNG.integers(0, 9, 50).astype(float)
+    settings = {"epochs": 2, "batch_size": 7, **VALIDATION}
+    stream = [(X[i : i + 9], Y[i : i + 9]) for i in range(0, 50, 9)]
+    weights = [weight[i : i + 9] for i in range(0, 50, 9)]
+    classes = {0: 1.0, 2: 3.0}
+    results = []
+    for scale in (1.0, unit):
+        nets = [make(dtype) for _ in range(3)]
+        histories = [nets[0].fit(X, Y, sample_weight=weight * scale, **settings)]
+        weighted = {c: classes.get(c, 1.0) * scale for c in range(3)}
+        histories.append(nets[1].fit(X, Y, class_weight=weighted, **settings))
+        batches = [(*b, w * scale) for b, w in zip(stream, weights, strict=True)]
+        histories.append(nets[2].fit(batches, epochs=2))
+        losses = [h.loss for h in histories]
+        steps = [h.batch_loss for h in histories]
+        mean = nets[0].loss(X, Y, sample_weight=weight * scale)
+        results.append((list(map(bits, nets)), steps, mean, losses))
+    assert results[0][:3] == results[1][:3]
+    np.testing.assert_allclose(results[1][3], results[0][3], rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_batches_of_a_stream_keep_their_share(dtype):
+    """Batches of tiny weights beside others count with the sum of their own weights."""
+    sizes = np.repeat([1.0, 2.0**-40, 2.0**-50], [20, 20, 10])
+    batches = [(X[i : i + 10], Y[i : i + 10], sizes[i : i + 10]) for i in range(0, 50, 10)]
+    history = make(dtype).fit(batches, epochs=1)
+    expected = np.average(history.batch_loss, weights=sizes[::10])
+    assert history.loss == [pytest.approx(expected, rel=1e-14)]
+    assert len(set(history.batch_loss)) == 5
+
+
 def test_batches_follow_the_shuffle():
     net, plain = make(), make()
     order = copy.deepcopy(net.train_state.rng).permutation(50)
@@ -229,6 +268,52 @@ def test_an_update_that_overflows(bad, epochs, optimizer):
     for each in (net, twin):
         each.fit(x[:2], y[:2], **settings)
     assert bits(net) == bits(twin)
+
+
+SQUARING = [
+    fastbp.Adam(),
+    fastbp.AdamW(fastbp.schedules.Exponential(0.1, 0.9, per="step")),
+    fastbp.Nadam(),
+    fastbp.RMSprop(),
+    fastbp.RMSprop(momentum=0.9),
+    fastbp.Adagrad(),
+]
+
+
+@pytest.mark.parametrize("hook", [None, lambda *_: None], ids=["an epoch", "a step"])
+@pytest.mark.parametrize("bad", [0, 2, 4])
+@pytest.mark.parametrize("optimizer", SQUARING, ids=repr)
+def test_a_state_that_overflows(optimizer, bad, hook, tmp_path):
+    """The square of a gradient of 1e22 is infinite in float32, while loss and weights stay finite:
+    such a fit would never move again, and no file holds its state."""
+    x, y = X.copy(), X[:, :3].copy()
+    part = slice(10 * bad, 10 * bad + 10)
+    x[part] *= 1e10
+    y[part] *= 1e12
+    net, twin = (fastbp.MLP([4, 3], output="identity", seed=8) for _ in range(2))
+    settings = {"batch_size": 10, "shuffle": False, "optimizer": optimizer}
+    callback = fastbp.callbacks.Callback()
+    if hook:
+        callback.on_step_end = hook
+    with pytest.raises(fastbp.DivergenceError, match=rf"state is not .* epoch 0, batch {bad};"):
+        net.fit(x, y, epochs=3, callbacks=callback, **settings)
+    history = net.history_
+    assert (history.stopped_by, len(history.batch_loss), history.n_samples) == (
+        "divergence",
+        bad + 1,
+        10 * bad,
+    )
+    assert np.isfinite(history.batch_loss).all()
+    assert len(history.learning_rate) == bad + 1
+    if bad:
+        twin.fit(x[: 10 * bad], y[: 10 * bad], epochs=1, **settings)
+        assert bits(net) == bits(twin)
+    assert np.isfinite(net.train_state.optimizer_state).all()
+    net.save(tmp_path / "net")
+    loaded = fastbp.load(tmp_path / "net")
+    for each in (net, loaded):
+        each.fit(X, X[:, :3], epochs=2, **settings)
+    assert bits(net) == bits(loaded)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])

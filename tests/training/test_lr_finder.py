@@ -24,7 +24,8 @@ def test_definition():
     weights = 0.8 ** np.arange(30)
     means = [np.average(losses[: i + 1][::-1], weights=weights[: i + 1]) for i in range(30)]
     np.testing.assert_allclose(found.smoothed, means, rtol=1e-9)
-    assert found.suggestion == found.learning_rates[np.argmin(means)] / 10
+    good = np.flatnonzero(means <= min(means) + 0.01 * losses[0])
+    assert found.suggestion == found.learning_rates[good[-1]] / 10
 
 
 @pytest.mark.parametrize("optimizer", [fastbp.SGD(), fastbp.SGD(5.0, 0.9), fastbp.Adam()], ids=repr)
@@ -65,6 +66,62 @@ def test_the_suggestion_trains_well():
 
     found = fastbp.lr_find(fastbp.MLP([64, 30, 10], "relu"), x / 16, y)
     assert trained(found.suggestion) < 0.5 * min(trained(found.suggestion / 100), np.log(10))
+
+
+@pytest.mark.parametrize("optimizer", [fastbp.SGD(), fastbp.SGD(momentum=0.9), fastbp.Adam()])
+@pytest.mark.parametrize("batch_size", [5, 25, None])
+def test_a_net_that_is_trained(batch_size, optimizer):
+    """The batches' losses differ by far more than a step changes them: neither the first rate is
+    suggested, nor does the test end at once."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(300, 4))
+    y = (x[:, 0] + 0.3 * rng.normal(size=300) > 0).astype(int)
+    net = fastbp.MLP([4, 16, 2], "tanh")
+    net.fit(x, y, epochs=80, optimizer=fastbp.SGD(0.1, momentum=0.9))
+    found = fastbp.lr_find(net, x, y, optimizer, batch_size=batch_size)
+    assert len(found.losses) > 50
+    assert found.suggestion > 2e-5  # a tenth of the first rate is 1e-7
+    level = found.smoothed[0]
+    early = found.smoothed[:30]
+    np.testing.assert_allclose(early, level, rtol=0.02)  # rates that change little
+    before = net.loss(x, y)
+    if batch_size is None:
+        assert level == pytest.approx(before, rel=1e-5)
+    assert level == pytest.approx(before, rel=0.5)
+
+
+@pytest.mark.parametrize("n_zeros", [10, 49])
+def test_samples_of_weight_0_are_left_out(n_zeros):
+    weight = np.arange(50.0)
+    weight[:n_zeros] = 0
+    kept = weight > 0
+    for y in (Y, np.eye(3)[Y], Y.tolist()):
+        found = fastbp.lr_find(make(), X.tolist(), y, sample_weight=weight, batch_size=4)
+        wanted = fastbp.lr_find(
+            make(), X[kept], np.array(y)[kept], sample_weight=weight[kept], batch_size=4
+        )
+        assert repr(found) == repr(wanted)
+        np.testing.assert_array_equal(found.losses, wanted.losses)
+        assert (found.losses > 0).all()
+
+
+@pytest.mark.parametrize("shift", [-1e3, -1.0, 0.0, 1.0])
+def test_losses_below_zero(shift):
+    def loss(a, y):
+        return 0.5 * float(np.mean((a[:, 0] - y) ** 2)) + shift, (a - y[:, None]) / len(y)
+
+    net = fastbp.MLP([4, 1], output="identity", loss=loss, dtype="float64", seed=0)
+    found = fastbp.lr_find(net, X, X[:, 0], batch_size=None)
+    assert len(found.losses) > 50
+    plain = fastbp.MLP([4, 1], output="identity", dtype="float64", seed=0)
+    wanted = fastbp.lr_find(plain, X, X[:, 0], batch_size=None).suggestion
+    assert found.suggestion == pytest.approx(wanted, rel=0.2)
+
+
+def test_a_loss_that_rises_at_once():
+    net = fastbp.MLP([4, 1], output="identity", dtype="float64", seed=0)
+    with pytest.warns(UserWarning, match=r"^the loss rises .*start must be smaller, got 1000$"):
+        fastbp.lr_find(net, X, X[:, 0], start=1e3, end=1e4)
 
 
 BAD = [

@@ -172,6 +172,129 @@ def test_the_kernels_follow(optimizer, schedule):
     assert len(history.learning_rate) == 35
 
 
+LOSSES = np.concatenate(
+    [np.linspace(2, 1, 8), np.full(9, 1.0), [0.99995, 0.9998, 0.5], np.full(19, 0.6)]
+)
+
+
+@pytest.mark.parametrize("shift", [-0.55, -1.0, -3.0, -1e3])
+def test_reduce_on_plateau_of_losses_below_zero(shift):
+    """A loss that does not fall reduces the rate, whatever its sign."""
+    schedule = schedules.ReduceOnPlateau(0.3, 0.5, 2, 1e-9)
+    states = {}
+    for name, losses in (("above", LOSSES), ("below", LOSSES + shift)):
+        state = None
+        states[name] = [(state := schedule.watch(state, float(loss)))[::2] for loss in losses]
+    assert states["above"] == states["below"]
+    assert len({rate for rate, _ in states["below"]}) > 3
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_threshold_of_a_plateau_is_a_part_of_the_best(sign):
+    schedule = schedules.ReduceOnPlateau(0.3, 0.5, 0, 0.1)
+    state = schedule.watch(None, 1.0 * sign)
+    for loss, rate in ((0.89, 0.3), (0.91, 0.15)):
+        assert schedule.watch(state, sign - (1 - loss))[0] == rate
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan, -np.inf])
+def test_a_plateau_of_losses_that_are_not_finite(bad, tmp_path):
+    """They are not lower than any other, and a file holds the state behind them."""
+    schedule = schedules.ReduceOnPlateau(0.3, 0.5, 2)
+
+    class Bad(fastbp.callbacks.Callback):
+        def on_epoch_end(self, net, history):
+            net.train_state.schedule_state.state = schedule.watch(None, bad)
+
+    net = make()
+    net.fit(X, Y, epochs=1, optimizer=fastbp.SGD(schedule), callbacks=Bad())
+    net.save(tmp_path / "net")
+    loaded = fastbp.load(tmp_path / "net").train_state.schedule_state.state
+    assert loaded == net.train_state.schedule_state.state
+    state = loaded
+    rates = [(state := schedule.watch(state, loss))[0] for loss in (bad, bad, 5.0, 6.0, 6.0, bad)]
+    assert rates == [0.3, 0.15, 0.15, 0.15, 0.15, 0.075]
+
+
+ENDED = {
+    "Cosine": schedules.Cosine(0.1, 3),
+    "Exponential": schedules.Exponential(0.1, 1e-200),
+    "a warm-up of one": schedules.LinearWarmup(schedules.Cosine(0.1, 6, per="step"), 2),
+}
+
+
+@pytest.mark.parametrize("name", ENDED)
+def test_a_schedule_that_has_ended_is_named_once(name):
+    net = make()
+    optimizer = fastbp.SGD(ENDED[name])
+    with pytest.warns(UserWarning, match="^the schedule .* had ended: the last ") as caught:
+        history = net.fit(X, Y, epochs=9, optimizer=optimizer)
+    (message,) = map(str, [each.message for each in caught])
+    zeros = history.learning_rate.count(0.0)
+    assert f"{ENDED[name]!r} had ended: the last {zeros} steps had the learning rate 0" in message
+    assert "minimum above 0" in message
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="had ended: the last 2 steps"):
+        net.fit(X, Y, epochs=1, optimizer=optimizer)
+    with pytest.warns(UserWarning, match="had ended: the last 1 step had") as caught:
+        net.partial_fit(X, Y, optimizer)
+    assert caught[0].filename == __file__
+
+
+def test_a_schedule_that_ends_with_the_fit_is_not_named():
+    net = make()
+    for schedule, epochs in (
+        (schedules.Cosine(0.1, 4), 4),
+        (schedules.Cosine(0.1, 7, per="step"), 4),  # the last rate is 0
+        (schedules.Cosine(0.1, 2, minimum=1e-9), 4),
+        (schedules.Constant(0.1), 4),
+        (0.1, 4),
+    ):
+        net.fit(X, Y, epochs=epochs, optimizer=fastbp.SGD(schedule))
+
+
+TINY_AND_HUGE = [
+    schedules.Step(0.1, 2, 1e-200, per="step"),
+    schedules.Exponential(0.1, 1e-10, per="step"),
+    schedules.InverseScaling(0.1, 300.0, per="step"),
+    schedules.Cosine(1e-308, 50, per="step"),
+    schedules.OneCycle(1e-300, 50, final_div_factor=1e20),
+    schedules.LinearWarmup(schedules.Exponential(1e-300, 1e-5, per="step"), 9, 1e-20),
+]
+
+
+@pytest.mark.parametrize("schedule", TINY_AND_HUGE, ids=lambda s: type(s).__name__)
+def test_rates_do_not_depend_on_the_callers_errstate(schedule):
+    with np.errstate(all="ignore"):
+        wanted = schedule.at(np.arange(60)), ScheduleState(schedule).rates(60)
+    with np.errstate(all="raise"):
+        got = schedule.at(np.arange(60)), ScheduleState(schedule).rates(60)
+    np.testing.assert_array_equal(got, wanted)
+
+
+LONGEST = 2**63 - 1
+
+
+@pytest.mark.parametrize("n", [LONGEST, LONGEST + 1, 10**30, 10**400])
+def test_durations_up_to_the_largest_count(n):
+    makers = {
+        "size": lambda: schedules.Step(0.1, n),
+        "length": lambda: schedules.Cosine(0.1, n),
+        "patience": lambda: schedules.ReduceOnPlateau(0.1, patience=n),
+    }
+    makers |= {
+        "length of a cycle": lambda: schedules.OneCycle(0.1, n),
+        "length of a warm-up": lambda: schedules.LinearWarmup(0.1, n, per="epoch"),
+    }
+    for name, new in makers.items():
+        if n > LONGEST:
+            with pytest.raises(ValueError, match=rf"^{name.split()[0]} must be at most {LONGEST}"):
+                new()
+        else:
+            history = make().fit(X, Y, epochs=2, optimizer=fastbp.SGD(new()))
+            assert all(0 < rate <= 0.1 for rate in history.learning_rate)
+
+
 def test_history_of_a_number():
     history = make().fit(X, Y, epochs=2, batch_size=20, optimizer=fastbp.SGD(0.25))
     assert history.learning_rate == [0.25] * 6

@@ -1,8 +1,14 @@
 """Training on batches that come one after the other: partial_fit, and fit over an iterable."""
 
+import contextlib
+import contextvars
+import ctypes
+import itertools
+import os
 import signal
 import threading
 import time
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -252,7 +258,203 @@ def test_no_thread_is_left():
     wait_for_readers()
 
 
-def test_ctrl_c_while_waiting_for_a_batch():
+class Items:
+    """Batches with a length and items only. As in Keras's Sequence, an item beyond the length is no
+    IndexError."""
+
+    def __init__(self, *arrays):
+        self.batches = batches(*arrays)
+        self.read = []
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, i):
+        self.read.append(i)
+        assert len(self.read) < 1000  # read without an end
+        return self.batches[i % len(self)]
+
+
+def as_keras(items):
+    os.environ.setdefault("KERAS_BACKEND", "numpy")
+    keras = pytest.importorskip("keras")
+
+    class Data(keras.utils.PyDataset):
+        __len__ = lambda self: len(items)  # noqa: E731
+        __getitem__ = lambda self, i: items[i]  # noqa: E731
+
+    return Data()
+
+
+def as_torch(items):
+    data = pytest.importorskip("torch.utils.data")
+
+    class Data(data.Dataset):
+        __len__ = lambda self: len(items)  # noqa: E731
+        __getitem__ = lambda self, i: items[i]  # noqa: E731
+
+    return Data()
+
+
+@pytest.mark.parametrize("kind", [lambda items: items, as_keras, as_torch])
+def test_batches_with_a_length_and_items(kind):
+    items = Items(X, Y)
+    net, twin = make(), make()
+    assert net.fit(kind(items), epochs=3) == twin.fit(batches(X, Y), epochs=3)
+    assert bits(net) == bits(twin)
+    assert items.read == [*range(5)] * 3
+
+
+@pytest.mark.parametrize("name", ["X", "y", "X_val", "y_val", "sample_weight"])
+def test_items_in_the_place_of_an_array_are_refused(name):
+    """Before NumPy reads a single one."""
+    items = Items(X, Y)
+    net = make()
+    arguments = {"X": X, "y": Y, **VALIDATION, "sample_weight": WEIGHT, name: items}
+    with pytest.raises(TypeError, match=rf"^{name} must be an array .*an object of Items"):
+        net.fit(**arguments)
+    if name in ("X", "y", "sample_weight"):
+        some = {key: arguments[key] for key in ("X", "y", "sample_weight")}
+        for method in (net.partial_fit, net.loss, net.loss_and_gradients):
+            with pytest.raises(TypeError, match=rf"^{name} must be an array"):
+                method(**some)
+    if name == "X":
+        for method in (net.predict, net.forward, net.predict_proba):
+            with pytest.raises(TypeError, match=r"^X must be an array"):
+                method(items)
+    assert items.read == []
+    assert bits(net) == bits(make())
+
+
+def test_buffers_are_arrays():
+    """Arrays of ctypes have a length and items, and do not iterate."""
+    weight = (ctypes.c_double * 50)(*WEIGHT)
+    net, twin = make(), make()
+    assert net.fit(X, Y, epochs=2, sample_weight=weight) == twin.fit(
+        X, Y, epochs=2, sample_weight=WEIGHT
+    )
+    assert bits(net) == bits(twin)
+
+
+class NoLength:
+    def __getitem__(self, i):
+        return X, Y
+
+
+@pytest.mark.parametrize("X", [X, batches(X, Y), Items(X, Y), NoLength(), iter([])], ids=repr)
+def test_targets_that_are_missing(X):
+    """A stream belongs in `fit`, which says so."""
+    net = make()
+    calls = [net.partial_fit, net.loss, net.loss_and_gradients]
+    calls.append(lambda X, y: fastbp.lr_find(net, X, y))
+    if isinstance(X, np.ndarray | NoLength):
+        calls.append(net.fit)
+    else:
+        calls.pop()
+    for call in calls:
+        with pytest.raises(TypeError, match=r"^y must be targets.*got None; fit\(batches\) takes"):
+            call(X, None)
+    assert bits(net) == bits(make())
+
+
+def stop_after(steps, how):
+    class Stop(fastbp.callbacks.Callback):
+        def on_step_end(self, net, history):
+            return how() if len(history.batch_loss) == steps else None
+
+    return Stop()
+
+
+ENDS_OF_A_FIT = {
+    "stopped": lambda: True,
+    "error": lambda: 1 / 0,
+    "interrupt": lambda: signal.raise_signal(signal.SIGINT),
+    "no flag": lambda: 5,
+}
+
+
+@pytest.mark.parametrize("how", ENDS_OF_A_FIT)
+def test_the_source_is_free_after_the_fit(how):
+    """Whatever ended it, no other thread is executing the generator."""
+
+    def slow():
+        for i in range(100):
+            time.sleep(0.01)
+            yield X[i % 40 : i % 40 + 5], Y[i % 40 : i % 40 + 5]
+
+    source = slow()
+    net = make()
+    with contextlib.suppress(ZeroDivisionError, TypeError, UserWarning):
+        net.fit(source, epochs=1, callbacks=stop_after(3, ENDS_OF_A_FIT[how]))
+    assert len(net.history_.batch_loss) == 3
+    assert len(next(source)[1]) == 5  # no ValueError: generator already executing
+    read = len(net.fit(source, epochs=1).batch_loss)
+    assert read in (95, 96)  # the stopped fit has read 3 batches, and perhaps 1 ahead
+
+
+def test_a_generator_of_an_epoch_is_closed_before_the_fit_returns():
+    class Resource:
+        is_open = False
+
+        def __iter__(self):
+            assert not self.is_open
+            self.is_open = True
+            try:
+                yield from batches(X, Y)
+            finally:
+                time.sleep(0.05)
+                self.is_open = False
+
+    source = Resource()
+    for how in (stop_after(2, lambda: True), lambda net, history: True):
+        make().fit(source, epochs=2, callbacks=how)
+        assert not source.is_open
+    with pytest.raises(ValueError, match=r"^n_threads"):
+        make().fit(source, n_threads=0)
+    assert not source.is_open
+
+
+VARIABLE = contextvars.ContextVar("VARIABLE")
+
+
+def test_the_source_is_read_in_the_callers_context():
+    seen = []
+
+    def source():
+        for batch in batches(X, Y):
+            seen.append(VARIABLE.get("unset"))
+            yield batch
+
+    token = VARIABLE.set("ours")
+    try:
+        make().fit(source(), epochs=1)
+    finally:
+        VARIABLE.reset(token)
+    assert seen == ["ours"] * 5
+
+
+def test_epochs_of_an_endless_generator():
+    """The recipe of `fit`'s documentation."""
+
+    class Epochs:
+        def __init__(self, batches, steps):
+            self.batches = batches
+            self.steps = steps
+
+        def __iter__(self):
+            return itertools.islice(self.batches, self.steps)
+
+    net, twin = make(), make()
+    endless = itertools.cycle(batches(X, Y))
+    history = net.fit(Epochs(endless, 7), epochs=3)
+    assert (history.n_epochs, len(history.batch_loss)) == (3, 21)
+    twin.fit(itertools.islice(itertools.cycle(batches(X, Y)), 21), epochs=1)
+    assert bits(net) == bits(twin)
+    assert len(next(endless)[1]) == SIZES[21 % 5]  # no batch is lost between epochs or at the end
+
+
+def test_ctrl_c_while_waiting_for_a_batch(monkeypatch):
+    monkeypatch.setattr(fastbp.training.batches, "CLOSE_SECONDS", 0.2)
     let_go = threading.Event()
 
     def source():
@@ -264,8 +466,12 @@ def test_ctrl_c_while_waiting_for_a_batch():
 
     net = make()
     start = time.monotonic()
-    with pytest.warns(UserWarning, match="interrupted after 0 epochs and 2 steps"):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         history = net.fit(source(), epochs=1)
+    messages = [str(each.message) for each in caught]
+    assert "X has not given its next batch for 0.2 s after the end of the fit" in messages[0]
+    assert "interrupted after 0 epochs and 2 steps" in messages[1]
     assert time.monotonic() - start < 25  # it did not wait for the source
     let_go.set()
     assert (history.stopped_by, len(history.batch_loss), net.train_state.step) == (

@@ -1,4 +1,4 @@
-"""Numbers and sums as text, and numbers put in the place of a formula's symbols."""
+"""Numbers, counts and sums as text, and numbers put in the place of a formula's symbols."""
 
 import re
 
@@ -8,6 +8,11 @@ ELLIPSIS = "…"
 def number(value):
     """A number that stands alone, with eight digits."""
     return f"{value + 0.0:.8g}"  # + 0.0 turns -0 into 0
+
+
+def counted(n, what):
+    """A number of things: "1 epoch", "1,000 epochs"."""
+    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 def factor(value):

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from html import escape
 from itertools import pairwise
 
+from .formula_text import counted
+
 # The size of a drawing in pixels; margins hold the tick labels, and below also the axis title and
 # the legend.
 WIDTH = 520
@@ -14,6 +16,9 @@ RIGHT = WIDTH - 12
 TOP = 12
 BOTTOM = HEIGHT - 62
 MAX_POINTS = 500  # of a curve: more would share pixels
+# The range of the losses that are drawn; others are drawn at its ends. Ticks beyond would overflow.
+SMALLEST = 1e-300
+LARGEST = 1e300
 PARTIAL_EPOCH = ("interrupt", "divergence", "error", "loss")  # ends of a fit within an epoch
 COLOURS = {
     "minibatch": "#bbbbbb",
@@ -32,7 +37,11 @@ def net_html(net):
     loss = net.loss_name if net.loss_function is None else repr(net.loss_function)
     total = sum(w.size + w.shape[1] for w in net.weights)
     widths = "-".join(map(str, net.widths))
-    caption = f"MLP {widths}: {total:,} parameters in {net.dtype.name}, loss {loss}"
+    return table_html(f"MLP {widths}: {total:,} parameters in {net.dtype.name}, loss {loss}", rows)
+
+
+def table_html(caption, rows):
+    """Rows of texts as a table, the first of them its head."""
     body = "".join(_row(row, "th" if i == 0 else "td") for i, row in enumerate(rows))
     return f'<div><p style="margin:4px 0"><b>{escape(caption)}</b></p><table>{body}</table></div>'
 
@@ -42,17 +51,22 @@ def _row(cells, tag):
     return f"<tr>{''.join(f'<{tag} {style}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
 
-def history_html(history):
-    """The figures of a history and its loss curves."""
-    plural = "s" * (history.n_epochs != 1)
-    facts = [f"{history.n_epochs} epoch{plural}, {len(history.batch_loss):,} steps"]
+def history_text(history):
+    """The figures of a history as one line."""
+    epochs = counted(history.n_epochs, "epoch")
+    facts = [f"{epochs}, {counted(len(history.batch_loss), 'step')}"]
     facts.append(f"stopped by {history.stopped_by}" if history.stopped_by else "running")
     for name, losses in (("loss", history.loss), ("validation", history.val_loss)):
         if losses:
             facts.append(f"{name} {losses[0]:.4g}" + f" → {losses[-1]:.4g}" * (len(losses) > 1))
     if history.best_epoch is not None:
         facts.append(f"best epoch {history.best_epoch + 1}")
-    text = escape("; ".join(facts))
+    return "; ".join(facts)
+
+
+def history_html(history):
+    """The figures of a history and its loss curves."""
+    text = escape(history_text(history))
     return f'<div><p style="margin:4px 0"><b>History</b>: {text}</p>{loss_svg(history)}</div>'
 
 
@@ -86,7 +100,7 @@ def loss_svg(history):
     if not drawn:
         return ""
     monitored = enumerate(history.val_loss or history.loss)
-    best = [(i + 1, y) for i, y in monitored if i == history.best_epoch and math.isfinite(y)]
+    best = _in_range((i + 1, y) for i, y in monitored if i == history.best_epoch)
     losses = [y for points in [*drawn.values(), best] for _, y in points]
     last = max(x for points in drawn.values() for x, _ in points)
     log = min(losses) > 0 and max(losses) > 10 * min(losses)
@@ -152,8 +166,16 @@ def frame(x_ticks, y_ticks, x_place, y_place, x_label):
 def _points(epochs, losses):
     """The finite ones of at most MAX_POINTS points of a curve, among them the last."""
     step = -(-len(losses) // MAX_POINTS)
-    points = list(zip(epochs, losses, strict=True))[::-1][::step][::-1]
-    return [(x, y) for x, y in points if math.isfinite(y)]
+    return _in_range(list(zip(epochs, losses, strict=True))[::-1][::step][::-1])
+
+
+def _in_range(points):
+    """The finite ones of points (x, y), y limited to the range that is drawn."""
+    return [
+        (x, y and math.copysign(min(max(abs(y), SMALLEST), LARGEST), y))
+        for x, y in points
+        if math.isfinite(y)
+    ]
 
 
 def linear_ticks(low, high):

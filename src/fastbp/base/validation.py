@@ -17,6 +17,13 @@ SMALL_SIZE = 1 << 12  # elements up to which one dot product finds all non-finit
 CHECK_BYTES = 1 << 22  # of an array checked at a time: a memory-mapped array is never loaded whole
 
 
+def cast(array, dtype):
+    """`array`, checked before, in another dtype. Values may underflow, whatever `np.errstate`
+    the caller has set."""
+    with np.errstate(under="ignore"):
+        return array.astype(dtype)
+
+
 def check_choice(name, value, choices):
     """`value`, checked to be one of the names in `choices`."""
     if not isinstance(value, str):
@@ -53,9 +60,11 @@ def check_number(name, value, *, least=None, above=None, below=None):
 
 
 def check_flag(name, value):
-    """`value`, checked to be True or False, as a bool."""
+    """`value`, checked to be True or False, also as an array without axes, as a bool."""
     if not isinstance(value, FLAGS):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
+        array = np.asarray(value) if hasattr(value, "__array__") else None
+        if array is None or array.shape != () or array.dtype != bool:
+            raise TypeError(f"{name} must be True or False, got {value!r:.200}")
     return bool(value)
 
 
@@ -74,9 +83,27 @@ def check_count(name, value, least=1, most=None):
     return count
 
 
+def is_sequence(value):
+    """Whether `value` has a length and items, and neither iterates nor is an array: NumPy would
+    read its items without an end, unless one raises IndexError."""
+    names = ("__iter__", "__array__", "__array_interface__", "__array_struct__")
+    if any(hasattr(value, name) for name in names):
+        return False
+    try:
+        memoryview(value)  # of a buffer, such as an array of ctypes
+    except TypeError:
+        return hasattr(value, "__getitem__") and hasattr(value, "__len__")
+    return False
+
+
 def check_real_array(name, array, ndim):
     """`array` as an ndarray of real numbers with one of the numbers of axes `ndim`, without a copy
     where it is an ndarray."""
+    if type(array) is not np.ndarray and is_sequence(array):
+        raise TypeError(
+            f"{name} must be an array of real numbers, got an object of {type(array).__name__} "
+            "with a length and items"
+        )
     try:
         array = np.asanyarray(array)
     except ValueError as error:
@@ -105,7 +132,7 @@ def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
         flat = array.ravel()
         # A signalling NaN, which a file may hold, is an invalid operation. The sum of squares is
         # finite only if all values are; if it overflows, the loop below decides.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             if np.dot(flat, flat) < np.inf:
                 return
     largest = LARGEST[np.dtype(dtype)]
@@ -146,8 +173,8 @@ def check_weight(sample_weight, n, dtype):
     if len(weight) != n:
         raise ValueError(f"sample_weight must have one number a row of X ({n}), got {len(weight)}")
     check_finite("sample_weight", weight, dtype, low=0.0)
-    if not weight.astype(dtype).any():
-        raise ValueError(f"sample_weight must not be all zeros in {np.dtype(dtype)}")
+    if not weight.any():
+        raise ValueError("sample_weight must not be all zeros")
     return weight
 
 
@@ -174,7 +201,7 @@ def check_targets(name, y, n, n_out, loss, dtype):
     if loss == "hinge":
         return None, one_hot_labels(name, y)
     # A single column is small compared with X and converted here; others a batch at a time.
-    return y.astype(dtype) if n_out == 1 else y, None
+    return cast(y, dtype) if n_out == 1 else y, None
 
 
 def check_labels(name, y, n_out, loss):

@@ -1,9 +1,26 @@
 """The base class of callbacks."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ..history import History
+
+
+@contextmanager
+def showing(what: str, give_up: Callable[[], None]):
+    """A ``with`` block that shows `what`: an exception in it ends no training, but becomes a
+    warning behind the call of `give_up`, after which it should not be shown again."""
+    try:
+        yield
+    except Exception as error:
+        give_up()
+        # The warning may be an error, or have no place to be shown either.
+        with suppress(Exception):
+            warnings.warn(
+                f"{what} could not be shown, the training continues: {error!r}", stacklevel=3
+            )
 
 
 class Callback:
@@ -43,7 +60,7 @@ class Callback:
         Returns
         -------
         bool or None
-            True stops the fit.
+            True stops the fit, NumPy's as well; anything else but a flag or None is an error.
         """
 
     def on_epoch_end(self, net: Any, history: History) -> object:
@@ -57,7 +74,7 @@ class Callback:
         Returns
         -------
         bool or None
-            True stops the fit.
+            True stops the fit, NumPy's as well; anything else but a flag or None is an error.
         """
 
     def on_fit_end(self, net: Any, history: History) -> object:

@@ -2,6 +2,7 @@
 
 import time
 
+from ..base.formula_text import counted
 from .base import Callback
 
 
@@ -51,4 +52,4 @@ class Timer(Callback):
         self._ended = time.perf_counter()
 
     def __repr__(self):
-        return f"<Timer: {len(self.epoch_seconds)} epochs in {self.seconds:.3g} s>"
+        return f"<Timer: {counted(len(self.epoch_seconds), 'epoch')} in {self.seconds:.3g} s>"

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from ..base.validation import cast
 from ..kernels import infer as infer_kernel
 from ..kernels.abi import INFER_ROWS
 from ..kernels.plan import aligned_zeros
@@ -160,7 +161,7 @@ def outputs(network, params, X, n_threads=None, probabilities=False):
     """The outputs (n, n_out) of the rows of X, an ndarray or a StridedArray; their softmax where
     `probabilities`."""
     if isinstance(X, np.ndarray) and 0 < len(X) <= network.small_batch:
-        x = np.ascontiguousarray(X, network.dtype)
+        x = np.ascontiguousarray(X if X.dtype == network.dtype else cast(X, network.dtype))
         x = x if x.flags.aligned else x.copy()
         kept = network.spare_forwards.setdefault((network.small_batch, 1), [])
         try:

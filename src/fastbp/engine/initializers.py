@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..base.validation import check_choice, check_finite
+from ..base.validation import cast, check_choice, check_finite
 
 
 def _glorot(n_in, n_out):
@@ -51,7 +51,7 @@ def initial_weights(init, rng, shape, dtype):
     Returns
     -------
     ndarray (n_in, n_out)
-        Finite in `dtype`, but not converted to it.
+        Finite, of `dtype`.
     """
     if not callable(init):
         init = INITIALIZERS[check_choice("init", init, INITIALIZERS)]
@@ -62,4 +62,4 @@ def initial_weights(init, rng, shape, dtype):
             f"{drawn.shape}"
         )
     check_finite("init", drawn, dtype)
-    return drawn
+    return cast(drawn, dtype)

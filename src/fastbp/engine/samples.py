@@ -3,8 +3,10 @@ converted batch by batch."""
 
 import numpy as np
 
+from ..base.validation import cast
 from ..kernels.abi import BLOCK_ROWS
 
+SMALLEST_WEIGHT = 2.0**-32  # the largest of the samples' weights, below which they are scaled
 CONVERTED_BYTES = 1 << 20  # of x converted at a time, if a batch is smaller
 
 
@@ -36,7 +38,7 @@ class StridedArray:
 
     def rows(self, index):
         """The rows `index`, converted to the network's dtype."""
-        return StridedArray(self.array[index].astype(self.dtype), self.dtype)
+        return StridedArray(cast(self.array[index], self.dtype), self.dtype)
 
 
 def _flat(array):
@@ -58,6 +60,20 @@ def _flat(array):
     return flat, base // size
 
 
+def in_units(weight):
+    """Weights (n,), and the unit in which they are, a power of two: 1, or for tiny weights one of
+    which the largest is about 1.
+
+    A mean does not depend on the unit. In 1, float32 and kernels would turn tiny weights to zeros.
+    """
+    unit = 1.0
+    if weight is not None and weight.max() < SMALLEST_WEIGHT:
+        exponent = int(np.frexp(float(weight.max()))[1])
+        weight = np.ldexp(weight.astype(np.float64), -exponent)
+        unit = float(np.ldexp(1.0, exponent))
+    return weight, unit
+
+
 class Samples:
     """Inputs with their targets (n, k) or integer labels (n,), and the weight of each sample.
 
@@ -68,14 +84,17 @@ class Samples:
     labels : ndarray of int64 (n,) or None
     weight : ndarray (n,) or None
     dtype : of the network
+    weight_unit : float, default 1
+        The unit of the weights, see `in_units`.
     """
 
-    def __init__(self, x, targets, labels, weight, dtype):
+    def __init__(self, x, targets, labels, weight, dtype, weight_unit=1.0):
         self.dtype = np.dtype(dtype)
         self.x = x if isinstance(x, StridedArray) else StridedArray(x, dtype)
         self.targets = None if targets is None else StridedArray(targets, dtype)
         self.labels = labels
-        self.weight = None if weight is None else np.array(weight, dtype)
+        self.weight = None if weight is None else cast(weight, dtype)
+        self.weight_unit = weight_unit
         self.n = self.x.array.shape[0]
 
     @property
@@ -98,9 +117,10 @@ class Samples:
     def weights_of_batches(self, order, batch):
         """The sum of the samples' weights of each batch along `order`, for means over batches."""
         if self.weight is not None:
-            return np.add.reduceat(
+            sums = np.add.reduceat(
                 self.weight[order], np.arange(0, len(order), batch), dtype=np.float64
             )
+            return sums * self.weight_unit
         weights = np.full(-(-len(order) // batch), float(batch))
         weights[-1] = len(order) - batch * (len(weights) - 1)
         return weights
@@ -109,10 +129,11 @@ class Samples:
         """The samples `index`, converted to the network's dtype."""
         return Samples(
             self.x.rows(index),
-            None if self.targets is None else self.targets.array[index].astype(self.dtype),
+            None if self.targets is None else cast(self.targets.array[index], self.dtype),
             None if self.labels is None else self.labels[index],
             None if self.weight is None else self.weight[index],
             self.dtype,
+            self.weight_unit,
         )
 
     def chunks(self, order, batch):

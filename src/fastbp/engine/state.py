@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 
 from ..base.schedule_state import ScheduleState
+from ..base.validation import cast
 from ..kernels.plan import new_state, slots_of
 from ..optimizers import Optimizer
 from .parameters import ensure_aligned
@@ -68,8 +69,8 @@ class TrainState:
         slots = self.slots()
         state = replace(
             self,
-            parameters=ensure_aligned(self.parameters.astype(dtype)),
+            parameters=ensure_aligned(cast(self.parameters, dtype)),
             optimizer_state=new_state(len(slots), self.parameters.size, dtype),
         )
-        state.slots()[:] = slots
+        state.slots()[:] = cast(slots, dtype)
         return state

@@ -3,9 +3,9 @@ numbers put into the formulas."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +21,10 @@ from ..base.validation import (
 from .dense import NetworkGraph, from_net
 from .formulas import sections
 
-SHOWN = 8  # units, inputs and terms that are written out by default
+# Units, inputs and terms that are written out by default: all of a net without a wider layer, else
+# so few that the text of a layer stays on a screen.
+SHOWN = 8
+SHOWN_OF_WIDE = 3
 _CELL = (
     "padding:1px 12px 1px 0;text-align:left;vertical-align:top;border:none;font-family:monospace"
 )
@@ -86,7 +89,7 @@ class Explanation:
     loss_name: str
     lr: float
     l2: float
-    _shown: int = field(default=SHOWN)
+    _shown: int
 
     def __str__(self):
         lines = []
@@ -116,7 +119,12 @@ class Explanation:
 
 
 def explain(
-    net: Any, x: ArrayLike, y: Any, lr: float = 0.1, l2: float = 0.0, shown: int | None = SHOWN
+    net: Any,
+    x: ArrayLike,
+    y: Any,
+    lr: float = 0.1,
+    l2: float = 0.0,
+    shown: int | Literal["auto"] | None = "auto",
 ) -> Explanation:
     """One sample worked through by hand: z, a, delta, dW and the updated weight of every unit,
     numbers put into formulas.
@@ -137,9 +145,10 @@ def explain(
         Learning rate of the step.
     l2 : float, default 0
         Penalty, as for `fit`.
-    shown : int or None, default 8
+    shown : int, "auto" or None, default "auto"
         Units a layer, inputs a unit and terms a sum that the text writes out; the others are
-        counted. None for all. The attributes of the result have all numbers.
+        counted. "auto" is 8, or 3 if a layer is wider than 8; None for all. The attributes of the
+        result have all numbers.
 
     Returns
     -------
@@ -175,6 +184,8 @@ def explain(
     check_finite("x", row[None], net.dtype)
     lr = check_number("lr", lr, above=0)
     l2 = check_number("l2", l2, least=0)
+    if isinstance(shown, str) and shown == "auto":
+        shown = SHOWN if max(net.widths) <= SHOWN else SHOWN_OF_WIDE
     shown = max(net.widths) if shown is None else check_count("shown", shown)
     graph = from_net(net, row, _targets(net, y), l2)
     loss, dWs, dbs = graph.gradients()

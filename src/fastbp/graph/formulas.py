@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..base.activations import ACTIVATIONS
-from ..base.formula_text import ELLIPSIS, factor, number, put_in, total
+from ..base.formula_text import ELLIPSIS, counted, factor, number, put_in, total
 from ..base.losses import LOSSES
 
 Line = tuple[str, str, str, str]
@@ -22,7 +22,7 @@ def sections(e: Any, shown: int) -> Iterator[tuple[str, list[Line]]]:
     sum."""
     for k, layer in enumerate(e.layers):
         n_in, n_out = layer.W.shape
-        sizes = f"{_count(n_in, 'input')}, {_count(n_out, 'unit')}"
+        sizes = f"{counted(n_in, 'input')}, {counted(n_out, 'unit')}"
         yield f"forward, layer {k}: {sizes}, {layer.activation}", list(_forward(e, k, shown))
     yield f"loss: {e.loss_name}", [_loss(e, shown)]
     for k in reversed(range(len(e.layers))):
@@ -129,14 +129,10 @@ def _update(e, k, shown):
     yield from _more_weights(layer.W.shape, shown)
 
 
-def _count(n, what):
-    return f"{n:,} {what}{'s' * (n != 1)}"
-
-
 def _more(n, what):
     """A line that counts what is not shown, if anything."""
     if n > 0:
-        yield f"{ELLIPSIS} {_count(n, what)}", "", "", ""
+        yield f"{ELLIPSIS} {counted(n, what)}", "", "", ""
 
 
 def _more_weights(shape, shown):

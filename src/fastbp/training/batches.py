@@ -6,15 +6,21 @@ be trained on in this order in steps of `batch_size` rows.
 
 import queue
 import threading
+import time
+import warnings
+from contextvars import copy_context
 
 import numpy as np
 
 from ..base.error_context import error_context
+from ..base.validation import is_sequence
 from ..engine.samples import Samples
 from ..runtime.workers import start_thread
 
 # How often the main thread wakes to run the handlers of signals while it waits for a batch.
 POLL_SECONDS = 0.1
+# How long the end of a fit waits for the batch that is being read.
+CLOSE_SECONDS = 5.0
 
 
 def epoch_order(rng, n, shuffle):
@@ -68,15 +74,17 @@ class ArrayBatches:
 
 
 class StreamBatches:
-    """Batches (X, y) or (X, y, sample_weight) of an iterable, each of which is one step.
+    """Batches (X, y) or (X, y, sample_weight) of an iterable, or of an object with a length and
+    items only; each is one step.
 
     A thread reads one batch ahead, checks it, copies it and converts it to the network's dtype. The
-    iterable may therefore reuse its arrays.
+    iterable may therefore reuse its arrays. It is read in a copy of the caller's context: variables
+    of `contextvars` have the caller's values, thread-local ones do not.
 
     Parameters
     ----------
     batches : iterable
-        Iterated anew each epoch. Its first batch is read at once, so that errors in it are raised
+        Iterated again each epoch. Its first batch is read at once, so that errors in it are raised
         before anything is changed.
     check : callable (X, y, sample_weight) -> Samples
 
@@ -97,7 +105,10 @@ class StreamBatches:
         # signal's handler that raises; a SimpleQueue has none in Python.
         self._requests: queue.SimpleQueue = queue.SimpleQueue()
         self._results: queue.SimpleQueue = queue.SimpleQueue()
-        start_thread(threading.Thread(target=self._read, name="fastbp-reader", daemon=True))
+        run = copy_context().run
+        start_thread(
+            threading.Thread(target=run, args=(self._read,), name="fastbp-reader", daemon=True)
+        )
         try:
             self._requests.put(True)
             self.first = self._next()
@@ -124,7 +135,21 @@ class StreamBatches:
             samples = self._next()
 
     def close(self):
+        """End the thread, so that the source can be read again: wait for the batch that is being
+        read, and for the end of a generator behind it."""
         self._requests.put(False)
+        end = time.monotonic() + CLOSE_SECONDS
+        while time.monotonic() < end:
+            try:
+                if self._results.get(timeout=POLL_SECONDS) is None:
+                    return
+            except queue.Empty:
+                continue
+        warnings.warn(
+            f"X has not given its next batch for {CLOSE_SECONDS:g} s after the end of the fit; it "
+            "cannot be read again before",
+            stacklevel=2,
+        )
 
     def _next(self):
         """The next batch, or None at the end of an epoch."""
@@ -141,7 +166,7 @@ class StreamBatches:
 
     def _read(self):
         """The reader thread: answer each request with a pair (samples, error); samples is None at
-        the end of an epoch."""
+        the end of an epoch. At its end, None follows the last pair."""
         iterator = None
         epoch = 0
         batch = 0
@@ -149,7 +174,7 @@ class StreamBatches:
             samples = error = None
             try:
                 with error_context(f"the source of batches, at epoch {epoch}, batch {batch}"):
-                    iterator = iter(self._batches) if iterator is None else iterator
+                    iterator = _iterate(self._batches) if iterator is None else iterator
                     for given in iterator:
                         samples = self._converted(given)
                         break
@@ -162,6 +187,8 @@ class StreamBatches:
             else:
                 batch += 1
             self._results.put((samples, error))
+        del iterator  # a generator that this thread has made ends here
+        self._results.put(None)
 
     def _converted(self, given):
         if not isinstance(given, tuple | list) or len(given) not in (2, 3):
@@ -172,5 +199,14 @@ class StreamBatches:
 
 
 def is_stream(X, y):
-    """Whether the arguments of `fit` are an iterable of batches instead of arrays."""
-    return y is None and hasattr(X, "__iter__") and not hasattr(X, "__array__")
+    """Whether the arguments of `fit` are batches instead of arrays: an iterable, or an object with
+    a length and items only, such as Keras's Sequence."""
+    return y is None and not hasattr(X, "__array__") and (hasattr(X, "__iter__") or is_sequence(X))
+
+
+def _iterate(batches):
+    """An iterator over one epoch. `iter` would read items without an end where there is no
+    `__iter__`, unless one raises IndexError."""
+    if is_sequence(batches):
+        return (batches[i] for i in range(len(batches)))
+    return iter(batches)

@@ -4,7 +4,9 @@ raises."""
 import numpy as np
 
 from ..base.error_context import error_context
+from ..base.validation import check_flag
 from ..callbacks.base import Callback
+from ..history import progress_text
 
 
 class _Function(Callback):
@@ -80,16 +82,16 @@ class CallbackList:
         kept = iter(states or [])
         for callback in self._callbacks:
             if states is None:
-                self._call(callback, "on_fit_begin")
+                self._call(callback, "on_fit_begin", self._net, self._history)
             else:
                 state = next(kept)[1] if overrides(callback, "checkpoint_state") else {}
-                self._call(callback, "on_fit_resume", state)
+                self._call(callback, "on_fit_resume", self._net, self._history, state)
             self._n_begun += 1
 
     def states(self):
         """Pairs (name of the type, state) of the callbacks that keep a state."""
         return [
-            (type(callback).__name__, self._guarded(callback, "checkpoint_state"))
+            (type(callback).__name__, self._call(callback, "checkpoint_state"))
             for callback in self._callbacks
             if overrides(callback, "checkpoint_state")
         ]
@@ -106,24 +108,28 @@ class CallbackList:
         errors = []
         for callback in self._callbacks[: self._n_begun]:
             try:
-                self._call(callback, "on_fit_end")
+                self._call(callback, "on_fit_end", self._net, self._history)
             except Exception as error:
                 errors.append(error)
         return errors
 
     def _call_and_stop(self, callbacks, hook):
         for callback in callbacks:
-            if self._call(callback, hook) is True and self._history.stopped_by is None:
+            with self._context(callback, hook):
+                stop = getattr(callback, hook)(self._net, self._history)
+                stop = stop is not None and check_flag(
+                    "what a callback returns, if not None,", stop
+                )
+            if stop and self._history.stopped_by is None:
                 self._history.stopped_by = "callback"
 
-    def _call(self, callback, hook, *more):
-        return self._guarded(callback, hook, self._net, self._history, *more)
-
-    def _guarded(self, callback, hook, *arguments):
-        history = self._history
-        done = f"after {history.n_epochs} epochs and {len(history.batch_loss)} steps"
-        with error_context(f"the callback {callback!r} in {hook}, {done}"):
+    def _call(self, callback, hook, *arguments):
+        with self._context(callback, hook):
             return getattr(callback, hook)(*arguments)
+
+    def _context(self, callback, hook):
+        done = f"after {progress_text(self._history)}"
+        return error_context(f"the callback {callback!r} in {hook}, {done}")
 
 
 def overrides(callback, hook):

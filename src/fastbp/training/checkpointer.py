@@ -9,6 +9,7 @@ import numpy as np
 
 from ..base.files import check_writable, replace_file
 from ..base.validation import check_choice, check_number
+from ..history import progress_text
 from ..runtime.signals import DeferSignals
 from ..serialization import encoding
 from ..serialization.checkpoint_format import FitState
@@ -39,7 +40,7 @@ class Checkpointer:
         self.path: str = os.fspath(path)
         self.every = None if every is None else check_number("checkpoint_every", every, least=0)
         self._errors = check_choice("checkpoint_errors", errors, ("warn", "raise"))
-        self._last = "none has been written yet"
+        self._last = "no checkpoint has been written yet"
         self._failing = False
 
     def open(self, net, config, optimizer, samples, validation, resumed):
@@ -77,7 +78,7 @@ class Checkpointer:
                     f"path must be a checkpoint whose shuffles NumPy {np.__version__} draws alike, "
                     f"got {self.path!r}"
                 )
-            self._last = "the one it was resumed from stands"
+            self._last = "the checkpoint that was resumed is kept"
         check_writable(self.path)
         self._schedule_next(0)
 
@@ -111,20 +112,20 @@ class Checkpointer:
         except (OSError, ValueError, MemoryError) as error:
             if self._errors == "raise":
                 error.add_note(
-                    f"the checkpoint of epoch {history.n_epochs} could not be written; {self._last}"
+                    f"the checkpoint after {progress_text(history)} could not be written; "
+                    f"{self._last}"
                 )
                 raise
             if not self._failing:
                 warnings.warn(
-                    f"a checkpoint could not be written, training goes on; {self._last}. "
+                    f"a checkpoint could not be written, the training continues; {self._last}. "
                     f"{type(error).__name__}: {error}",
                     stacklevel=2,
                 )
             self._failing = True
         else:
             self._failing = False
-            steps = len(history.batch_loss)
-            self._last = f"the one after {history.n_epochs} epochs and {steps} steps stands"
+            self._last = f"the checkpoint after {progress_text(history)} is kept"
         self._schedule_next(time.monotonic() - start)
 
     def _schedule_next(self, writing):
@@ -150,6 +151,6 @@ class Checkpointer:
             ) from error
         if history is None or history.stopped_by is None:
             raise ValueError(
-                f"checkpoint={self.path!r} holds a fit that has not ended: fastbp.resume goes on "
-                "with it, or remove the file to begin anew"
+                f"checkpoint={self.path!r} holds a fit that has not ended: fastbp.resume continues "
+                "it; remove the file to start over"
             )

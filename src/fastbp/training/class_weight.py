@@ -39,15 +39,15 @@ def weigh_classes(class_weight, labels, targets, sample_weight, n_classes, dtype
         sums = np.bincount(labels, own, n_classes)
         present = sums > 0
         weights = np.zeros(n_classes)
-        weights[present] = own.sum() / (present.sum() * sums[present])
+        with np.errstate(over="ignore", under="ignore"):
+            weights[present] = own.sum() / (present.sum() * sums[present])
     else:
         weights = _mapped(class_weight, n_classes)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         product = weights[labels] * own
-    if not product.astype(dtype).any():
+    if not product.any():
         raise ValueError(
-            f"class_weight must leave some sample of y a weight above 0 in {dtype}, "
-            f"got {class_weight!r}"
+            f"class_weight must leave some sample of y a weight above 0, got {class_weight!r}"
         )
     if product.max() > LARGEST[np.dtype(dtype)]:
         raise ValueError(

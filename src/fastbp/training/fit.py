@@ -5,14 +5,18 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
+import numpy as np
+
+from ..base.formula_text import counted
+from ..base.schedule_state import Schedule
 from ..base.validation import check_flag, check_inputs, check_number, check_targets, check_weight
 from ..callbacks import Callback, EarlyStopping
 from ..callbacks.progress import Progress
 from ..engine import custom_loss
 from ..engine.forward import outputs
-from ..engine.samples import Samples
+from ..engine.samples import Samples, in_units
 from ..engine.steps import step_params, work_of
-from ..history import History
+from ..history import History, progress_text
 from ..optimizers import OPTIMIZERS, Optimizer
 from ..runtime.autotune import thread_counts
 from .batches import ArrayBatches, StreamBatches, is_stream
@@ -38,6 +42,11 @@ def make_samples(net, X, y, sample_weight=None, x_name="X", y_name="y", class_we
     -------
     Samples
     """
+    if y is None:
+        raise TypeError(
+            f"{y_name} must be targets, one row for each row of {x_name}, got None; fit(batches) "
+            "takes an iterable of batches (X, y)"
+        )
     X = check_inputs(x_name, X, net.widths[0], net.dtype)
     if len(X) == 0:
         raise ValueError(f"{x_name} must have at least one row, got shape {X.shape}")
@@ -54,7 +63,8 @@ def make_samples(net, X, y, sample_weight=None, x_name="X", y_name="y", class_we
     weight = check_weight(sample_weight, len(X), net.dtype)
     if class_weight is not None:
         weight = weigh_classes(class_weight, labels, targets, weight, max(2, n_out), net.dtype)
-    return Samples(X, targets, labels, weight, net.dtype)
+    weight, unit = in_units(weight)
+    return Samples(X, targets, labels, weight, net.dtype, unit)
 
 
 def make_validation(net, X_val, y_val):
@@ -121,6 +131,9 @@ def new_loop(
     each = as_callbacks(callbacks)
     if config.patience is not None:
         each.insert(0, EarlyStopping(config.patience, restore=config.restore_best))
+    stopping = [callback for callback in each if isinstance(callback, EarlyStopping)]
+    for callback in stopping:
+        callback._together = stopping
     if progress:
         each.insert(0, Progress(config.epochs))
     params = make_step(optimizer, config.l2, config.l1, config.clip_value, config.clip_norm)
@@ -217,11 +230,25 @@ def train(loop):
     return net.history_
 
 
-def warn_if_interrupted(history):
-    """Warn the caller of the calling function of a fit that Ctrl-C ended."""
+def warn_after_fit(net):
+    """Warn the caller of the calling function if Ctrl-C ended the fit, or if its schedule had
+    ended before."""
+    history = net.history_
     if history.stopped_by == "interrupt":
         warnings.warn(
-            f"fit was interrupted after {history.n_epochs} epochs and {len(history.batch_loss)} "
-            "steps; the net holds the weights of its last whole step",
+            f"fit was interrupted after {progress_text(history)}; the net holds the weights of its "
+            "last whole step",
             stacklevel=3,
         )
+    if isinstance(net.optimizer_.lr, Schedule):
+        n = len(history.learning_rate)
+        trained = np.flatnonzero(history.learning_rate)
+        at_zero = n - 1 - int(trained[-1]) if len(trained) else n
+        if at_zero > 1 or at_zero == n > 0:  # a schedule may reach 0 in its last step
+            warnings.warn(
+                f"the schedule {net.optimizer_.lr!r} had ended: the last "
+                f"{counted(at_zero, 'step')} had the learning rate 0. Use a larger length, a "
+                "minimum above 0 or another schedule; a further fit with an equal schedule "
+                "continues it",
+                stacklevel=3,
+            )

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..callbacks import Callback
 from ..engine.custom_loss import mean_loss, steps_of
-from ..engine.samples import Samples
+from ..engine.samples import Samples, in_units
 from ..engine.steps import StepRunner
 from ..history import DivergenceError
 from ..optimizers import Optimizer
@@ -159,7 +159,11 @@ class TrainingLoop:
                 )
             )
         losses = np.array(history.batch_loss[self._epoch_start :])
-        history.loss.append(math.fsum(losses * weights) / math.fsum(weights))
+        weights, _ = in_units(weights)
+        with np.errstate(all="ignore"):  # whatever the caller has set
+            # Sums in order: a BLAS dot product rounds differently on each processor.
+            total = np.cumsum(losses * weights)[-1]
+            history.loss.append(float(total / np.cumsum(weights)[-1]))
         self._state.schedule_state.end_epoch(history.monitored)
         self._epoch_rng = None
 
@@ -220,20 +224,22 @@ class TrainingLoop:
         Raises
         ------
         DivergenceError
-            If a loss or a parameter is not finite.
+            If a loss, a parameter or a value of the optimizer's state is not finite.
         Exception
             The failure of the runner.
         """
         history = self._history
         state = self._state
+        finite_losses = _is_finite(losses[-1:])
+        diverged = not (finite_losses and self._has_finite_state())
+        if diverged:
+            made = self._rewind_to_finite(runner, order[: made * runner.batch], made)
+            if finite_losses:  # the update of this step overflowed, and no loss shows it
+                losses = losses[: made + 1]
         history.batch_loss += losses.tolist()
         history.learning_rate += runner.rates[: len(losses)].tolist() or [
             state.schedule_state.lr
         ] * len(losses)
-        # The last update may have overflowed, which none of the losses shows.
-        diverged = not (_is_finite(losses[-1:]) and _is_finite(runner.packed))
-        if diverged:
-            made = self._rewind_to_finite(runner, order[: made * runner.batch], made)
         runner.store()
         state.step += made
         state.schedule_state.steps += made
@@ -264,14 +270,17 @@ class TrainingLoop:
 
         def overflows(n_steps):
             repeat(n_steps)
-            return not (_is_finite(runner.packed) and _is_finite(runner.packed_state))
+            return not self._has_finite_state()
 
-        if _is_finite(runner.packed) and _is_finite(runner.packed_state):
+        if self._has_finite_state():
             return made
         return repeat(bisect_left(range(1, made), True, key=overflows))
 
+    def _has_finite_state(self):
+        return _is_finite(self._runner.packed) and _is_finite(self._runner.packed_state)
+
     def _save_if_due(self):
-        """Save a checkpoint if it is time and the fit goes on."""
+        """Save a checkpoint if it is time and the fit continues."""
         if (
             self.checkpointer is not None
             and self._history.stopped_by is None
