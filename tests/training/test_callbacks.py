@@ -85,7 +85,7 @@ def test_whatever_is_a_flag_stops(kind, hook):
 @pytest.mark.parametrize("hook", ["on_step_end", "on_epoch_end", "function"])
 @pytest.mark.parametrize(
     "value",
-    [1, 0, 1.0, "no", [], [True], np.array([True]), np.array(1), np.nan, object()],
+    [1, 0, 1.0, "no", [], [True], np.array([True]), np.array(1), np.nan, object],
     ids=repr,
 )
 def test_what_is_no_flag_is_refused(value, hook):

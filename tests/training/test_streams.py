@@ -341,7 +341,9 @@ class NoLength:
         return X, Y
 
 
-@pytest.mark.parametrize("X", [X, batches(X, Y), Items(X, Y), NoLength(), iter([])], ids=repr)
+@pytest.mark.parametrize(
+    "X", [X, batches(X, Y), Items(X, Y), NoLength(), iter([])], ids=lambda X: type(X).__name__
+)
 def test_targets_that_are_missing(X):
     """A stream belongs in `fit`, which says so."""
     net = make()

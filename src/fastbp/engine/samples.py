@@ -136,6 +136,11 @@ class Samples:
             self.weight_unit,
         )
 
+    def resident(self):
+        """These samples, converted to the network's dtype once where that takes little memory."""
+        is_small = self.n * self.x.array.shape[1] * self.dtype.itemsize <= CONVERTED_BYTES
+        return self if self.zero_copy or not is_small else self.converted(np.arange(self.n))
+
     def chunks(self, order, batch):
         """Split the samples along `order` into chunks that a kernel can read.
 

@@ -69,6 +69,15 @@ class ArrayBatches:
         for first in range(0, n, rows):
             yield self.first, order[first : first + rows]
 
+    def orders(self, rng, count):
+        """The orders of `count` epochs, one after the other, as `epoch` draws them: ndarray of
+        int64 (count * n,)."""
+        orders = np.tile(np.arange(self.first.n), (count, 1))
+        if self._shuffle:
+            for order in orders:
+                rng.shuffle(order)  # the draws of rng.permutation(n)
+        return orders.reshape(-1)
+
     def close(self):
         pass
 

@@ -153,6 +153,8 @@ def new_loop(
         if checkpointer is not None:
             checkpointer.open(net, config, optimizer, samples, validation, resumed)
         single = any(overrides(callback, "on_step_end") for callback in each)
+        if net.loss_function is None:
+            samples = samples.resident()
         source = ArrayBatches(samples, batch_size, config.shuffle, single)
     return TrainingLoop(
         net,

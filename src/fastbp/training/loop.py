@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..base.schedule_state import Schedule
 from ..callbacks import Callback
 from ..engine.custom_loss import mean_loss, steps_of
 from ..engine.samples import Samples, in_units
@@ -18,6 +19,9 @@ from ..runtime.signals import DeferSignals
 from ..serialization.checkpoint_format import FitState
 from .callback_list import CallbackList
 from .checkpointer import Checkpointer
+
+# Samples of the epochs that are made in one call, at most, if an epoch has fewer.
+SAMPLES_PER_CALL = 1 << 17
 
 
 @dataclass
@@ -67,8 +71,21 @@ class TrainingLoop:
         self._history = self.net.history_
         self._callbacks = CallbackList(self.callbacks, self.net, self._history)
         self._runner: StepRunner | None = None
+        # Whether nothing looks at the net between epochs, so that one call can make several.
+        self._epochs_run_on = not (
+            self.source.single
+            or self._callbacks.has_hooks
+            or self.validation is not None
+            or self.checkpointer is not None
+            or self.resumed is not None
+            or self.net.loss_function is not None
+            or isinstance(self.optimizer.lr, Schedule)
+            or not self.source.first.zero_copy
+        )
         # Length of the history's `batch_loss` at the beginning of the present epoch.
         self._epoch_start = 0
+        # Steps that the present epoch made before the fit was resumed.
+        self._skipped = 0
         # The generator's state before it drew the order of the present epoch; None between epochs.
         self._epoch_rng = None
         # Lengths of the history's `batch_loss` and `loss` when all callbacks were last notified.
@@ -80,42 +97,21 @@ class TrainingLoop:
         """
         history = self._history
         rng = self._state.rng
-        single = self.source.single
-        done = 0  # steps that the epoch made before the fit was resumed
         try:
             self._callbacks.begin(self.resumed and self.resumed.callbacks)
             if self.resumed is not None:
-                done = self.source.steps_into_epoch(history)
+                self._skipped = self.source.steps_into_epoch(history)
                 rng.bit_generator.state = self.resumed.generator
             self._note_progress()
             # Before the generator draws an order: a lack of memory leaves it unchanged.
             self._runner = self._runner_for(self.source.first)
             while history.stopped_by is None:
-                self._epoch_start = len(history.batch_loss) - done
-                if self.checkpointer is not None:
-                    self._epoch_rng = rng.bit_generator.state
-                weights = []
-                # What belongs together is done without interruption: a whole epoch, or the steps
-                # on one batch if callbacks and the source of batches may take long between them.
-                with _deferring_signals(not single):
-                    for samples, order in self.source.epoch(rng):
-                        weights.append(samples.weights_of_batches(order, self.source.batch_size))
-                        skipped = min(done, len(weights[-1]))
-                        done -= skipped
-                        if skipped == len(weights[-1]):
-                            continue
-                        with _deferring_signals(single):
-                            complete = self._run_batches(samples, order, skipped)
-                        if not complete:
-                            break  # the exception of the signal is raised at the end of the block
-                        self._callbacks.step_ended()
-                        self._note_progress()
-                        if history.stopped_by is not None:
-                            break
-                        self._save_if_due()
-                    else:
-                        with _deferring_signals(single):
-                            self._end_epoch(np.concatenate(weights))
+                count = self._epochs_together()
+                if count > 1:
+                    with DeferSignals():
+                        self._run_epochs(count)
+                else:
+                    self._run_epoch()
                 if history.stopped_by is None:
                     self._callbacks.epoch_ended()
                 if history.stopped_by is None and history.n_epochs == self.n_epochs:
@@ -127,6 +123,79 @@ class TrainingLoop:
             self._save_interrupted()
             if isinstance(error, SystemExit):
                 raise
+
+    def _run_epoch(self):
+        """Make the steps of an epoch, or those that are left of it."""
+        history = self._history
+        single = self.source.single
+        rng = self._state.rng
+        self._epoch_start = len(history.batch_loss) - self._skipped
+        if self.checkpointer is not None:
+            self._epoch_rng = rng.bit_generator.state
+        weights = []
+        # What belongs together is done without interruption: a whole epoch, or the steps on one
+        # batch if callbacks and the source of batches may take long between them.
+        with _deferring_signals(not single):
+            for samples, order in self.source.epoch(rng):
+                weights.append(samples.weights_of_batches(order, self.source.batch_size))
+                skipped = min(self._skipped, len(weights[-1]))
+                self._skipped -= skipped
+                if skipped == len(weights[-1]):
+                    continue
+                with _deferring_signals(single):
+                    complete = self._run_batches(samples, order, skipped)
+                if not complete:
+                    break  # the exception of the signal is raised at the end of the block
+                self._callbacks.step_ended()
+                self._note_progress()
+                if history.stopped_by is not None:
+                    break
+                self._save_if_due()
+            else:
+                with _deferring_signals(single):
+                    self._end_epoch(np.concatenate(weights))
+
+    def _epochs_together(self):
+        """How many epochs the next call of the kernels makes."""
+        if not self._epochs_run_on:
+            return 1
+        left = self.n_epochs - self._history.n_epochs
+        return min(left, SAMPLES_PER_CALL // self.source.first.n)
+
+    def _run_epochs(self, count):
+        """Make `count` epochs in one call of the kernels, with the results of one by one."""
+        history = self._history
+        state = self._state
+        source = self.source
+        runner = self._runner
+        before = state.rng.bit_generator.state
+        order = source.orders(state.rng, count)
+        losses, made, _ = runner.run(order, state.step, epochs=count)
+        if not (len(losses) == made > 0 and self._has_finite_state()) or runner.failure is not None:
+            # Repeat them one by one, which finds the step that failed.
+            runner.load()
+            state.rng.bit_generator.state = before
+            self._epochs_run_on = False
+            return
+        runner.store()
+
+        # A signal may have ended the run within an epoch: later ones have not drawn their orders.
+        n_steps = source.n_steps
+        begun = -(-made // n_steps)
+        if begun < count:
+            state.rng.bit_generator.state = before
+            source.orders(state.rng, begun)
+        complete = made // n_steps
+        history.batch_loss += losses.tolist()
+        history.learning_rate += [state.schedule_state.lr] * made
+        history.n_samples += complete * source.first.n + made % n_steps * runner.batch
+        state.step += made
+        state.schedule_state.steps += made
+        orders = order.reshape(count, -1)[:complete]
+        weights = [source.first.weights_of_batches(each, runner.batch) for each in orders]
+        for loss in _mean_losses(losses[: complete * n_steps], weights):
+            history.loss.append(loss)
+            state.schedule_state.end_epoch(loss)
 
     def end(self, error=None):
         """Notify the callbacks of the end of the fit, which the exception `error` ended if given,
@@ -159,11 +228,7 @@ class TrainingLoop:
                 )
             )
         losses = np.array(history.batch_loss[self._epoch_start :])
-        weights, _ = in_units(weights)
-        with np.errstate(all="ignore"):  # whatever the caller has set
-            # Sums in order: a BLAS dot product rounds differently on each processor.
-            total = np.cumsum(losses * weights)[-1]
-            history.loss.append(float(total / np.cumsum(weights)[-1]))
+        history.loss += _mean_losses(losses, [weights])
         self._state.schedule_state.end_epoch(history.monitored)
         self._epoch_rng = None
 
@@ -322,6 +387,17 @@ class TrainingLoop:
             self._epoch_rng or self._state.rng.bit_generator.state,
             self.source.order if in_epoch else None,
         )
+
+
+def _mean_losses(losses, weights):
+    """The mean of each epoch's losses, one epoch after the other, weighted by its `weights`."""
+    if not weights:
+        return []
+    w = np.array([in_units(each)[0] for each in weights])
+    with np.errstate(all="ignore"):  # whatever the caller has set
+        # Sums in order: a BLAS dot product rounds differently on each processor.
+        totals = np.cumsum(losses.reshape(w.shape) * w, axis=1)[:, -1]
+        return (totals / np.cumsum(w, axis=1)[:, -1]).tolist()
 
 
 def _deferring_signals(defer):
