@@ -37,6 +37,7 @@ class Forward:
         self.plan = network.plan(rows, trains=False)
         self.works = self.plan.work(network.dtype, n_threads)
         self.packed = None  # buffer of `run`
+        self.to_probabilities = False  # of `outputs`, as its tables say
         # Tables and arguments of `outputs`, which are the same for all inputs.
         self.n_out = network.widths[-1]
         plan = self.plan.row_major()
@@ -49,7 +50,8 @@ class Forward:
     def outputs(self, params, x, probabilities=False):
         """The outputs (n, n_out) of at most `rows` samples, x C-contiguous and of the net's dtype,
         by one thread: no more than the kernel's call."""
-        self.tables[1]["to_probabilities"] = probabilities
+        if probabilities != self.to_probabilities:
+            self.to_probabilities = self.tables[1]["to_probabilities"] = probabilities
         out = np.empty((len(x), self.n_out), params.dtype)
         source = x.reshape(-1)
         source.flags.writeable = False
@@ -137,15 +139,12 @@ class Forward:
 @contextmanager
 def _borrowed(network, rows, n_threads):
     """A Forward of these sizes for one call, kept for the next."""
-    spare = network.spare_forwards
-    if (rows, n_threads) not in spare:
-        # Of each net, buffers for small batches and those of the last size of large ones.
-        for key in [key for key in spare if key[0] > network.small_batch]:
-            spare.pop(key, None)
-    kept = spare.setdefault((rows, n_threads), [])
+    kept = network.last_forwards
     try:
         forward = kept.pop()
     except IndexError:
+        forward = None
+    if forward is None or (forward.rows, forward.n_threads) != (rows, n_threads):
         forward = Forward(network, rows, n_threads)
     yield forward
     kept.append(forward)
@@ -163,13 +162,12 @@ def outputs(network, params, X, n_threads=None, probabilities=False):
     if isinstance(X, np.ndarray) and 0 < len(X) <= network.small_batch:
         x = np.ascontiguousarray(X if X.dtype == network.dtype else cast(X, network.dtype))
         x = x if x.flags.aligned else x.copy()
-        kept = network.spare_forwards.setdefault((network.small_batch, 1), [])
         try:
-            forward = kept.pop()
+            forward = network.spare_forwards.pop()
         except IndexError:
             forward = Forward(network, network.small_batch, 1)
         a = forward.outputs(params, x, probabilities)
-        kept.append(forward)
+        network.spare_forwards.append(forward)
         return a
     samples = Samples(X, None, None, None, network.dtype)
     with _forward_of(network, samples.n, n_threads) as forward:

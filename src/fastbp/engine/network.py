@@ -25,9 +25,11 @@ class CompiledNetwork:
         Number of parameters; also multiply-adds of a forward pass of one sample.
     small_batch : int
         Rows up to which outputs are computed with buffers of `spare_forwards`.
-    spare_forwards : dict of (int, int) to list of Forward
-        By rows of a block and threads. A call takes one and puts it back, so that calls from
-        several threads do not share buffers.
+    spare_forwards : list of Forward
+        For these. A call takes one and puts it back, so that calls from several threads do not
+        share buffers.
+    last_forwards : list of Forward
+        Those of the last calls with more rows, taken and put back in the same way.
     training : Lock
         Held by the fit that is running.
     """
@@ -41,7 +43,8 @@ class CompiledNetwork:
         self.smoothing = smoothing
         self.size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
         self.small_batch = panel_of(dtype)
-        self.spare_forwards: dict[tuple, list] = {}
+        self.spare_forwards: list = []
+        self.last_forwards: list = []
         self.training = threading.Lock()
         self._last_plan: tuple = (
             None,
