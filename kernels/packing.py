@@ -1,9 +1,10 @@
-"""Between row-major parameters and packed ones (see plan.py), and the same for optimizer state."""
+"""Between row-major parameters and packed ones (see plan.py), the same for optimizer state, and the
+check that all of them are finite."""
 
 from .jit import entry, kernel
-from .memory import load, load_tail, slots_apart, store, store_tail
+from .memory import lane_sum, load, load_tail, slots_apart, store, store_tail
 from .partition import split
-from .simd import lanes
+from .simd import lanes, vector
 from .spin_pool import block_at, fork_join, parallel_task
 from .tile import VECTORS
 
@@ -63,3 +64,18 @@ def repack(packed, flat, layers, slots, size, packed_size, unpacks, address, n_t
     sync = block_at(address)
     task = _repack((packed, flat, layers, slots, size, packed_size, unpacks))
     return fork_join(sync, n_threads, task)
+
+
+@entry
+def all_finite(array):
+    """Whether all elements are finite: then each times 0 is 0."""
+    n = lanes(array)
+    a = vector(array, 0.0)
+    b = vector(array, 0.0)
+    whole = array.size // (2 * n) * 2 * n
+    for i in range(0, whole, 2 * n):
+        a = a + load(array, i) * 0.0
+        b = b + load(array, i + n) * 0.0
+    for i in range(whole, array.size, n):
+        a = a + load_tail(array, i, array.size - i) * 0.0
+    return lane_sum(a + b) == 0.0

@@ -191,6 +191,7 @@ class MLP:
             rng=np.random.default_rng(seeds),
             schedule_state=ScheduleState(0),
             dropout_key=tuple(seeds.spawn(1)[0].generate_state(2).tolist()),
+            widths=self.widths,
         )
         self._bind()
         for view in self.weights:

@@ -181,7 +181,7 @@ def test_every_entry_is_run():
                 entries.setdefault(path.stem, set()).add(node.name)
     assert entries == {
         "train": {"train"},
-        "packing": {"repack"},
+        "packing": {"repack", "all_finite"},
         "infer": {"infer"},
         "spin_pool": {"worker_loop", "wait_for_workers"},
         "functional": {"dense_forward", "dense_backward", "output_delta", "first_outside"},

@@ -15,7 +15,6 @@ from helpers.saved_nets import OPTIMIZERS, X, Y, everything, trained
 
 import fastbp
 from fastbp.kernels.abi import CACHE_LINE
-from fastbp.kernels.plan import slots_of
 
 sklearn = pytest.importorskip("fastbp.sklearn", reason="the drop-in's estimators are copied too")
 
@@ -60,12 +59,10 @@ def test_arrays_begin_with_a_cache_line(way):
     net = fastbp.MLP([4, 3, 1], output="sigmoid")
     net.fit(np.ones((5, 4)), np.ones(5), epochs=1, optimizer=fastbp.Adam())
     for each in (net, way(net), way(net).astype("float64"), way(net.astype("float64"))):
-        state = slots_of(each.train_state.optimizer_state, 19)
+        state = each.train_state.slots()
         assert len(state) == 2
         assert not any(array.ctypes.data % CACHE_LINE for array in (each.parameters, *state))
-        np.testing.assert_array_equal(
-            state, slots_of(net.train_state.optimizer_state, 19).astype(each.dtype)
-        )
+        np.testing.assert_array_equal(state, net.train_state.slots().astype(each.dtype))
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)

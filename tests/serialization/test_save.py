@@ -73,6 +73,7 @@ def test_every_argument_and_field_is_in_the_file(tmp_path):
         "rng",
         "schedule_state",
         "dropout_key",
+        "widths",
     }
     assert set(document["position"]) == set(vars(net.train_state.schedule_state)) - {"lr"}
 

@@ -93,8 +93,8 @@ def test_divergence_within_a_call():
     errors = []
     nets = [fastbp.MLP([4, 3], output="identity", seed=5) for _ in range(2)]
     for net, callbacks in zip(nets, ([], nothing), strict=True):
+        settings = {"batch_size": 8, "optimizer": fastbp.SGD(2.5), "callbacks": callbacks}
         with pytest.raises(fastbp.DivergenceError) as caught:
-            settings = {"batch_size": 8, "optimizer": fastbp.SGD(2.5), "callbacks": callbacks}
             net.fit(X, X[:, :3], epochs=5000, **settings)
         errors.append((caught.value.epoch, caught.value.batch, repr(net.history_.batch_loss)))
     assert errors[0] == errors[1]

@@ -46,6 +46,7 @@ class Forward:
         self.no_targets = Samples(x, None, None, None, network.dtype).fill_job(plan.job[0])[1:]
         self.tables = plan.layers, plan.job
         self.order = np.arange(rows)
+        self.no_packed = np.zeros(0, network.dtype)
 
     def outputs(self, params, x, probabilities=False):
         """The outputs (n, n_out) of at most `rows` samples, x C-contiguous and of the net's dtype,
@@ -57,7 +58,7 @@ class Forward:
         source.flags.writeable = False
         infer_kernel.infer(
             params,
-            params[:0],
+            self.no_packed,
             False,
             self.works,
             out.reshape(-1),

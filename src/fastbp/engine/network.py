@@ -1,10 +1,10 @@
 """A net's structure in the terms of the kernels."""
 
 import threading
-from itertools import pairwise
 
 from ..kernels.plan import Plan, panel_of
 from ..runtime.autotune import ThreadCountTuner
+from .packing import Packing
 
 
 class CompiledNetwork:
@@ -21,6 +21,7 @@ class CompiledNetwork:
 
     Attributes
     ----------
+    packing : Packing
     size : int
         Number of parameters; also multiply-adds of a forward pass of one sample.
     small_batch : int
@@ -30,6 +31,8 @@ class CompiledNetwork:
         share buffers.
     last_forwards : list of Forward
         Those of the last calls with more rows, taken and put back in the same way.
+    spare_runners : list of StepRunner
+        At most one, of the last fit if that made one step.
     training : Lock
         Held by the fit that is running.
     """
@@ -41,10 +44,12 @@ class CompiledNetwork:
         self.loss = loss
         self.dtype = dtype
         self.smoothing = smoothing
-        self.size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
+        self.packing = Packing(widths, dtype)
+        self.size = self.packing.size
         self.small_batch = panel_of(dtype)
         self.spare_forwards: list = []
         self.last_forwards: list = []
+        self.spare_runners: list = []
         self.training = threading.Lock()
         self._last_plan: tuple = (
             None,

@@ -7,8 +7,8 @@ import numpy as np
 
 from ..base.schedule_state import ScheduleState
 from ..base.validation import cast
-from ..kernels.plan import new_state, slots_of
 from ..optimizers import Optimizer
+from .packing import Packing
 from .parameters import ensure_aligned
 
 
@@ -21,8 +21,7 @@ class TrainState:
     parameters : ndarray (n,)
         All weights and biases, flat: for each layer W (n_in, n_out) in row-major order, then b.
     optimizer_state : ndarray
-        Slots of the update rule, each of n values, see `kernels.plan.new_state`; empty before the
-        first fit.
+        Packed slots of the update rule, see `Packing`; empty before the first fit.
     step : int
         Updates made with this optimizer state.
     rng : numpy.random.Generator
@@ -30,6 +29,8 @@ class TrainState:
     schedule_state : ScheduleState
     dropout_key : tuple of two 32-bit int
         Key of the counter-based generator that drops units.
+    widths : tuple of int
+        Of the network.
     """
 
     parameters: np.ndarray
@@ -38,15 +39,25 @@ class TrainState:
     rng: np.random.Generator
     schedule_state: ScheduleState
     dropout_key: tuple[int, ...]
+    widths: tuple[int, ...]
+
+    # The packed layout depends on the processor: pickles hold the values of each parameter.
+    def __getstate__(self):
+        return self.__dict__ | {"optimizer_state": self.slots()}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
         self.parameters = ensure_aligned(self.parameters)
-        self.optimizer_state = ensure_aligned(self.optimizer_state)
+        self.set_slots(state["optimizer_state"])
 
     def slots(self) -> np.ndarray:
-        """The optimizer's values a parameter, as views of shape (slots, n)."""
-        return slots_of(self.optimizer_state, self.parameters.size)
+        """The optimizer's values a parameter, a copy of shape (slots, n)."""
+        return Packing(self.widths, self.parameters.dtype).slots(self.optimizer_state)
+
+    def set_slots(self, values: np.ndarray) -> None:
+        """Set the optimizer's values a parameter, an array (slots, n)."""
+        packing = Packing(self.widths, self.parameters.dtype)
+        self.optimizer_state = packing.packed_slots(values)
 
     def prepared(self, optimizer: Optimizer, last: Optimizer | None) -> Self:
         """The state in which a fit with `optimizer` begins, after one with the optimizer `last`.
@@ -56,7 +67,7 @@ class TrainState:
         are shared with this state.
         """
         if last is None or (type(last), last.rule) != (type(optimizer), optimizer.rule):
-            slots = new_state(optimizer.n_slots, self.parameters.size, self.parameters.dtype)
+            slots = Packing(self.widths, self.parameters.dtype).new(optimizer.n_slots)
             return replace(
                 self, optimizer_state=slots, step=0, schedule_state=ScheduleState(optimizer.lr)
             )
@@ -66,11 +77,6 @@ class TrainState:
 
     def astype(self, dtype) -> Self:
         """This state with parameters and optimizer state in another dtype; the rest is shared."""
-        slots = self.slots()
-        state = replace(
-            self,
-            parameters=ensure_aligned(cast(self.parameters, dtype)),
-            optimizer_state=new_state(len(slots), self.parameters.size, dtype),
-        )
-        state.slots()[:] = cast(slots, dtype)
+        state = replace(self, parameters=ensure_aligned(cast(self.parameters, dtype)))
+        state.set_slots(cast(self.slots(), dtype))
         return state

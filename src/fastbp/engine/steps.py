@@ -4,15 +4,11 @@ import time
 
 import numpy as np
 
-from ..kernels import abi, packing
+from ..kernels import abi
 from ..kernels import train as train_kernel
-from ..kernels.plan import new_state, slot_size
 from ..runtime.autotune import thread_count
 from ..runtime.signals import DeferSignals
 from ..runtime.spin_pool import WAKE_MACS, shared_pool
-
-# Multiply-adds that take as long as the copy of a parameter.
-MACS_PER_COPY = 8
 
 
 def step_params(rule, **settings):
@@ -39,14 +35,16 @@ def step_params(rule, **settings):
 class StepRunner:
     """Training steps of one network on one set of samples; the buffers persist from epoch to epoch.
 
-    Steps change packed copies of parameters and optimizer state. `load` reads the caller's arrays,
-    as the constructor does, and `store` writes them.
+    Steps change a packed copy of the parameters. `load` reads the caller's array, as the
+    constructor does, and `store` writes it.
 
     Parameters
     ----------
     network : CompiledNetwork
-    params, state : ndarray
-        Flat parameters and optimizer state, row-major.
+    params : ndarray
+        Flat parameters.
+    state : ndarray
+        Packed optimizer state, see `Packing`; changed in place.
     samples : Samples
     batch : int
         Rows per step.
@@ -62,8 +60,10 @@ class StepRunner:
     failure : Exception or None
         What stopped the last run: an exception of the caller's own loss, or MemoryError for the
         next samples or for the threads.
-    packed, packed_state : ndarray
-        The copies, see kernels/plan.py.
+    packed : ndarray
+        The copy of the parameters.
+    snapshot : ndarray
+        Room for a copy of `state`, which `go_back` restores.
     rates : ndarray of float64
         The learning rate of each step of the next run; empty where the records' rate holds.
     """
@@ -85,15 +85,10 @@ class StepRunner:
         self.steps = np.repeat(step, max(sizes))
         self.work = self.plan.work(network.dtype)[0]
         self.sums = np.zeros(self.plan.sums_size)
-        stores = (
-            batch > abi.BLOCK_ROWS
-            or step[0]["rule"] == abi.RULES["gradient"].code
-            or step[0]["clip_norm"] != 0
-        )
+        stores = stores_gradient(batch, step)
         self.gradient = np.zeros(network.size if stores else 0, network.dtype)
-        self.slots = state.size // slot_size(network.size, network.dtype)
-        self.packed = new_state(1, self.plan.packed_size, network.dtype)
-        self.packed_state = new_state(self.slots, self.plan.packed_size, network.dtype)
+        self.packed = network.packing.new()
+        self.snapshot = np.empty_like(state)
         # The last call: its samples, their order, its arguments, its arrays of rates and losses.
         self._call: tuple = ()
         self._progress = np.zeros(3, np.int64)
@@ -101,26 +96,39 @@ class StepRunner:
         shared_pool().start(self.tuner.next(1)[0] - 1)
         self.load()
 
-    def load(self):
-        """Read parameters and optimizer state from the caller's arrays."""
-        self.load_parameters()
-        self._repack(self.packed_state, self.state, self.slots, False)
+    def restart(self, network, params, state, samples, batch, step, sizes):
+        """Begin with other samples and settings, see the class. Returns False if they do not
+        fit the buffers."""
+        fits = (
+            params is self.params
+            and state is self.state
+            and batch <= self.capacity
+            and max(sizes) <= len(self.steps)
+            and stores_gradient(batch, step) == (self.gradient.size > 0)
+        )
+        if fits:
+            self.steps[:] = step
+            self.rates = np.zeros(0)
+            self.samples = samples
+            self.batch = batch
+            self.plan.job[0]["batch"] = batch
+            self.macs = work_of(network, batch)
+            self.tuner = network.tuner(sizes, self.macs)
+            self.load()
+        return fits
 
-    def load_parameters(self):
+    def go_back(self):
+        """Restore the caller's parameters and the snapshot of the optimizer's state."""
+        self.load()
+        self.state[:] = self.snapshot
+
+    def load(self):
         """Read the parameters from the caller's array."""
-        self._repack(self.packed, self.params, 1, False)
+        self.network.packing.pack(self.params, self.packed)
 
     def store(self):
-        """Write parameters and optimizer state to the caller's arrays."""
-        self._repack(self.packed, self.params, 1, True)
-        self._repack(self.packed_state, self.state, self.slots, True)
-
-    def _repack(self, packed, flat, slots, unpacks):
-        size = self.network.size
-        args = packed, flat, self.plan.layers, slots, size, self.plan.packed_size, unpacks
-        if slots:
-            n_threads = thread_count(None, slots * size * MACS_PER_COPY)
-            shared_pool().run(packing.repack, args, n_threads)
+        """Write the parameters to the caller's array."""
+        self.network.packing.unpack(self.packed, self.params)
 
     def drop(self, rates, key):
         """Drop hidden units from now on.
@@ -250,7 +258,7 @@ class StepRunner:
         rates, losses = np.zeros(n_steps), np.zeros(n_steps)
         args = (
             self.packed,
-            self.packed_state,
+            self.state,
             self.gradient,
             self.work,
             self.sums,
@@ -280,6 +288,15 @@ class StepRunner:
 
 def _same_memory(a, b):
     return len(a) == len(b) and a.__array_interface__["data"] == b.__array_interface__["data"]
+
+
+def stores_gradient(batch, step):
+    """Whether steps of `batch` rows store their gradient."""
+    return (
+        batch > abi.BLOCK_ROWS
+        or step[0]["rule"] == abi.RULES["gradient"].code
+        or step[0]["clip_norm"] != 0
+    )
 
 
 def work_of(network, rows):

@@ -28,7 +28,7 @@ from ..base.validation import (
 from ..engine.parameters import layer_views
 from ..engine.state import TrainState
 from ..history import History
-from ..kernels.plan import aligned_zeros, new_state
+from ..kernels.plan import aligned_zeros
 from ..optimizers import Optimizer
 from ..preprocessing import Preprocessing
 from . import container, encoding
@@ -235,11 +235,15 @@ def from_bytes(content):
     for name, values in arrays.items():
         if not name.startswith("history."):  # which may hold the loss of a fit that diverged
             check_finite(name, values, values.dtype)
-    state = TrainState(aligned_zeros(size, dtype), new_state(n_slots, size, dtype), **counters)
+    state = TrainState(
+        aligned_zeros(size, dtype), np.zeros(0, dtype), **counters, widths=tuple(widths)
+    )
     weights, biases = layer_views(state.parameters, widths)
-    for name, views in (("weights", weights), ("biases", biases), ("optimizer", state.slots())):
+    for name, views in (("weights", weights), ("biases", biases)):
         for i, view in enumerate(views):
             view[...] = arrays[f"{name}.{i}"]
+    if n_slots:
+        state.set_slots(np.array([arrays[f"optimizer.{i}"] for i in range(n_slots)]))
     if history is not None:
         for name in LISTS:
             getattr(history, name)[:] = arrays[f"history.{name}"].tolist()

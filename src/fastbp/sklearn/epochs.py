@@ -82,8 +82,11 @@ class EpochRunner:
             names = ["momentum", "nesterov"]
         settings = {name: getattr(optimizer, name) for name in names}
         step = step_params(rule, **settings, alpha=alpha, allow_divergence=True)
+        self.packing = packed.network.packing
+        self.flat_state = state.flat
+        packed_state = self.packing.new(len(state.names))
         self.steps = StepRunner(
-            packed.network, packed.flat, state.flat, samples, batch, step, sizes
+            packed.network, packed.flat, packed_state, samples, batch, step, sizes
         )
         self.rows = np.minimum(batch, samples.n - np.arange(0, samples.n, batch)).astype(np.float64)
 
@@ -105,8 +108,10 @@ class EpochRunner:
         )
         with DeferSignals():
             self.steps.load()
+            self.packing.pack(self.flat_state, self.steps.state)
             losses, made, _ = self.steps.run(order, optimizer.t if self.adam else 0)
             self.steps.store()
+            self.packing.unpack(self.steps.state, self.flat_state)
             if self.adam:
                 optimizer.t += made
                 correction = np.sqrt(1 - optimizer.beta_2**optimizer.t) / (

@@ -36,6 +36,6 @@ class LossGradient:
         """The loss at these parameters, and the gradient in their shapes: views that the next call
         overwrites."""
         self.packed.assign(coefs, intercepts)
-        self.steps.load_parameters()
+        self.steps.load()
         losses, _, _ = self.steps.run(self.order, 0)
         return losses[0], *views(self.steps.gradient, self.packed.widths)

@@ -1,6 +1,5 @@
 """The training loop: epochs, validation, callbacks and checkpoints around the compiled steps."""
 
-import math
 from bisect import bisect_left
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from ..engine.custom_loss import mean_loss, steps_of
 from ..engine.samples import Samples, in_units
 from ..engine.steps import StepRunner
 from ..history import DivergenceError
+from ..kernels.packing import all_finite
 from ..optimizers import Optimizer
 from ..runtime.signals import DeferSignals
 from ..serialization.checkpoint_format import FitState
@@ -170,10 +170,11 @@ class TrainingLoop:
         runner = self._runner
         before = state.rng.bit_generator.state
         order = source.orders(state.rng, count)
+        runner.snapshot[:] = runner.state
         losses, made, _ = runner.run(order, state.step, epochs=count)
         if not (len(losses) == made > 0 and self._has_finite_state()) or runner.failure is not None:
             # Repeat them one by one, which finds the step that failed.
-            runner.load()
+            runner.go_back()
             state.rng.bit_generator.state = before
             self._epochs_run_on = False
             return
@@ -201,6 +202,8 @@ class TrainingLoop:
         """Notify the callbacks of the end of the fit, which the exception `error` ended if given,
         and save the last checkpoint."""
         history = self._history
+        if error is None and len(history.batch_loss) == 1 and self.net.loss_function is None:
+            self.net.network.spare_runners.append(self._runner)
         if error is not None:
             history.stopped_by = history.stopped_by or "error"
         errors = self._callbacks.end()
@@ -254,7 +257,8 @@ class TrainingLoop:
             part = order[done * runner.batch : end * runner.batch]
             runner.rates = rates[done:end]
             if self._callbacks.has_hooks:
-                runner.load_parameters()  # a callback may have written into them
+                runner.load()  # a callback may have written into the parameters
+            runner.snapshot[:] = runner.state
             losses, made, stopped = runner.run(
                 part, self._state.step, self.checkpointer and self.checkpointer.is_due
             )
@@ -271,7 +275,7 @@ class TrainingLoop:
             return runner
         net = self.net
         state = self._state
-        runner = steps_of(net.loss_function)(
+        arguments = (
             net.network,
             state.parameters,
             state.optimizer_state,
@@ -280,6 +284,11 @@ class TrainingLoop:
             self.step_params,
             self._sizes,
         )
+        # A call for one step, such as `partial_fit`, uses the buffers of the one before.
+        spare = net.network.spare_runners
+        runner = spare.pop() if spare else None
+        if runner is None or net.loss_function is not None or not runner.restart(*arguments):
+            runner = steps_of(net.loss_function)(*arguments)
         runner.drop(net.dropout, state.dropout_key)
         return runner
 
@@ -295,7 +304,7 @@ class TrainingLoop:
         """
         history = self._history
         state = self._state
-        finite_losses = _is_finite(losses[-1:])
+        finite_losses = bool(np.isfinite(losses[-1:]).all())
         diverged = not (finite_losses and self._has_finite_state())
         if diverged:
             made = self._rewind_to_finite(runner, order[: made * runner.batch], made)
@@ -330,7 +339,7 @@ class TrainingLoop:
         def repeat(n_steps):
             if DeferSignals.pending():
                 n_steps = min(n_steps, 1)
-            runner.load()
+            runner.go_back()
             return runner.run(order[: n_steps * runner.batch], state.step)[1] if n_steps else 0
 
         def overflows(n_steps):
@@ -342,7 +351,7 @@ class TrainingLoop:
         return repeat(bisect_left(range(1, made), True, key=overflows))
 
     def _has_finite_state(self):
-        return _is_finite(self._runner.packed) and _is_finite(self._runner.packed_state)
+        return all_finite(self._runner.packed) and all_finite(self._runner.state)
 
     def _save_if_due(self):
         """Save a checkpoint if it is time and the fit continues."""
@@ -403,8 +412,3 @@ def _mean_losses(losses, weights):
 def _deferring_signals(defer):
     """A context that defers the exceptions of signal handlers to its end, if `defer`."""
     return DeferSignals() if defer else nullcontext()
-
-
-def _is_finite(array):
-    """Whether all values are finite, without a temporary array of the same size."""
-    return array.size == 0 or (math.isfinite(array.min()) and math.isfinite(array.max()))
