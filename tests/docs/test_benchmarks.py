@@ -85,7 +85,7 @@ def test_peers_predict(tmp_path):
 def test_peers_unknown_case(case):
     done = run_script("peers.py", "--cases", case)
     assert done.returncode == 1
-    assert "--cases: must be of tiny, " in done.stderr
+    assert "--cases: must be of iris, " in done.stderr
     assert f"got {case!r}" in done.stderr
 
 
@@ -97,6 +97,14 @@ def test_peers_library_that_fails(tmp_path, monkeypatch):
     assert done.returncode == 1
     assert "RuntimeError: no such device" in done.stderr
     assert done.stderr.endswith("JAX with n_threads=1 failed: see its error above\n")
+
+
+def test_many_cores():
+    """One thread has all work; two of equal layers have half of it each."""
+    done = run_script("many_cores.py", "--cases", "512-512-512:512,iris")
+    assert done.returncode == 0, done.stderr
+    assert "| 512-512-512:512 | 512 | 100% | 100% |" in done.stdout
+    assert "| iris | 16 | 100% |" in done.stdout
 
 
 def test_cliffs():
