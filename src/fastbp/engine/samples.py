@@ -102,6 +102,10 @@ class Samples:
         return self.x.zero_copy and (self.targets is None or self.targets.zero_copy)
 
     @property
+    def is_weighted(self):
+        return self.weight is not None
+
+    @property
     def total(self):
         """The divisor of a mean over all samples."""
         return (

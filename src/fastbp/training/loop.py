@@ -192,11 +192,11 @@ class TrainingLoop:
         history.n_samples += complete * source.first.n + made % n_steps * runner.batch
         state.step += made
         state.schedule_state.steps += made
-        orders = order.reshape(count, -1)[:complete]
-        weights = [source.first.weights_of_batches(each, runner.batch) for each in orders]
-        for loss in _mean_losses(losses[: complete * n_steps], weights):
-            history.loss.append(loss)
-            state.schedule_state.end_epoch(loss)
+        state.schedule_state.epochs += complete
+        if complete:
+            orders = order.reshape(count, -1)[: complete if source.first.is_weighted else 1]
+            weights = [source.first.weights_of_batches(each, runner.batch) for each in orders]
+            history.loss += _mean_losses(losses[: complete * n_steps], np.array(weights))
 
     def end(self, error=None):
         """Notify the callbacks of the end of the fit, which the exception `error` ended if given,
@@ -231,7 +231,7 @@ class TrainingLoop:
                 )
             )
         losses = np.array(history.batch_loss[self._epoch_start :])
-        history.loss += _mean_losses(losses, [weights])
+        history.loss += _mean_losses(losses, weights[None])
         self._state.schedule_state.end_epoch(history.monitored)
         self._epoch_rng = None
 
@@ -399,14 +399,15 @@ class TrainingLoop:
 
 
 def _mean_losses(losses, weights):
-    """The mean of each epoch's losses, one epoch after the other, weighted by its `weights`."""
-    if not weights:
-        return []
-    w = np.array([in_units(each)[0] for each in weights])
+    """The mean of the losses of each epoch, one epoch after the other.
+
+    weights : ndarray (epochs, steps), or (1, steps) for all epochs
+    """
+    weights, _ = in_units(weights)
     with np.errstate(all="ignore"):  # whatever the caller has set
         # Sums in order: a BLAS dot product rounds differently on each processor.
-        totals = np.cumsum(losses.reshape(w.shape) * w, axis=1)[:, -1]
-        return (totals / np.cumsum(w, axis=1)[:, -1]).tolist()
+        totals = np.cumsum(losses.reshape(-1, weights.shape[1]) * weights, axis=1)[:, -1]
+        return (totals / np.cumsum(weights, axis=1)[:, -1]).tolist()
 
 
 def _deferring_signals(defer):
