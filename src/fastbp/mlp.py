@@ -725,6 +725,11 @@ class MLP:
         Returns
         -------
         MLP
+
+        Raises
+        ------
+        ValueError
+            If a weight or a value of the optimizer's state is too large for `dtype`.
         """
         net = copy.deepcopy(self)
         net.dtype = check_dtype(dtype)
