@@ -553,6 +553,21 @@ def test_progress_in_a_terminal(monkeypatch):
     assert "<00:00" in shown
 
 
+def test_progress_of_a_fit_within_a_fit(monkeypatch):
+    """Lines without codes that move a cursor."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+
+    def validate(net, history):
+        make().fit(X, Y, epochs=2, progress=True)
+
+    make().fit(X, Y, epochs=2, progress=True, callbacks=validate)
+    lines = stream.getvalue().split("\n")
+    assert lines.pop() == ""
+    assert all(line.startswith("fit: ") and line.isprintable() for line in lines)
+    assert sum("2/2" in line for line in lines) == 3
+
+
 class Stream:
     """A standard error of `write` alone that fails from some write on."""
 
