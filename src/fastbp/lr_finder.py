@@ -168,6 +168,7 @@ def lr_find(
     with suppress(DivergenceError):
         _fit(tried, arguments, optimizer, schedule, settings, smoothing)
     history = tried.history_
+    assert history is not None  # of this fit
     made = len(smoothing.smoothed)
     if made == 0:
         raise ValueError(

@@ -294,12 +294,13 @@ class MLP:
         X : array_like (n_samples, n_in)
             Any real dtype and memory layout; converted a batch at a time, never copied whole. Or,
             without y, an iterable of batches (X, y) or (X, y, sample_weight), or an object with
-            ``__len__`` and ``__getitem__`` only (Keras's Sequence, a PyTorch Dataset of batches);
-            each is one step. It is read once an epoch, in another thread, one batch ahead of the
-            training: a fit that is stopped may have read a batch more than its steps, and
-            thread-local state (as of a database connection) is not the
-            caller's, but variables of ``contextvars`` are. An endless generator needs epochs of a
-            length: an object of which ``__iter__`` returns ``itertools.islice(generator, steps)``.
+            ``__len__`` and ``__getitem__`` only (Keras's Sequence, of which ``on_epoch_end`` is
+            called; a PyTorch Dataset of batches). Each batch is one step. The source is read once
+            an epoch, in another thread, one batch ahead of the training: a fit that is stopped may
+            have read a batch more than its steps. Variables of ``contextvars`` are the caller's in
+            that thread, thread-local state (as of a database connection) is not. An endless
+            generator needs epochs of a length: an object of which ``__iter__`` returns
+            ``itertools.islice(generator, steps)``.
             `batch_size` and `shuffle` have no effect then.
         y : array_like
             Integer labels (n_samples,), one-hot or probabilities (n_samples, n_out), 0 or 1
@@ -726,6 +727,11 @@ class MLP:
         Returns
         -------
         MLP
+
+        Raises
+        ------
+        ValueError
+            If a weight or a value of the optimizer's state is too large for `dtype`.
         """
         net = copy.deepcopy(self)
         net.dtype = check_dtype(dtype)

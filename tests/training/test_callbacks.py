@@ -427,6 +427,20 @@ def test_csv_logger(tmp_path, validation):
     assert all(float(row["seconds"]) > 0 for row in rows)
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "0,1.2", "0,1.2\n"])
+def test_csv_logger_appends_whole_rows(tmp_path, end):
+    """Also behind a row that was cut off, as by a kill."""
+    path = tmp_path / "log.csv"
+    make().fit(X, Y, epochs=2, callbacks=CSVLogger(path))
+    before = path.read_text()
+    path.write_text(before.rstrip() + "\n" * end.startswith("0") + end)
+    history = make().fit(X, Y, epochs=2, callbacks=CSVLogger(path, append=True))
+    rows = [line.split(",") for line in path.read_text().splitlines() if line]
+    cut_off = [["0", "1.2"]] if "0,1.2" in end else []
+    assert [row[0] for row in rows] == ["epoch", "0", "1", *(r[0] for r in cut_off), "0", "1"]
+    assert [float(row[1]) for row in rows[-2:]] == history.loss
+
+
 def test_csv_logger_without_a_folder(tmp_path):
     net = make()
     with pytest.raises(FileNotFoundError) as caught:
@@ -537,6 +551,21 @@ def test_progress_in_a_terminal(monkeypatch):
     assert shown.rstrip("\r\n").count("\n") == 0
     assert "4/4" in shown
     assert "<00:00" in shown
+
+
+def test_progress_of_a_fit_within_a_fit(monkeypatch):
+    """Lines without codes that move a cursor."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+
+    def validate(net, history):
+        make().fit(X, Y, epochs=2, progress=True)
+
+    make().fit(X, Y, epochs=2, progress=True, callbacks=validate)
+    lines = stream.getvalue().split("\n")
+    assert lines.pop() == ""
+    assert all(line.startswith("fit: ") and line.isprintable() for line in lines)
+    assert sum("2/2" in line for line in lines) == 3
 
 
 class Stream:

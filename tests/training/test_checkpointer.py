@@ -213,6 +213,44 @@ def test_ctrl_c_writes_a_last_one(tmp_path):
         )
 
 
+@pytest.mark.parametrize("callbacks", [(), "EveryStepLess"])
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_ctrl_c_within_a_validation(epoch, callbacks, tmp_path, monkeypatch):
+    """It does not wait for the end of the validation: the steps of the epoch are made, and its end
+    is left to the resumed fit."""
+    callbacks = globals()[callbacks]() if callbacks else ()
+    net = plain(callbacks=callbacks)
+    path = tmp_path / "run"
+    validated = []
+    original = fastbp.training.loop.mean_loss
+
+    def press(*arguments):
+        validated.append(1)
+        if len(validated) == epoch + 1:
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("the signal was deferred")
+        return original(*arguments)
+
+    half = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(fastbp.training.loop, "mean_loss", press)
+        with pytest.warns(UserWarning, match=f"{4 * epoch + 4} steps"):
+            half.fit(X, Y, **VALIDATION, **SETTINGS, checkpoint=path, callbacks=callbacks)
+    history = half.history_
+    assert (history.stopped_by, history.n_epochs, len(history.batch_loss)) == (
+        "interrupt",
+        epoch,
+        STEPS * (epoch + 1),
+    )
+    assert len(history.val_loss) == epoch
+    assert everything(resumed(path, callbacks=callbacks)) == everything(net)
+    twin = make()
+    half.fit(X, Y, epochs=1)  # and the net is usable without the checkpoint
+    twin.fit(X, Y, **(SETTINGS | {"epochs": epoch + 1, "patience": None}))
+    twin.fit(X, Y, epochs=1)
+    assert half.parameters.tobytes() == twin.parameters.tobytes()
+
+
 class EveryStepLess(fastbp.callbacks.Callback):
     def on_step_end(self, net, history):
         pass

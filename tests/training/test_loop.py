@@ -316,6 +316,21 @@ def test_a_state_that_overflows(optimizer, bad, hook, tmp_path):
     assert bits(net) == bits(loaded)
 
 
+@pytest.mark.parametrize("where", ["parameters", "optimizer_state"])
+def test_a_state_beyond_float32(where, tmp_path):
+    """`astype` refuses what it would make infinite, and no file could hold; NaN stays NaN."""
+    net = make("float64")
+    net.fit(X, Y, epochs=1, optimizer=fastbp.Adam())
+    values = getattr(net.train_state, where)
+    values[3] = -1e39
+    with pytest.raises(ValueError, match=r"must be finite in float32, got -1e\+39$"):
+        net.astype("float32")
+    assert values[3] == -1e39
+    net.astype("float64").save(tmp_path / "net")
+    values[3] = np.nan
+    assert np.isnan(getattr(net.astype("float32").train_state, where)).sum() == 1
+
+
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("n", [1024, 1025, 2500])
 def test_a_batch_of_several_blocks(n, n_threads):

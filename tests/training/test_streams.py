@@ -305,6 +305,34 @@ def test_batches_with_a_length_and_items(kind):
     assert items.read == [*range(5)] * 3
 
 
+class Shuffled(Items):
+    """As a Sequence of Keras that draws its batches at the end of each epoch."""
+
+    ends = 0
+
+    def on_epoch_end(self):
+        self.ends += 1
+        self.batches = self.batches[1:]
+
+
+class ShuffledAndIterable(Shuffled):
+    def __iter__(self):  # as that of Keras 2
+        return (self[i] for i in range(len(self)))
+
+
+@pytest.mark.parametrize("kind", [Shuffled, ShuffledAndIterable])
+def test_the_end_of_an_epoch_of_items(kind):
+    """`on_epoch_end` is called behind the last item, and the length may change."""
+    items = kind(X, Y)
+    history = make().fit(items, epochs=3)
+    assert items.ends == 3
+    assert items.read == [0, 1, 2, 3, 4, 0, 1, 2, 3, 0, 1, 2]
+    assert history.n_samples == 50 + (50 - SIZES[0]) + (50 - SIZES[0] - SIZES[1])
+    items = kind(X, Y)
+    make().fit(items, epochs=3, callbacks=stop_after(2, lambda: True))
+    assert items.ends == 0
+
+
 @pytest.mark.parametrize("name", ["X", "y", "X_val", "y_val", "sample_weight"])
 def test_items_in_the_place_of_an_array_are_refused(name):
     """Before NumPy reads a single one."""

@@ -47,6 +47,8 @@ class CSVLogger(Callback):
         if size is not None:
             self._file.truncate(min(size, os.path.getsize(self.path)))
             self._file.seek(0, os.SEEK_END)
+        if self._file.tell() > 0 and not _ends_with_newline(self.path):
+            self._file.write("\r\n")  # a row was cut off, as by a kill
         self._writer = csv.writer(self._file)
         self._began = time.perf_counter() - seconds
         if self._file.tell() == 0:
@@ -76,6 +78,12 @@ class CSVLogger(Callback):
 
     def __repr__(self):
         return f"CSVLogger({self.path!r}, append={self.append})"
+
+
+def _ends_with_newline(path):
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() in (b"\n", b"\r")
 
 
 class TensorBoard(Callback):

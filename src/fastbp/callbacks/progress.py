@@ -77,14 +77,15 @@ class Progress(Callback):
 
 
 def _place():
-    """tqdm's options for where the bar is shown."""
+    """tqdm's options for where the bar is shown. Only a terminal has a cursor to move, from the bar
+    of a fit to that of a fit within it: position 0 prevents that."""
     display = _display_of_notebook()
     if display is not None:
-        return {"file": _Output(display), "leave": False, "ncols": NOTEBOOK_COLUMNS}
+        return {"file": _Output(display), "position": 0, "leave": False, "ncols": NOTEBOOK_COLUMNS}
     isatty = getattr(sys.stderr, "isatty", None)  # which a logger may lack
     if isatty is not None and isatty():
         return {}
-    return {"file": _Lines(sys.stderr), "mininterval": LOG_SECONDS, "ncols": 0}
+    return {"file": _Lines(sys.stderr), "position": 0, "mininterval": LOG_SECONDS, "ncols": 0}
 
 
 def _display_of_notebook():

@@ -76,7 +76,23 @@ class TrainState:
         return self
 
     def astype(self, dtype) -> Self:
-        """This state with parameters and optimizer state in another dtype; the rest is shared."""
-        state = replace(self, parameters=ensure_aligned(cast(self.parameters, dtype)))
-        state.set_slots(cast(self.slots(), dtype))
+        """This state with parameters and optimizer state in another dtype; the rest is shared.
+
+        Raises
+        ------
+        ValueError
+            If a finite value is too large for `dtype`.
+        """
+        parameters = ensure_aligned(_narrowed("parameters", self.parameters, dtype))
+        state = replace(self, parameters=parameters)
+        state.set_slots(_narrowed("the optimizer's state", self.slots(), dtype))
         return state
+
+
+def _narrowed(name, values, dtype):
+    with np.errstate(over="ignore"):
+        narrowed = cast(values, dtype)
+    too_large = values[np.isfinite(values) & ~np.isfinite(narrowed)]
+    if too_large.size:
+        raise ValueError(f"{name} must be finite in {np.dtype(dtype)}, got {too_large[0]}")
+    return narrowed

@@ -184,9 +184,10 @@ def explain(
     check_finite("x", row[None], net.dtype)
     lr = check_number("lr", lr, above=0)
     l2 = check_number("l2", l2, least=0)
+    widest = max(net.widths)
     if isinstance(shown, str) and shown == "auto":
-        shown = SHOWN if max(net.widths) <= SHOWN else SHOWN_OF_WIDE
-    shown = max(net.widths) if shown is None else check_count("shown", shown)
+        shown = SHOWN if widest <= SHOWN else SHOWN_OF_WIDE
+    n_shown = widest if shown is None else check_count("shown", shown)
     graph = from_net(net, row, _targets(net, y), l2)
     loss, dWs, dbs = graph.gradients()
     layers = []
@@ -208,7 +209,7 @@ def explain(
         net.loss_name,
         lr,
         l2,
-        shown,
+        n_shown,
     )
 
 

@@ -155,7 +155,7 @@ def check_consistency(fit_state, history, train_state):
     steps_an_epoch = -(-n // fit_state.config.batch_of(n))
     done = steps - history.n_epochs * steps_an_epoch
     if not (
-        0 <= done < steps_an_epoch
+        0 <= done <= steps_an_epoch  # the validation of a complete epoch may be left
         and history.n_epochs < fit_state.config.epochs
         and len(history.learning_rate) == steps
         and len(history.val_loss) == history.n_epochs * history.has_validation

@@ -214,8 +214,18 @@ def is_stream(X, y):
 
 
 def _iterate(batches):
-    """An iterator over one epoch. `iter` would read items without an end where there is no
-    `__iter__`, unless one raises IndexError."""
-    if is_sequence(batches):
-        return (batches[i] for i in range(len(batches)))
+    """An iterator over one epoch.
+
+    `iter` would read items without an end where there is no `__iter__`, unless one raises
+    IndexError, and does not call `on_epoch_end` of Keras's Sequence, which shuffles many.
+    """
+    has_items = hasattr(batches, "__len__") and hasattr(batches, "__getitem__")
+    if is_sequence(batches) or (has_items and hasattr(batches, "on_epoch_end")):
+        return _items(batches)
     return iter(batches)
+
+
+def _items(batches):
+    for i in range(len(batches)):
+        yield batches[i]
+    getattr(batches, "on_epoch_end", lambda: None)()

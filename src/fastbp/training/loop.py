@@ -133,6 +133,7 @@ class TrainingLoop:
         if self.checkpointer is not None:
             self._epoch_rng = rng.bit_generator.state
         weights = []
+        validating = False
         # What belongs together is done without interruption: a whole epoch, or the steps on one
         # batch if callbacks and the source of batches may take long between them.
         with _deferring_signals(not single):
@@ -152,8 +153,15 @@ class TrainingLoop:
                     break
                 self._save_if_due()
             else:
-                with _deferring_signals(single):
-                    self._end_epoch(np.concatenate(weights))
+                validating = self.validation is not None
+                if not validating:
+                    with _deferring_signals(single):
+                        self._end_epoch(weights)
+        if validating:
+            val_loss = self._validation_loss()  # may take long, and changes nothing
+            with DeferSignals():
+                history.val_loss.append(val_loss)
+                self._end_epoch(weights)
 
     def _epochs_together(self):
         """How many epochs the next call of the kernels makes."""
@@ -216,24 +224,22 @@ class TrainingLoop:
             self._save([])
 
     def _end_epoch(self, weights):
-        """Record the epoch's validation loss and its mean loss, its batches weighted by `weights`,
-        and advance the schedule."""
-        net = self.net
+        """Record the epoch's mean loss, its batches weighted by the arrays `weights`, and advance
+        the schedule."""
         history = self._history
-        if self.validation is not None:
-            history.val_loss.append(
-                mean_loss(
-                    net.loss_function,
-                    net.network,
-                    self._state.parameters,
-                    self.validation,
-                    self.n_threads,
-                )
-            )
         losses = np.array(history.batch_loss[self._epoch_start :])
-        history.loss += _mean_losses(losses, weights[None])
+        history.loss += _mean_losses(losses, np.concatenate(weights)[None])
         self._state.schedule_state.end_epoch(history.monitored)
         self._epoch_rng = None
+
+    def _validation_loss(self):
+        return mean_loss(
+            self.net.loss_function,
+            self.net.network,
+            self._state.parameters,
+            self.validation,
+            self.n_threads,
+        )
 
     def _note_progress(self):
         self._notified = len(self._history.batch_loss), self._history.n_epochs
@@ -360,6 +366,7 @@ class TrainingLoop:
             and self._history.stopped_by is None
             and self.checkpointer.is_due()
             and self._is_resumable()
+            and self.source.steps_into_epoch(self._history) < self.source.n_steps
         ):
             self._save(self._callbacks.states())
 
@@ -374,7 +381,8 @@ class TrainingLoop:
                 self._history.stopped_by = "interrupt"
 
     def _is_resumable(self):
-        """Whether the callbacks have been notified of all steps and epochs, and steps are left."""
+        """Whether the callbacks have been notified of all steps and epochs, and the end of an epoch
+        is left."""
         history = self._history
         if not self._notified or history.n_epochs == self.n_epochs:
             return False
@@ -384,7 +392,7 @@ class TrainingLoop:
         )
         done = self.source.steps_into_epoch(history)
         return (notified or not self._callbacks.has_hooks) and (
-            done == 0 or (done < self.source.n_steps and self.source.order is not None)
+            done == 0 or self.source.order is not None
         )
 
     def _save(self, callback_states):
