@@ -31,7 +31,9 @@ class MLPClassifier(PerceptronMixin, base.MLPClassifier):
         multiply `sample_weight`. The score of `early_stopping` is not weighted by them. 'balanced'
         cannot be used with ``partial_fit``.
     n_threads : int or None, default=None
-        Number of threads; by default as many as pay. Results have the same bits for any number.
+        Number of threads; by default as many as pay, within the limits of threadpoolctl and of
+        FASTBP_NUM_THREADS, OMP_NUM_THREADS and NUMBA_NUM_THREADS in the environment. Results have
+        the same bits for any number.
 
     Attributes
     ----------
@@ -177,7 +179,9 @@ class MLPRegressor(PerceptronMixin, base.MLPRegressor):
         Also the other hidden activations of :class:`fastbp.MLP`, such as 'gelu'; and one name for
         each hidden layer.
     n_threads : int or None, default=None
-        Number of threads; by default as many as pay. Results have the same bits for any number.
+        Number of threads; by default as many as pay, within the limits of threadpoolctl and of
+        FASTBP_NUM_THREADS, OMP_NUM_THREADS and NUMBA_NUM_THREADS in the environment. Results have
+        the same bits for any number.
 
     Attributes
     ----------
