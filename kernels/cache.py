@@ -1,12 +1,12 @@
 """Compiled code on disk: one file per entry and signature, loaded only if it is intact and no other
 user could have written it.
 
-Numba's own cache does not suffice. Its key covers neither edits in other files nor an upgrade. It
-passes any bytes that it finds to the unpickler and the processor, so one flipped bit may end the
-process or change a number. Its index is read, changed and written back, so one of several processes
-that start together may find another's code under its signature. Here the file's name covers
-everything that the code depends on, there is no index, and a checksum is verified first. A damaged
-file or folder costs a compilation and raises no error.
+Numba's own cache does not suffice. Its key covers neither edits in other files nor an upgrade nor
+Numba's settings (numba/numba#10821). It passes any bytes that it finds to the unpickler and the
+processor, so one flipped bit may end the process or change a number. Its index is read, changed and
+written back, so one of several processes that start together may find another's code under its
+signature. Here the file's name covers everything that the code depends on, there is no index, and a
+checksum is verified first. A damaged file or folder costs a compilation and raises no error.
 """
 
 import contextlib
@@ -31,6 +31,8 @@ from numba.core.serialize import dumps
 from .abi import CHECKED
 
 SUFFIX = ".nbc"
+# Numba's settings that change the code it makes.
+SETTINGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE")
 
 
 def cache_folder():
@@ -98,7 +100,8 @@ def _digest():
     except metadata.PackageNotFoundError:  # run from a source tree that is not installed
         version = "0"
     libraries = (numba.__version__, llvmlite.__version__, np.__version__, sys.version)
-    digest.update(repr((version, libraries)).encode())
+    settings = [getattr(numba.config, name, None) for name in SETTINGS]
+    digest.update(repr((version, libraries, settings)).encode())
     return f"{version}-{digest.hexdigest()[:16]}" + ("-checked" if CHECKED else "")
 
 

@@ -141,3 +141,30 @@ def test_importing_makes_no_folder(tmp_path):
     code = "import fastbp, fastbp.functional, fastbp.kernels.train"
     subprocess.run([sys.executable, "-W", "error", "-c", code], env=env, check=True, timeout=120)
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "NUMBA_OPT=0",
+        "NUMBA_BOUNDSCHECK=1",
+        "NUMBA_DEBUGINFO=1",
+        "NUMBA_LOOP_VECTORIZE=0",
+        "NUMBA_SLP_VECTORIZE=1",
+    ],
+)
+def test_code_of_other_numba_settings_is_not_used(setting, tmp_path):
+    name, _, value = setting.partition("=")
+    code = "from fastbp.kernels.cache import cache_folder; print(cache_folder())"
+    folders = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"FASTBP_CACHE_DIR": str(tmp_path)} | more,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout
+        for more in ({}, {name: value})
+    ]
+    assert folders[0] != folders[1]

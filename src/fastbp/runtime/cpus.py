@@ -69,8 +69,8 @@ def environment_limit() -> float:
     """The most threads of a call that names no number: the smallest of FASTBP_NUM_THREADS,
     OMP_NUM_THREADS and NUMBA_NUM_THREADS, or infinity.
 
-    joblib and Dask set the second and third in their worker processes, to each one's share of the
-    CPUs. Of a list, as OpenMP has it for nested loops, the first number counts. OpenMP and Numba
+    joblib sets the last two in its worker processes, to each one's share of the CPUs, Dask the
+    second. Of a list, as OpenMP has it for nested loops, the first number counts. OpenMP and Numba
     report numbers in their variables that they cannot use; such are ignored here.
 
     Raises

@@ -3,8 +3,10 @@
 import math
 
 import numpy as np
+import sklearn
 from sklearn.base import _fit_context, is_classifier
 from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import (
@@ -25,7 +27,7 @@ from .fallback import with_fallback
 from .flat_parameters import FlatParameters
 from .gradient import LossGradient
 from .inputs import exceeds, loss_type, rows_of
-from .stochastic import StochasticMixin
+from .stochastic import StochasticMixin, warn_as_scikit_learn
 from .threads import thread_count
 
 DOT_VALUES = 1 << 12  # up to so many values a dot product is faster than a sum
@@ -153,9 +155,24 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         return flat
 
     def __getstate__(self):
-        """The state without objects that are made again from it."""
+        """The state without objects that are made again from it, with scikit-learn's version as
+        that of its own estimators."""
         state = super().__getstate__()
-        return {k: v for k, v in state.items() if k not in ("_flat", "_state")}
+        state = {k: v for k, v in state.items() if k not in ("_flat", "_state")}
+        return state | {"_sklearn_version": sklearn.__version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        version = state.pop("_sklearn_version", sklearn.__version__)
+        if version != sklearn.__version__:
+            warn_as_scikit_learn(
+                InconsistentVersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=sklearn.__version__,
+                    original_sklearn_version=version,
+                )
+            )
+        super().__setstate__(state)
 
     def _forward_arguments(self, X):
         """The flat parameters and the rows X, in the dtype that NumPy would compute in."""

@@ -2,6 +2,7 @@
 from, types of attributes."""
 
 import datetime
+import pickle
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn import neural_network
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 
 import fastbp.sklearn
 from fastbp import patch_sklearn
@@ -312,6 +313,23 @@ def test_types_of_attributes_and_results(dtype):
             check_alike(
                 lambda m, s=settings, k=k: m.MLPClassifier(**SMALL | s).fit(x, np.arange(60) % k)
             )
+
+
+def test_pickles_of_another_version_warn(monkeypatch):
+    """As scikit-learn's own, which name their version."""
+
+    def read_later(module):
+        net = fit(CLASSIFIER, LABELS, solver="lbfgs", max_iter=1000)(module)
+        with monkeypatch.context() as older:
+            older.setattr("sklearn.base.__version__", "1.8.7")
+            older.setattr("sklearn.__version__", "1.8.7")
+            saved = pickle.dumps(net)
+        pickle.loads(pickle.dumps(net))
+        return pickle.loads(saved)
+
+    seen = [[w[:2] for w in outcome(read_later, m)[1]] for m in (neural_network, fastbp.sklearn)]
+    assert seen[0] == seen[1]
+    assert {w[0] for w in seen[0]} == {InconsistentVersionWarning}
 
 
 def test_importing_warns_of_nothing():
