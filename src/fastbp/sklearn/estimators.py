@@ -123,10 +123,11 @@ class MLPClassifier(PerceptronMixin, base.MLPClassifier):
         outputs = self._fast_outputs(X)
         if outputs is None:
             return super().predict(X)
+        classes = self._label_binarizer.classes_  # `classes_` may have been replaced
         if self.out_activation_ == "softmax":
-            return self.classes_.take(outputs.argmax(axis=1))
-        if self.n_outputs_ == 1 and len(self.classes_) == 2:
-            return self.classes_[(outputs[:, 0] > 0.5).astype(np.intp)]
+            return classes.take(outputs.argmax(axis=1))
+        if self.n_outputs_ == 1 and len(classes) == 2:
+            return classes[(outputs[:, 0] > 0.5).astype(np.intp)]
         return self._label_binarizer.inverse_transform(
             outputs[:, 0] if self.n_outputs_ == 1 else outputs
         )

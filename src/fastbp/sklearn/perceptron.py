@@ -113,6 +113,12 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
 
     def _validate_input(self, X, y, incremental, reset):
         X, y = super()._validate_input(X, y, incremental, reset)
+        n_hidden = np.size(self.hidden_layer_sizes)
+        if not reset and n_hidden != len(self.coefs_) - 1:
+            raise ValueError(
+                f"hidden_layer_sizes must have the {len(self.coefs_) - 1} hidden layers of the net "
+                f"that is trained further, got {n_hidden}"
+            )
         if self._fallback_reason is None and self.solver != "lbfgs" and exceeds(X.dtype, y):
             self._fallback_reason = "y exceeds what float32, the dtype of X, can square"
         self._announce("partial_fit" if incremental else "fit")

@@ -315,6 +315,30 @@ def test_types_of_attributes_and_results(dtype):
             )
 
 
+def test_other_layers_are_refused_in_a_further_fit():
+    """scikit-learn's error, a TypeError of None, names neither parameter nor reason."""
+    for layers in ((4, 4), ()):
+        for settings in ({"warm_start": True}, {"warm_start": True, "solver": "lbfgs"}):
+            net = fastbp.sklearn.MLPRegressor(**SMALL | settings).fit(X, VALUES)
+            before = [w.tobytes() for w in net.coefs_]
+            net.set_params(hidden_layer_sizes=layers)
+            with pytest.raises(ValueError, match="hidden_layer_sizes must have the 1 hidden"):
+                net.fit(X, VALUES)
+            assert [w.tobytes() for w in net.coefs_] == before
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_replaced_classes_change_no_prediction(k):
+    y = np.arange(60) % k
+    results = []
+    for module in (neural_network, fastbp.sklearn):
+        net = module.MLPClassifier(**SMALL).fit(X, y)
+        net.classes_ = np.array(["a", "b", "c"][:k])
+        results.append(net.predict(X))
+    np.testing.assert_array_equal(*results)
+    assert results[0].dtype == results[1].dtype
+
+
 def test_pickles_of_another_version_warn(monkeypatch):
     """As scikit-learn's own, which name their version."""
 

@@ -1,6 +1,9 @@
 """Limits of threadpoolctl, which are usual around scikit-learn's estimators."""
 
 import functools
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from sklearn import neural_network
 from threadpoolctl import threadpool_limits
 
 import fastbp
-from fastbp.sklearn import MLPClassifier
+from fastbp.sklearn import MLPClassifier, threads
 
 X = np.random.default_rng(0).normal(size=(3000, 64))
 Y = np.arange(3000) % 10
@@ -64,7 +67,29 @@ def test_the_environment_limits_as_well(threads_of, monkeypatch):
 
 def test_small_nets_do_not_look(monkeypatch):
     """Where one thread is fastest anyway, the libraries' limits, 10 us, are not read."""
-    monkeypatch.setattr("fastbp.sklearn.threads._get_threadpool_controller", None)
+    monkeypatch.setattr("fastbp.sklearn.threads._libraries", None)
     net = MLPClassifier((10,), max_iter=2).fit(X[:60], Y[:60])
     net.partial_fit(X[:60], Y[:60])
     net.predict(X[:60])
+
+
+def test_libraries_are_looked_for_by_one_thread_at_a_time(monkeypatch):
+    """Of several that fit for the first time: threadpoolctl may deadlock otherwise."""
+    inside = []
+    most = []
+
+    def controller():
+        inside.append(None)
+        most.append(len(inside))
+        time.sleep(0.02)
+        inside.pop()
+        return SimpleNamespace(lib_controllers=[])
+
+    threads._libraries.cache_clear()
+    try:
+        monkeypatch.setattr(threads, "_get_threadpool_controller", controller)
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda _: threads.library_limit(), range(6)))
+    finally:
+        threads._libraries.cache_clear()
+    assert set(most) == {1}
