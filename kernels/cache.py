@@ -1,12 +1,12 @@
 """Compiled code on disk: one file per entry and signature, loaded only if it is intact and no other
 user could have written it.
 
-Numba's own cache does not suffice. Its key covers neither edits in other files nor an upgrade. It
-passes any bytes that it finds to the unpickler and the processor, so one flipped bit may end the
-process or change a number. Its index is read, changed and written back, so one of several processes
-that start together may find another's code under its signature. Here the file's name covers
-everything that the code depends on, there is no index, and a checksum is verified first. A damaged
-file or folder costs a compilation and raises no error.
+Numba's own cache does not suffice. Its key covers neither edits in other files nor an upgrade nor
+Numba's settings (numba/numba#10821). It passes any bytes that it finds to the unpickler and the
+processor, so one flipped bit may end the process or change a number. Its index is read, changed and
+written back, so one of several processes that start together may find another's code under its
+signature. Here the file's name covers everything that the code depends on, there is no index, and a
+checksum is verified first. A damaged file or folder costs a compilation and raises no error.
 """
 
 import contextlib
@@ -31,22 +31,54 @@ from numba.core.serialize import dumps
 from .abi import CHECKED
 
 SUFFIX = ".nbc"
+# Numba's settings that change the code it makes.
+SETTINGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE")
 
 
 def cache_folder():
     """The folder of compiled code for exactly these sources and libraries, created if missing.
 
-    Raises OSError if it cannot be created, or if another user could have written to it: code from
-    there is run.
+    Raises OSError if there is no home folder to have it in, if it cannot be created, or if another
+    user could have written to it: code from there is run. ValueError if FASTBP_CACHE_DIR is
+    relative: every working directory would get a cache.
     """
-    chosen = os.environ.get("FASTBP_CACHE_DIR")
-    root = Path(chosen) if chosen else platformdirs.user_cache_path("fastbp", appauthor=False)
-    folder = root.absolute() / _digest()
+    folder = _root() / _digest()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     status = folder.lstat()
     if not (stat.S_ISDIR(status.st_mode) and _only_ours(status)):
         raise PermissionError(f"{folder} is another user's, or others may write to it")
     return folder
+
+
+def _root():
+    """The folder of all versions' compiled code: FASTBP_CACHE_DIR, else that of the system."""
+    chosen = os.environ.get("FASTBP_CACHE_DIR")
+    if chosen:
+        root = Path(os.path.expanduser(chosen))
+        if not root.is_absolute():
+            missing = ", and there is no such home folder" if chosen.startswith("~") else ""
+            raise ValueError(
+                f"FASTBP_CACHE_DIR must be an absolute path, or begin with ~, got {chosen!r}"
+                + missing
+            )
+        return root
+    try:
+        root = platformdirs.user_cache_path("fastbp", appauthor=False)
+    except RuntimeError as error:  # of a user without a name and without HOME
+        raise FileNotFoundError(f"no home folder ({error}): set FASTBP_CACHE_DIR") from error
+    if not root.is_absolute():  # from an older platformdirs, or a relative XDG_CACHE_HOME
+        raise FileNotFoundError(f"no home folder, as {root} is relative: set FASTBP_CACHE_DIR")
+    return root
+
+
+@functools.cache
+def _folder():
+    """`cache_folder`, or None if there is none. It is looked for when a kernel is first compiled:
+    importing fastbp touches no folder."""
+    try:
+        return cache_folder()
+    except OSError:
+        return None
 
 
 def _only_ours(status):
@@ -68,22 +100,20 @@ def _digest():
     except metadata.PackageNotFoundError:  # run from a source tree that is not installed
         version = "0"
     libraries = (numba.__version__, llvmlite.__version__, np.__version__, sys.version)
-    digest.update(repr((version, libraries)).encode())
+    settings = [getattr(numba.config, name, None) for name in SETTINGS]
+    digest.update(repr((version, libraries, settings)).encode())
     return f"{version}-{digest.hexdigest()[:16]}" + ("-checked" if CHECKED else "")
 
 
 class Cache(NullCache):
     """The cache of one dispatcher: read before it compiles, written afterwards."""
 
-    def __init__(self, function, folder):
+    def __init__(self, function):
         self._name = f"{function.__module__}.{function.__qualname__}"
-        self._folder = folder
-
-    @property
-    def cache_path(self):
-        return str(self._folder)
 
     def load_overload(self, sig, target_context):
+        if _folder() is None:
+            return None
         target_context.refresh()
         try:
             path, key = self._place(sig, target_context.codegen())
@@ -98,13 +128,14 @@ class Cache(NullCache):
             return None
 
     def save_overload(self, sig, data):
-        if data.lifted or data.library.has_dynamic_globals:
-            return  # the code holds addresses of this process
+        # Code with dynamic globals holds addresses of this process.
+        if _folder() is None or data.lifted or data.library.has_dynamic_globals:
+            return
         temporary = None
         try:
             path, key = self._place(sig, data.codegen)
             code = dumps(data._reduce())
-            descriptor, temporary = tempfile.mkstemp(".tmp", self._name, self._folder)
+            descriptor, temporary = tempfile.mkstemp(".tmp", self._name, _folder())
             with open(descriptor, "wb") as file:
                 file.writelines([_checksum(key, code), code])
             os.replace(temporary, path)
@@ -118,8 +149,9 @@ class Cache(NullCache):
 
     def _place(self, sig, codegen):
         """Path and key. The checksum covers the key, so a renamed file is rejected."""
-        key = repr((self._folder.name, self._name, sig, codegen.magic_tuple())).encode()
-        return self._folder / f"{self._name}-{hashlib.sha256(key).hexdigest()[:16]}{SUFFIX}", key
+        folder = _folder()
+        key = repr((folder.name, self._name, sig, codegen.magic_tuple())).encode()
+        return folder / f"{self._name}-{hashlib.sha256(key).hexdigest()[:16]}{SUFFIX}", key
 
 
 def _checksum(key, code):

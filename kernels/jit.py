@@ -5,7 +5,7 @@ and translated, together with every kernel that they call, and only entries are 
 (cache.py). `dispatch` selects a kernel by a code at run time.
 """
 
-import contextlib
+import functools
 import inspect
 
 import numba
@@ -15,7 +15,7 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.extending import intrinsic
 
-from .cache import Cache, cache_folder
+from .cache import Cache
 from .simd import with_signature
 
 # error_model: division without Python's zero check, which would keep loops scalar. No fast-math:
@@ -33,10 +33,27 @@ def kernel(function):
 def entry(function):
     """A compiled function that Python calls. Its machine code is cached on disk if there is a
     cache folder."""
+    if numba.config.DISABLE_JIT:
+        return _without_compiler(function)
     dispatcher = numba.njit(**OPTIONS)(function)
-    with contextlib.suppress(OSError):  # no cache folder: every process compiles
-        dispatcher._cache = Cache(function, cache_folder())
+    dispatcher._cache = Cache(function)
     return dispatcher
+
+
+def _without_compiler(function):
+    """The function as Python, which ends at the first intrinsic that it calls."""
+
+    @functools.wraps(function)
+    def run(*args):
+        try:
+            return function(*args)
+        except NotImplementedError as error:
+            raise RuntimeError(
+                "Numba's compiler is off (NUMBA_DISABLE_JIT), and fastbp's kernels consist of "
+                "machine instructions, which Python cannot run: unset NUMBA_DISABLE_JIT"
+            ) from error
+
+    return run
 
 
 def dispatch(kernels):

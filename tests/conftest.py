@@ -1,10 +1,14 @@
 """Fixtures of all tests, and the path of `helpers` and `oracles`."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
+# Limits of whoever runs the tests: what a test starts has those that it sets itself.
+for variable in ("FASTBP_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.pop(variable, None)
 sys.path.insert(0, str(Path(__file__).parent))
 
 
@@ -19,6 +23,28 @@ def many_cpus(monkeypatch):
     monkeypatch.setattr(spin_pool, "_pool", None)
     yield
     spin_pool.shutdown()
+
+
+@pytest.fixture
+def threads_of(monkeypatch, many_cpus):
+    """A function that runs a call and returns the numbers of threads that it asked the pool for."""
+
+    from fastbp.runtime import spin_pool
+
+    def run(call):
+        asked = set()
+        real = spin_pool.SpinPool.run
+
+        def spy(self, entry, args, n_threads, macs=0):
+            asked.add(n_threads)
+            return real(self, entry, args, 1, macs)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(spin_pool.SpinPool, "run", spy)
+            call()
+        return asked
+
+    return run
 
 
 @pytest.fixture

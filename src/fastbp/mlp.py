@@ -344,8 +344,9 @@ class MLP:
             Show a progress bar (on standard error; in a log file, lines) with loss, validation loss
             and samples a second.
         n_threads : int, optional
-            Threads, at most one a CPU; by default a number found by timing. The result has the same
-            bits for any number.
+            Threads, at most one a CPU; by default a number found by timing, at most that of
+            FASTBP_NUM_THREADS, OMP_NUM_THREADS and NUMBA_NUM_THREADS in the environment. The result
+            has the same bits for any number.
         class_weight : "balanced" or mapping {label: weight}, optional
             For targets with one class a sample: each sample's weight is multiplied by that of its
             class. "balanced" gives all classes in y the same total weight, n / (k n_c) a sample.

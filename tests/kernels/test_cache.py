@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from fastbp.kernels import cache
+
 PROGRAM = """
 import numpy as np, fastbp
 from fastbp.kernels import train
@@ -54,3 +56,115 @@ def test_a_flipped_bit_costs_a_recompile(warm):
 def test_the_user_s_numba_settings_are_left_alone(warm, tmp_path):
     run(warm[0], NUMBA_CACHE_DIR=str(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+# A user without a name (as `docker run --user 54321`), in an empty working directory. The platform
+# folders are those of this platformdirs, or what an older one makes of a missing home.
+HOMELESS = """
+import os, pwd, sys
+os.environ.pop("HOME", None)
+os.environ.pop("XDG_CACHE_HOME", None)
+
+def no_such_user(*_):
+    raise KeyError("uid not found: 54321")
+
+pwd.getpwuid = pwd.getpwnam = no_such_user
+import pathlib, platformdirs
+if sys.argv[1] == "old":
+    platformdirs.user_cache_path = lambda *_, **__: pathlib.Path("~/.cache/fastbp")
+import fastbp
+assert not os.listdir(".")
+import numpy as np
+try:
+    # the entry that compiles fastest
+    fastbp.functional.sgd_step(np.ones(3), np.ones(3), 0.1)
+except ValueError as error:
+    print(error)
+else:
+    print("ran")
+assert not os.listdir(".")
+from fastbp.cli.main import main
+main(["info"])
+"""
+
+
+def homeless(folder, which, **env):
+    env = {k: v for k, v in os.environ.items() if k != "FASTBP_CACHE_DIR"} | env
+    done = subprocess.run(
+        [sys.executable, "-c", HOMELESS, which],
+        env=env,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    first, _, info = done.stdout.partition("\n")
+    return first, info, done.stderr
+
+
+@pytest.mark.parametrize("which", ["new", "old"])
+def test_without_a_home_folder_every_process_compiles(tmp_path, which):
+    first, info, errors = homeless(tmp_path, which)
+    assert (first, errors) == ("ran", "")
+    assert "every process compiles anew: no home folder" in info
+    assert "set FASTBP_CACHE_DIR" in info
+
+
+@pytest.mark.parametrize("folder", ["~/x", "~other/x", "x", "./x", "~"])
+def test_relative_folders_are_refused_by_name(tmp_path, folder):
+    first, _, errors = homeless(tmp_path, "new", FASTBP_CACHE_DIR=folder)
+    wanted = f"FASTBP_CACHE_DIR must be an absolute path, or begin with ~, got {folder!r}"
+    assert first.startswith(wanted)
+    assert first.endswith("there is no such home folder") == folder.startswith("~")
+    assert f"error: {wanted}" in errors
+
+
+def test_a_home_folder_is_expanded(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("FASTBP_CACHE_DIR", "~/x")
+    assert cache.cache_folder().parent == tmp_path / "x"
+    monkeypatch.delenv("FASTBP_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.chdir(tmp_path)
+    try:
+        folder = cache.cache_folder()
+    except FileNotFoundError:
+        pass
+    else:
+        assert folder.is_absolute()
+    assert not (tmp_path / "relative").exists()
+
+
+def test_importing_makes_no_folder(tmp_path):
+    env = os.environ | {"FASTBP_CACHE_DIR": str(tmp_path / "x")}
+    code = "import fastbp, fastbp.functional, fastbp.kernels.train"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], env=env, check=True, timeout=120)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "NUMBA_OPT=0",
+        "NUMBA_BOUNDSCHECK=1",
+        "NUMBA_DEBUGINFO=1",
+        "NUMBA_LOOP_VECTORIZE=0",
+        "NUMBA_SLP_VECTORIZE=1",
+    ],
+)
+def test_code_of_other_numba_settings_is_not_used(setting, tmp_path):
+    name, _, value = setting.partition("=")
+    code = "from fastbp.kernels.cache import cache_folder; print(cache_folder())"
+    folders = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"FASTBP_CACHE_DIR": str(tmp_path)} | more,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout
+        for more in ({}, {name: value})
+    ]
+    assert folders[0] != folders[1]

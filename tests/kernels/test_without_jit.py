@@ -134,3 +134,43 @@ def test_all_work_is_shared_out_once(pure):
         assert places[1:-1:2] == places[2::2]  # one ends where the next begins
         assert (places[0], places[-1]) == (0, blocks * panels)
     assert outside == [-1, -1, 1, 1]
+
+
+CALLS = """
+import numpy as np
+import fastbp
+from fastbp import functional as F
+
+X = np.ones((4, 3))
+W = np.ones((3, 2))
+b = np.ones(2)
+net = fastbp.MLP([3, 2])
+before = [w.tobytes() for w in net.weights]
+for call in (
+    lambda: net.fit(X, [0, 1, 0, 1]),
+    lambda: net.partial_fit(X, [0, 1, 0, 1]),
+    lambda: net.predict(X),
+    lambda: fastbp.check_gradients(net.astype("float64"), X, [0, 1, 0, 1]),
+    fastbp.warmup,
+    lambda: F.sigmoid(X),
+    lambda: F.softmax(X),
+    lambda: F.dense_forward(X, W, b),
+    lambda: F.dense_backward(X @ W, X, W),
+    lambda: F.sgd_step(W, W.copy(), 0.1),
+):
+    try:
+        call()
+    except RuntimeError as error:
+        print(error)
+assert before == [w.tobytes() for w in net.weights]
+"""
+
+
+def test_without_the_compiler_the_error_says_so():
+    """In every call, instead of an intrinsic's error."""
+    lines = run(CALLS, "1").splitlines()
+    assert len(lines) == 10
+    assert set(lines) == {
+        "Numba's compiler is off (NUMBA_DISABLE_JIT), and fastbp's kernels consist of machine "
+        "instructions, which Python cannot run: unset NUMBA_DISABLE_JIT"
+    }

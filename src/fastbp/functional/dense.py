@@ -48,7 +48,7 @@ def _run(entry, size, sizes, dtype, n_threads, *arrays):
         wanted = macs // _SPINNING_MACS
     else:
         wanted = check_count("n_threads", n_threads, most=MAX_THREADS)
-    n = shared_pool().max_threads(wanted) if wanted > 1 else 1
+    n = shared_pool().max_threads(wanted, n_threads is None) if wanted > 1 else 1
     args = *arrays[:-1], workspace(size(*sizes, n), dtype), arrays[-1]
     if n == 1:
         entry(*args, 0, 1)

@@ -29,7 +29,7 @@ def _run(kernel, out, z, code, size):
         kernel(out, z, code, 0, 1)
     else:
         pool = shared_pool()
-        pool.run(kernel, (out, z, code), pool.max_threads(z.nbytes // size))
+        pool.run(kernel, (out, z, code), pool.max_threads(z.nbytes // size, is_default=True))
 
 
 def _apply(kernel, name, z, code, out, size, by_row=False):

@@ -6,10 +6,10 @@ depends on the net and on the load of the machine: on a busy CPU a thread comes 
 barrier, where the others wait for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..base.validation import check_count
-from .cpus import available_cpus
+from .cpus import available_cpus, environment_limit
 
 MAX_THREADS = 1024
 # Multiply-adds of a step that are worth one more thread. Two threads break even with one near half
@@ -35,24 +35,28 @@ MAX_RETRIAL_STEPS = 500
 TRUSTED_SECONDS = 0.01
 
 
-def thread_count(n_threads: int | None, macs: int) -> int:
-    """Threads for `macs` multiply-adds: the user's choice, or as many as pay; at most one a CPU.
+def thread_count(
+    n_threads: int | None, macs: int, limit: Callable[[], float] = environment_limit
+) -> int:
+    """Threads for `macs` multiply-adds: the user's choice, or as many as pay and `limit` allows; at
+    most one a CPU.
 
     Eight on two CPUs took 12 times as long as two for 64-100-10 in batches of 32, 1.7 times for
     784-256-128-10 in 128.
     """
-    wanted = (
-        max(1, macs // MACS_PER_THREAD)
-        if n_threads is None
-        else check_count("n_threads", n_threads, most=MAX_THREADS)
-    )
+    if n_threads is None:
+        wanted = macs // MACS_PER_THREAD
+        return 1 if wanted <= 1 else int(min(wanted, limit(), available_cpus()))
+    wanted = check_count("n_threads", n_threads, most=MAX_THREADS)
     return wanted if wanted == 1 else min(wanted, available_cpus())
 
 
-def thread_counts(n_threads: int | None, macs: int) -> list[int]:
-    """Candidates for steps of `macs` multiply-adds: the user's choice, or as many as pay, then half
-    as many, down to 1."""
-    sizes = [thread_count(n_threads, macs)]
+def thread_counts(
+    n_threads: int | None, macs: int, limit: Callable[[], float] = environment_limit
+) -> list[int]:
+    """Candidates for steps of `macs` multiply-adds: the user's choice, or as many as pay and
+    `limit` allows, then half as many, down to 1."""
+    sizes = [thread_count(n_threads, macs, limit)]
     while n_threads is None and sizes[-1] > 1:
         sizes.append(sizes[-1] // 2)
     return sizes

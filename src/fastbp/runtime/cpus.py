@@ -1,4 +1,4 @@
-"""The number of CPUs that this process may use."""
+"""The number of CPUs that this process may use, and the limits that the environment sets."""
 
 import ctypes
 import functools
@@ -63,3 +63,33 @@ def available_cpus() -> int:
     """CPUs this process may use: its affinity mask, limited by its control group's quota."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return int(min(cpus, _quota(time.monotonic() // QUOTA_SECONDS)))
+
+
+def environment_limit() -> float:
+    """The most threads of a call that names no number: the smallest of FASTBP_NUM_THREADS,
+    OMP_NUM_THREADS and NUMBA_NUM_THREADS, or infinity.
+
+    joblib sets the last two in its worker processes, to each one's share of the CPUs, Dask the
+    second. Of a list, as OpenMP has it for nested loops, the first number counts. OpenMP and Numba
+    report numbers in their variables that they cannot use; such are ignored here.
+
+    Raises
+    ------
+    ValueError
+        If FASTBP_NUM_THREADS is no whole number from 1 on.
+    """
+    own = os.environ.get("FASTBP_NUM_THREADS", "")
+    limit = _count(own)
+    if own and limit == math.inf:
+        raise ValueError(f"FASTBP_NUM_THREADS must be a whole number from 1 on, got {own!r}")
+    omp = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return min(limit, _count(omp), _count(os.environ.get("NUMBA_NUM_THREADS", "")))
+
+
+def _count(text):
+    """A whole number from 1 on, or infinity for any other text."""
+    try:
+        number = int(text)
+    except ValueError:
+        return math.inf
+    return number if number > 0 else math.inf

@@ -17,7 +17,7 @@ from functools import partial
 
 from ..kernels import spin_pool as kernel
 from .autotune import MAX_THREADS
-from .cpus import QUOTA_SECONDS, available_cpus, current_cpu
+from .cpus import QUOTA_SECONDS, available_cpus, current_cpu, environment_limit
 from .signals import DeferSignals
 from .workers import Worker, start_thread
 
@@ -48,20 +48,22 @@ class SpinPool:
         self._cpus: dict[int, int] = {}  # of the caller, thread 0, and of workers in their loop
         self._lock = threading.RLock()  # of `workers`; a signal's handler may need it again
         self._available_cpus = 1
+        self._default_limit: float = 1
         self._cpus_known_until = -math.inf
         self._preempted = 0  # as of the last back-off
         self._backoff = BACKOFF_SECONDS
         self._alone_until = -math.inf
         self._short_call = -math.inf  # end of the last call, if it had too few threads
 
-    def max_threads(self, n_threads: int) -> int:
-        """`n_threads`, or as many as there are CPUs: to count these takes as long as a small
-        call."""
+    def max_threads(self, n_threads: int, is_default: bool = False) -> int:
+        """`n_threads`, or as many as there are CPUs, and by default as the environment allows: to
+        count these takes as long as a small call."""
         now = time.perf_counter()
         if now > self._cpus_known_until:
             self._available_cpus = available_cpus()
+            self._default_limit = min(self._available_cpus, environment_limit())
             self._cpus_known_until = now + QUOTA_SECONDS
-        return min(n_threads, self._available_cpus)
+        return int(min(n_threads, self._default_limit if is_default else self._available_cpus))
 
     def run(self, entry: Callable[..., int], args: tuple, n_threads: int, macs: int = 0) -> None:
         """Call ``entry(*args, block, n_threads)``, which shares its work with the pool's workers.

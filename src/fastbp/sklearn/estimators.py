@@ -31,7 +31,9 @@ class MLPClassifier(PerceptronMixin, base.MLPClassifier):
         multiply `sample_weight`. The score of `early_stopping` is not weighted by them. 'balanced'
         cannot be used with ``partial_fit``.
     n_threads : int or None, default=None
-        Number of threads; by default as many as pay. Results have the same bits for any number.
+        Number of threads; by default as many as pay, within the limits of threadpoolctl and of
+        FASTBP_NUM_THREADS, OMP_NUM_THREADS and NUMBA_NUM_THREADS in the environment. Results have
+        the same bits for any number.
 
     Attributes
     ----------
@@ -121,10 +123,11 @@ class MLPClassifier(PerceptronMixin, base.MLPClassifier):
         outputs = self._fast_outputs(X)
         if outputs is None:
             return super().predict(X)
+        classes = self._label_binarizer.classes_  # `classes_` may have been replaced
         if self.out_activation_ == "softmax":
-            return self.classes_.take(outputs.argmax(axis=1))
-        if self.n_outputs_ == 1 and len(self.classes_) == 2:
-            return self.classes_[(outputs[:, 0] > 0.5).astype(np.intp)]
+            return classes.take(outputs.argmax(axis=1))
+        if self.n_outputs_ == 1 and len(classes) == 2:
+            return classes[(outputs[:, 0] > 0.5).astype(np.intp)]
         return self._label_binarizer.inverse_transform(
             outputs[:, 0] if self.n_outputs_ == 1 else outputs
         )
@@ -177,7 +180,9 @@ class MLPRegressor(PerceptronMixin, base.MLPRegressor):
         Also the other hidden activations of :class:`fastbp.MLP`, such as 'gelu'; and one name for
         each hidden layer.
     n_threads : int or None, default=None
-        Number of threads; by default as many as pay. Results have the same bits for any number.
+        Number of threads; by default as many as pay, within the limits of threadpoolctl and of
+        FASTBP_NUM_THREADS, OMP_NUM_THREADS and NUMBA_NUM_THREADS in the environment. Results have
+        the same bits for any number.
 
     Attributes
     ----------

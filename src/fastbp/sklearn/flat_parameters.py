@@ -13,7 +13,9 @@ from ..base.network_arguments import (
 from ..engine import forward
 from ..engine.network import CompiledNetwork
 from ..engine.parameters import layer_views
+from ..engine.samples import StridedArray
 from ..kernels.plan import aligned_zeros
+from .threads import thread_count
 
 # out_activation_ -> the net's output, and the kernels' code of the loss as scikit-learn reports it.
 OUT_ACTIVATIONS = {
@@ -98,4 +100,7 @@ class FlatParameters:
 
     def outputs(self, x, n_threads):
         """The net's outputs (n, n_out) for rows x, an ndarray of its dtype or a StridedArray."""
+        n = (x.array if isinstance(x, StridedArray) else x).shape[0]
+        if n > self.network.small_batch:  # fewer are not shared among threads
+            n_threads = thread_count(n_threads, n * self.network.size)
         return forward.outputs(self.network, self.flat, x, n_threads)

@@ -3,8 +3,19 @@ or targets, weights."""
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.neural_network._base import LOSS_FUNCTIONS
 
 from ..engine.samples import Samples, StridedArray
+
+# out_activation_ -> scikit-learn's name of the loss.
+LOSS_NAMES = {
+    "softmax": "log_loss",
+    "logistic": "binary_log_loss",
+    "identity": "squared_error",
+    "exp": "poisson",
+}
+# Targets up to here can be squared in float32, and the squares of 10**8 of them added.
+FLOAT32_TARGET = 1e15
 
 
 class SparseRows(StridedArray):
@@ -24,13 +35,37 @@ def rows_of(X, dtype):
     return SparseRows(X, dtype) if issparse(X) else X
 
 
+def exceeds(dtype, y):
+    """Whether validated y, in a dtype of its own, is out of range for a net in `dtype` but not for
+    scikit-learn, which then computes loss and gradient in float64."""
+    return (
+        dtype == np.float32
+        and y.dtype.kind in "iuf"
+        and np.result_type(y.dtype, dtype) != dtype
+        and y.size > 0
+        and max(y.max(), -float(y.min())) > FLOAT32_TARGET
+    )
+
+
+def loss_type(out_activation, X, y, sample_weight):
+    """The type of scikit-learn's loss of these validated samples. What it cannot compute with, such
+    as dates and texts in y, raises its error."""
+    plain = isinstance(y, np.ndarray) and y.dtype.kind in "biuf" and y.dtype.itemsize <= 8
+    if plain and X.dtype == np.float64:
+        return np.float64
+    weight = None if sample_weight is None else np.ones(1, sample_weight.dtype)
+    loss = LOSS_FUNCTIONS[LOSS_NAMES[out_activation]]
+    with np.errstate(all="ignore"):
+        return type(loss(y[:1], np.ones((1, y.shape[1]), X.dtype), weight))
+
+
 def samples_of(X, y, sample_weight, parameters):
     """Samples for a net in its dtype.
 
     Parameters
     ----------
     X : ndarray or sparse matrix (n, n_in)
-    y : ndarray (n, n_out)
+    y : ndarray or sparse matrix (n, n_out)
         From ``_fit``: bool for classes and labels, numbers for a regression.
     sample_weight : ndarray (n,) or None
     parameters : FlatParameters
@@ -46,7 +81,7 @@ def samples_of(X, y, sample_weight, parameters):
     if parameters.kind[1] == "softmax" and y.dtype == bool and (y.sum(axis=1) == 1).all():
         labels = y.argmax(axis=1).astype(np.int64)
     else:
-        targets = np.ascontiguousarray(y, dtype)
+        targets = np.ascontiguousarray(y.toarray() if issparse(y) else y, dtype)
     return Samples(rows_of(X, dtype), targets, labels, sample_weight, dtype)
 
 

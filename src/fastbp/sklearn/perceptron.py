@@ -3,8 +3,10 @@
 import math
 
 import numpy as np
+import sklearn
 from sklearn.base import _fit_context, is_classifier
 from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import (
@@ -21,12 +23,12 @@ from ..base.network_arguments import (
 )
 from ..engine.forward import activations as forward_activations
 from ..engine.steps import work_of
-from ..runtime.autotune import thread_count
 from .fallback import with_fallback
 from .flat_parameters import FlatParameters
 from .gradient import LossGradient
-from .inputs import rows_of
-from .stochastic import StochasticMixin
+from .inputs import exceeds, loss_type, rows_of
+from .stochastic import StochasticMixin, warn_as_scikit_learn
+from .threads import thread_count
 
 DOT_VALUES = 1 << 12  # up to so many values a dot product is faster than a sum
 # The names of `activation`: scikit-learn's, and for activations that it lacks fastbp's.
@@ -101,11 +103,26 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
     def _fit(self, X, y, sample_weight=None, incremental=False):
         if not isinstance(self.activation, str):
             check_hidden(self.activation, np.size(self.hidden_layer_sizes), "activation")
-        self._announce("partial_fit" if incremental else "fit")
-        super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+        try:
+            super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+        finally:
+            self.__dict__.pop("_fallback_reason", None)
         if self._fallback_reason is None:
             self._flat_parameters()
         return self
+
+    def _validate_input(self, X, y, incremental, reset):
+        X, y = super()._validate_input(X, y, incremental, reset)
+        n_hidden = np.size(self.hidden_layer_sizes)
+        if not reset and n_hidden != len(self.coefs_) - 1:
+            raise ValueError(
+                f"hidden_layer_sizes must have the {len(self.coefs_) - 1} hidden layers of the net "
+                f"that is trained further, got {n_hidden}"
+            )
+        if self._fallback_reason is None and self.solver != "lbfgs" and exceeds(X.dtype, y):
+            self._fallback_reason = "y exceeds what float32, the dtype of X, can square"
+        self._announce("partial_fit" if incremental else "fit")
+        return X, y
 
     def _initialize(self, y, layer_units, dtype):
         super()._initialize(y, layer_units, dtype)
@@ -144,9 +161,24 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
         return flat
 
     def __getstate__(self):
-        """The state without objects that are made again from it."""
+        """The state without objects that are made again from it, with scikit-learn's version as
+        that of its own estimators."""
         state = super().__getstate__()
-        return {k: v for k, v in state.items() if k not in ("_flat", "_state")}
+        state = {k: v for k, v in state.items() if k not in ("_flat", "_state")}
+        return state | {"_sklearn_version": sklearn.__version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        version = state.pop("_sklearn_version", sklearn.__version__)
+        if version != sklearn.__version__:
+            warn_as_scikit_learn(
+                InconsistentVersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=sklearn.__version__,
+                    original_sklearn_version=version,
+                )
+            )
+        super().__setstate__(state)
 
     def _forward_arguments(self, X):
         """The flat parameters and the rows X, in the dtype that NumPy would compute in."""
@@ -184,7 +216,8 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
     def _forward_pass(self, activations):
         flat, x = self._forward_arguments(activations[0])
         layers = range(len(flat.coefs))
-        activations[1:] = forward_activations(flat.network, flat.flat, x, layers, self.n_threads)
+        n_threads = thread_count(self.n_threads, activations[0].shape[0] * flat.network.size)
+        activations[1:] = forward_activations(flat.network, flat.flat, x, layers, n_threads)
         return activations
 
     @with_fallback
@@ -196,6 +229,7 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
 
     @with_fallback
     def _fit_lbfgs(self, X, y, sample_weight, *buffers):
+        to_loss = loss_type(self.out_activation_, X, y, sample_weight)
         sample_weight = self._class_weighted(y, sample_weight)
         # scipy's parameters are float64, and so is all arithmetic with them.
         flat = self._flat_parameters().astype(np.float64)
@@ -204,6 +238,7 @@ class PerceptronMixin(CallbackSupportMixin, StochasticMixin):
             super()._fit_lbfgs(X, y, sample_weight, *buffers)
         finally:
             del self._gradient
+        self.loss_ = to_loss(self.loss_)
 
     def _loss_gradient(self, flat, X, y, sample_weight):
         n_threads = thread_count(self.n_threads, work_of(flat.network, X.shape[0]))

@@ -7,13 +7,27 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
+from sklearn.neural_network import _multilayer_perceptron as base
 
 from ..engine.forward import mean_loss
 from ..engine.steps import work_of
-from ..runtime.autotune import thread_counts
 from .epochs import EpochRunner, OptimizerState, new_optimizer
 from .fallback import FallbackMixin, with_fallback
-from .inputs import samples_of
+from .inputs import loss_type, samples_of
+from .threads import thread_count, thread_counts
+
+
+def warn_as_scikit_learn(message, category=UserWarning):
+    """A warning in the name of scikit-learn's module, where its own ``_fit_stochastic`` warns: a
+    filter by module or file treats both alike, and shows both once."""
+    warnings.warn_explicit(
+        message,
+        category,
+        base.__file__,
+        base.BaseMultilayerPerceptron._fit_stochastic.__code__.co_firstlineno,
+        base.__name__,
+        vars(base).setdefault("__warningregistry__", {}),
+    )
 
 
 class StochasticMixin(FallbackMixin):
@@ -46,6 +60,7 @@ class StochasticMixin(FallbackMixin):
         validation = self._validation_samples()
         X, y, sample_weight, held_out = self._hold_out(X, y, sample_weight)
         parameters = self._flat_parameters()
+        to_loss = loss_type(self.out_activation_, X, y, sample_weight)
         weight = self._class_weighted(y, sample_weight, incremental)
         samples = samples_of(X, y, weight, parameters)
         batch = self._batch_rows(samples.n)
@@ -59,28 +74,27 @@ class StochasticMixin(FallbackMixin):
             )
             self.n_iter_ = 0
             for _ in range(self.max_iter):
-                if self._iterate(epochs, order, validation, held_out) or incremental:
+                if self._iterate(epochs, order, to_loss, validation, held_out) or incremental:
                     break
                 if self.n_iter_ == self.max_iter:
-                    warnings.warn(
+                    warn_as_scikit_learn(
                         f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "
                         "reached and the optimization hasn't converged yet.",
                         ConvergenceWarning,
-                        stacklevel=2,
                     )
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=2)
+            warn_as_scikit_learn("Training interrupted by user.")
         if self.early_stopping:
             self.coefs_ = self._best_coefs
             self.intercepts_ = self._best_intercepts
 
-    def _iterate(self, epochs, order, validation, held_out):
+    def _iterate(self, epochs, order, to_loss, validation, held_out):
         """Run one epoch, and update curves, counts and schedule. Returns whether to stop."""
         task = self._begin_epoch()
         if self.shuffle:
             # The same draws, and so the same order, as sklearn.utils.shuffle.
             self._random_state.shuffle(order)
-        self.loss_ = epochs.run(order)
+        self.loss_ = to_loss(epochs.run(order))
         self.n_iter_ += 1
         self.t_ += len(order)
         self.loss_curve_.append(self.loss_)
@@ -88,7 +102,8 @@ class StochasticMixin(FallbackMixin):
             print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
         if validation is not None:
             parameters = self._flat_parameters()
-            loss = mean_loss(parameters.network, parameters.flat, validation, self.n_threads)
+            n_threads = thread_count(self.n_threads, validation.n * parameters.network.size)
+            loss = mean_loss(parameters.network, parameters.flat, validation, n_threads)
             self.validation_loss_curve_.append(loss)
         self._update_no_improvement_count(self.early_stopping, *(held_out or (None, None, None)))
         self._optimizer.iteration_ends(self.t_)
@@ -108,10 +123,8 @@ class StochasticMixin(FallbackMixin):
         if self.batch_size == "auto":
             return min(200, n_samples)
         if self.batch_size > n_samples:
-            warnings.warn(  # scikit-learn's message
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be "
-                "clipped",
-                stacklevel=3,
+            warn_as_scikit_learn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
             )
         return int(np.clip(self.batch_size, 1, n_samples))
 
@@ -149,7 +162,9 @@ class StochasticMixin(FallbackMixin):
         if self.validation_loss_curve_ is None:
             self.validation_loss_curve_ = []
         X, y = self._validation_set = self._checked_validation(*self._validation_set)
-        return samples_of(X, self._as_outputs(y), None, self._flat_parameters())
+        y = self._as_outputs(y)
+        loss_type(self.out_activation_, X, y, None)  # refuses dates and texts
+        return samples_of(X, y, None, self._flat_parameters())
 
     def _begin_epoch(self):
         """Notify callbacks of the epoch's begin. Returns its context, or None without callbacks."""

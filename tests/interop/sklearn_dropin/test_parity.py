@@ -104,3 +104,15 @@ def test_divergence_is_followed(early_stopping):
         outcomes.append((error, net.n_iter_, np.isfinite(net.loss_curve_).tolist(), scores))
     assert outcomes[0] == outcomes[1]
     assert not all(outcomes[0][2])
+
+
+@pytest.mark.parametrize(("epochs", "tolerance"), [(15, 1e-11), (50, 1e-6)])
+def test_lbfgs_parts_slowly(epochs, tolerance):
+    """docs/sklearn.md has the whole course: after 200 iterations the second digit differs."""
+    X, y = data("diabetes")
+    nets = [
+        module.MLPRegressor(solver="lbfgs", max_iter=epochs, random_state=1).fit(X, y)
+        for module in (neural_network, fastbp.sklearn)
+    ]
+    for a, b in zip(nets[0].coefs_, nets[1].coefs_, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * abs(a).max())
