@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..base.activations import HIDDEN
-from ..base.validation import check_real_array
 from ..kernels import elementwise as kernels
 from ..runtime.spin_pool import shared_pool
 from .arrays import (
@@ -13,14 +12,20 @@ from .arrays import (
     copy_back,
     is_kernel_ready,
     output_buffer,
+    real_array,
     writable_elementwise,
 )
 
 _ANY_NDIM = tuple(range(65))
 # Bytes of an array that pay for one spinning thread: for functions that take exponentials, and for
-# the others. Two threads break even with one at twice as many, at 2 to 4 us.
-_EXP_BYTES = 16 << 10
-_PLAIN_BYTES = 48 << 10
+# the others. Two threads break even with one at about 2/3 of twice as many, at 4 us: a call that is
+# shared costs 2 us more. Below, threads that spin beside a loop of small calls would gain nothing.
+_EXP_BYTES = 64 << 10
+_PLAIN_BYTES = 128 << 10
+# A call that takes longer than these, and these for each element, has waited for a CPU: many times
+# what it takes otherwise.
+_STALL_SECONDS = 5e-4
+_SECONDS = 2e-8
 
 
 def _run(kernel, out, z, code, size):
@@ -29,7 +34,8 @@ def _run(kernel, out, z, code, size):
         kernel(out, z, code, 0, 1)
     else:
         pool = shared_pool()
-        pool.run(kernel, (out, z, code), pool.max_threads(z.nbytes // size))
+        n = pool.max_threads(z.nbytes // size)
+        pool.run(kernel, (out, z, code), n, stall_seconds=_STALL_SECONDS + z.size * _SECONDS)
 
 
 def _apply(kernel, name, z, code, out, size, by_row=False):
@@ -38,7 +44,7 @@ def _apply(kernel, name, z, code, out, size, by_row=False):
         out = np.empty(z.shape, z.dtype) if out is None else out
         _run(kernel, out, z, code, size)
         return out
-    z = check_real_array(name, z, _ANY_NDIM[by_row:])
+    z = real_array(name, z, _ANY_NDIM[by_row:])
     f_order = z.ndim > 1 and z.flags.f_contiguous and not z.flags.c_contiguous
     if out is None and f_order and not by_row:
         return _apply(kernel, name, z.T, code, None, size).T
