@@ -6,7 +6,6 @@ small layer takes only a few. All other arrays are converted here.
 """
 
 import threading
-from functools import lru_cache
 from typing import TypeGuard
 
 import numpy as np
@@ -56,15 +55,10 @@ def writable_elementwise(out, array):
     return out is array or writable_target(out, array.shape, array.dtype, (array,))
 
 
-@lru_cache
-def _common_dtype(dtypes):
-    dtype = np.result_type(*dtypes)
-    return F4 if dtype.kind == "f" and dtype.itemsize <= F4.itemsize else F8
-
-
 def common_dtype(*arrays):
     """float32 if it holds every floating-point array and there is one, else float64."""
-    return _common_dtype(tuple([array.dtype for array in arrays]))
+    dtype = np.result_type(*arrays)
+    return F4 if dtype.kind == "f" and dtype.itemsize <= F4.itemsize else F8
 
 
 def real_array(name, array, ndim):
@@ -75,10 +69,10 @@ def real_array(name, array, ndim):
 
 
 def as_kernel_array(array, dtype) -> np.ndarray:
-    """`array`, or a copy if no kernel can take it. `dtype` is the object F4 or F8."""
-    if array.dtype is dtype and is_kernel_ready(array):
+    """A plain array, or a copy if no kernel can take it. `dtype` is the object F4, F8 or int64."""
+    if array.dtype is dtype and array.flags.carray:
         return array
-    return np.array(array, dtype, order="C")
+    return array.astype(dtype, "C")
 
 
 def are_layer_arrays(x, W, third, ndim) -> bool:

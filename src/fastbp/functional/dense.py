@@ -165,6 +165,8 @@ def dense_forward(
         not fit, or the activation is unknown. Nothing is written then.
     """
     code = _code(activation)
+    if type(b) is np.ndarray and b.ndim == 2 and len(b) == 1:
+        b = b[0]
     if not are_layer_arrays(x, W, b, 1):
         x, W, b = _layer_arrays(x, W, b)
         if x.ndim == 1:
@@ -175,11 +177,13 @@ def dense_forward(
     k, n_out = W.shape
     if k != n_in or b.shape != (n_out,) or not k or not n_out:
         _check_shapes(x=x.shape, W=W.shape, b=b.shape)
-    inputs = x, W, b
     if mask is not None:
         mask = _check_mask(mask, (n, n_out), x.dtype)
-        inputs = *inputs, mask
-    a = output_buffer("out", out, (n, n_out), x.dtype, *inputs)
+    if out is None:
+        a = np.empty((n, n_out), x.dtype)
+    else:
+        inputs = (x, W, b) if mask is None else (x, W, b, mask)
+        a = output_buffer("out", out, (n, n_out), x.dtype, *inputs)
     if n_threads is None and n * n_in * n_out < 2 * _SPINNING_MACS:
         kernels.dense_forward(
             a, x, W, b, workspace(kernels.forward_size(n, n_in, n_out, 1), x.dtype), code, 0, 1
@@ -199,7 +203,7 @@ def dense_forward(
         )
     if mask is not None:
         np.multiply(a, mask, out=a)
-    return copy_back(a, out)
+    return a if out is None else copy_back(a, out)
 
 
 def dense_backward(
@@ -271,7 +275,6 @@ def dense_backward(
         mask = _check_mask(mask, (n, n_in), dtype)
         product_code = _CODES_BELOW["identity"]
     if out is None:
-        out = (None, None, None)
         dW = np.empty((n_in, n_out), dtype)
         db = np.empty(n_out, dtype)
         below = dW if code < 0 else np.empty((n, n_in), dtype)
@@ -311,6 +314,8 @@ def dense_backward(
         db[...] = 0
     if mask is not None:
         through_mask(below, x, mask, code)
+    if out is None:
+        return dW, db, None if code < 0 else below
     return (
         copy_back(dW, out[0]),
         copy_back(db, out[1]),

@@ -22,14 +22,14 @@ def _check_rate(lr):
 
 
 def _is_plain_pair(param, grad):
-    """Whether a kernel can take both arrays as they are: the usual case, in a third of a
-    microsecond."""
+    """Whether a kernel can take both arrays as they are, as is usual, in a third of a microsecond;
+    the gradient of a bias (1, n) may be (n,)."""
     return (
         type(param) is type(grad) is ndarray
         and (dtype := param.dtype) is grad.dtype
         and (dtype is F8 or dtype is F4)
-        and param.shape == grad.shape
         and 0 < param.ndim < 3
+        and (param.shape == grad.shape or (grad.ndim == 1 and param.shape == (1, grad.size)))
         and param.flags.carray
         and grad.flags.carray
         and (param.base is grad.base is None or param is grad or no_overlap(param, grad))
@@ -230,17 +230,20 @@ def sgd_step(
                 "momentum and nesterov need a velocity, an array of zeros like param that is kept "
                 "between steps"
             )
-        if l2 == 0.0 and _is_plain_pair(param, grad):
+        if type(l2) is float and l2 == 0.0 and _is_plain_pair(param, grad):
             kernels.sgd(param, grad, lr, 0.0)
         elif (
-            l2 == 0.0
-            and type(param) in _SEQUENCES
+            type(param) in _SEQUENCES
             and type(grad) in _SEQUENCES
             and len(param) == len(grad)
             and all(map(_is_plain_pair, param, grad))
         ):
-            for each, its_grad in zip(param, grad):  # noqa: B905, as many of both
-                kernels.sgd(each, its_grad, lr, 0.0)
+            if type(l2) is float and l2 == 0.0:
+                for each, its_grad in zip(param, grad):  # noqa: B905, as many of both
+                    kernels.sgd(each, its_grad, lr, 0.0)
+            else:
+                for each, its_grad, penalty in zip(param, grad, _penalties(l2, param), strict=True):
+                    kernels.sgd(each, its_grad, lr, penalty)
         else:
             _step(kernels.sgd, ("param", "grad"), (param, grad), (lr,), l2)
         return
