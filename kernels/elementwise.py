@@ -64,6 +64,19 @@ def apply_slope(out, a, activation, block, n_threads):
     )
 
 
+@entry
+def through_mask(delta, x, mask, activation):
+    """delta *= mask * f'(x / mask), and 0 where the mask is, arrays of one shape: from dL/dx to the
+    delta of a layer with the outputs x = f(z) * mask."""
+    d, flat_x, flat_mask = delta.reshape(delta.size), x.reshape(x.size), mask.reshape(mask.size)
+    for i in range(0, d.size, lanes(d)):
+        n = d.size - i
+        m = load_tail(flat_mask, i, n)
+        derivative = slope(activation, load_tail(flat_x, i, n) / m)
+        new = load_tail(d, i, n) * m * derivative
+        store_tail(d, i, select(m == 0.0, vector(d, 0.0), new), n)
+
+
 @kernel
 def _row_max(z, at, n):
     """The largest element of a row. For a row with a NaN, the NaN or the largest of the others: the
@@ -107,39 +120,47 @@ def softmax(out, z, logarithm, block, n_threads):
     return fork_join(block_at(block), n_threads, task)
 
 
+@kernel
+def _with_l2(g, w, l2):
+    """The gradient with that of the L2 penalty."""
+    return g + w * l2 if l2 != 0.0 else g
+
+
 @entry
-def sgd(param, grad, rate):
+def sgd(param, grad, rate, l2):
     """A step of plain gradient descent, arrays of one shape; param is updated."""
     w, g = param.reshape(param.size), grad.reshape(grad.size)
     for i in range(0, w.size, lanes(w)):
         n = w.size - i
-        store_tail(w, i, _sgd(load_tail(w, i, n), load_tail(g, i, n), rate)[0], n)
+        old_w = load_tail(w, i, n)
+        store_tail(w, i, _sgd(old_w, _with_l2(load_tail(g, i, n), old_w, l2), rate)[0], n)
 
 
 @entry
-def momentum(param, velocity, grad, rate, mu, nesterov):
+def momentum(param, velocity, grad, rate, mu, nesterov, l2):
     """A step with momentum, arrays of one shape; param and velocity are updated."""
     w, v, g = param.reshape(param.size), velocity.reshape(velocity.size), grad.reshape(grad.size)
     for i in range(0, w.size, lanes(w)):
         n = w.size - i
-        new_w, new_v = _momentum(
-            load_tail(w, i, n), load_tail(g, i, n), load_tail(v, i, n), rate, mu, nesterov
-        )
+        old_w = load_tail(w, i, n)
+        gradient = _with_l2(load_tail(g, i, n), old_w, l2)
+        new_w, new_v = _momentum(old_w, gradient, load_tail(v, i, n), rate, mu, nesterov)
         store_tail(v, i, new_v, n)
         store_tail(w, i, new_w, n)
 
 
 @entry
-def adam(param, first, second, grad, rate, beta_1, beta_2, epsilon):
+def adam(param, first, second, grad, rate, beta_1, beta_2, epsilon, l2):
     """A step of Adam, arrays of one shape; param and the running means of the gradient and of its
     square are updated. `rate` includes the bias correction."""
     w, g = param.reshape(param.size), grad.reshape(grad.size)
     m, v = first.reshape(first.size), second.reshape(second.size)
     for i in range(0, w.size, lanes(w)):
         n = w.size - i
+        old_w = load_tail(w, i, n)
         new_w, new_m, new_v = _adam(
-            load_tail(w, i, n),
-            load_tail(g, i, n),
+            old_w,
+            _with_l2(load_tail(g, i, n), old_w, l2),
             load_tail(m, i, n),
             load_tail(v, i, n),
             rate,

@@ -17,7 +17,7 @@ from .dense import backward, forward
 from .gather import scatter_panel
 from .jit import entry, kernel
 from .memory import load, load_tail, store, store_tail
-from .output import output_column, sum_of_losses
+from .output import OF_LOGITS, activate_column, output_column, sum_of_losses
 from .packing import pack_layer
 from .partition import block_sizes, blocks_per_group, ceil_div, first_row, split, thread_range
 from .plan import panel_of
@@ -329,9 +329,11 @@ def dense_backward(dW, db, below, delta, x, W, work, activation, block, n_thread
 
 
 @entry
-def output_delta(delta, z, targets, labels, work, output, loss, has_labels):
-    """The mean loss over the rows of z (n, k), and its gradient by z into `delta`, which may be z.
+def output_delta(delta, a, z, targets, labels, work, output, loss, has_labels, share, has_a):
+    """The sum of the losses of the rows of z (n, k) times `share`, and its gradient by z into
+    `delta`, which may be z; where `has_a`, also the outputs into `a`.
 
+    a : (n, k); any array unless `has_a`
     targets : (n, k); any array where there are labels
     labels : int64 (n,), or empty
     """
@@ -344,7 +346,7 @@ def output_delta(delta, z, targets, labels, work, output, loss, has_labels):
     scale = number + panel
     value = 0.0
     to, source = delta.reshape(delta.size), z.reshape(z.size)
-    given = targets.reshape(targets.size)
+    outputs, given = a.reshape(a.size), targets.reshape(targets.size)
     denormals = flush_denormals()
     for first in range(0, n, panel):
         rows = min(panel, n - first)
@@ -354,11 +356,15 @@ def output_delta(delta, z, targets, labels, work, output, loss, has_labels):
         for r in range(panel):
             if has_labels:
                 work[number + r] = labels[first + r] if r < rows else 0
-            work[scale + r] = 1.0 / n if r < rows else 0.0
+            work[scale + r] = share if r < rows else 0.0
         for v in range(0, ceil_div(rows, lanes(work)) * lanes(work), lanes(work)):
             output_column(work, v, d + v, t + v, number + v, scale + v, k, output, loss, has_labels)
+            if has_a and loss in OF_LOGITS:  # the others have replaced z
+                activate_column(work, v, k, output)
         value += sum_of_losses(work, scale, rows)
         scatter_panel(to, first * k, work, d, rows, k)
+        if has_a:
+            scatter_panel(outputs, first * k, work, 0, rows, k)
     restore_denormals(denormals)
     return value
 

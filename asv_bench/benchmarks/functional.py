@@ -224,6 +224,42 @@ class Step:
         return min(medians)
 
 
+class SmallStep:
+    """`sgd_step` on a 3 x 4 array beside the NumPy line: both in C order, both transposes, the
+    gradient an array of integers; with a bias; with a penalty."""
+
+    params = (["C order", "transposes", "integers", "with a bias", "l2"],)
+    param_names = ("arrays",)
+
+    def setup(self, arrays):
+        W = np.zeros((4, 3)).T if arrays == "transposes" else np.zeros((3, 4))
+        dW = np.zeros_like(W, int if arrays == "integers" else float)
+        b = np.zeros(4)
+        db = np.zeros(4)
+        calls = {
+            "with a bias": (
+                lambda: fn.sgd_step((W, b), (dW, db), LR),
+                lambda: (self.line(W, dW), self.line(b, db)),
+            ),
+            "l2": (
+                lambda: fn.sgd_step(W, dW, LR, l2=0.1),
+                lambda: self.line(W, dW + 0.1 * W),
+            ),
+        }
+        plain = (lambda: fn.sgd_step(W, dW, LR), lambda: self.line(W, dW))
+        self.ours, self.theirs = calls.get(arrays, plain)
+
+    @staticmethod
+    def line(param, grad):
+        param -= LR * grad
+
+    def time_step(self, arrays):
+        self.ours()
+
+    def track_speedup_vs_numpy(self, arrays):
+        return _speedup(self.theirs, self.ours)
+
+
 class Rule:
     """An update rule on a million parameters."""
 

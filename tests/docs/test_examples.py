@@ -156,10 +156,12 @@ def test_numpy_loops(capfd):
     import numpy_loops
 
     result = numpy_loops.main(["--seconds", "0"])
-    assert list(result) == ["moons", "digits", "2-2-2"]
+    assert list(result) == ["moons", "digits", "binary", "2-2-2"]
     assert result["moons"]["difference"] < 1e-9
+    assert result["binary"]["difference"] < 1e-9
     assert result["2-2-2"]["difference"] < 1e-12
-    assert capfd.readouterr().out.count(" x |") == 3
+    assert all(row["speedup"] > 0 for row in result.values())
+    assert capfd.readouterr().out.count(" x |") == 4
     losses = numpy_loops.two_two_two_after(*numpy_loops.two_two_two(), 2)
     assert [f"{loss:.10f}" for loss in losses] == ["0.2983711088", "0.2910277737"]
 

@@ -101,7 +101,7 @@ def test_activations_with_a_slope_that_is_not_in_their_output(activation, dtype)
     assert_layer(fn.dense_forward(x, W, b, activation), a, dtype, 19)
     with pytest.raises(
         ValueError,
-        match=f"slope that follows from its output x, got {activation!r}: use 'identity'",
+        match=f"derivative that follows from its output x, got {activation!r}: use 'identity'",
     ):
         fn.dense_backward(delta, x, W, activation)
 
@@ -290,13 +290,20 @@ def test_mixed_dtypes_are_float64():
 
 
 BAD_FORWARD = [
-    ({"x": np.zeros(4)}, "x must be 2-dimensional"),
+    ({"x": np.zeros((2, 3, 4))}, "x must be 1-dimensional or 2-dimensional"),
+    ({"x": np.zeros(3), "out": None}, "x must have one column for each of the 4 rows of W"),
+    ({"x": np.zeros(4)}, r"out must be of shape \(3,\) for one sample, got \(5, 3\)"),
     ({"x": np.zeros((5, 3))}, "x must have one column for each of the 4 rows of W"),
     ({"x": np.zeros((5, 4), complex)}, "x must be an array of real numbers"),
     ({"x": None}, "x must be an array of real numbers"),
     ({"W": np.zeros((4, 0)), "b": np.zeros(0)}, "W must have at least one row and one column"),
-    ({"b": np.zeros(4)}, "b must have one number for each of the 3 columns of W, got 4"),
-    ({"b": np.zeros((1, 3))}, "b must be 1-dimensional"),
+    ({"b": np.zeros(4)}, "b must have one number for each of the 3 columns of W, .*got shape"),
+    ({"b": np.zeros((1, 4))}, "b must have one number for each of the 3 columns of W"),
+    ({"b": np.zeros((3, 1))}, r"b must have one number .*, as shape \(3,\) or \(1, 3\)"),
+    ({"b": 0.0}, "b must be 1-dimensional or 2-dimensional"),
+    ({"mask": np.zeros((4, 3))}, r"mask must be of shape \(5, 3\)"),
+    ({"mask": np.zeros(3)}, r"mask must be of shape \(5, 3\)"),
+    ({"mask": "none"}, "mask must be an array of real numbers"),
     ({"activation": "rely"}, "activation must be one of 'identity', "),
     ({"activation": "swish"}, "activation must be one of .*'gelu', 'silu', 'mish'"),
     ({"activation": None}, "activation must be one of"),
@@ -324,6 +331,21 @@ BAD_BACKWARD = [
     ({"delta": np.zeros((5, 4))}, "delta must be of shape"),
     ({"delta": np.zeros((4, 3))}, "delta must be of shape"),
     ({"delta": "text"}, "delta must be "),
+    ({"x": np.zeros(4)}, "delta must be 1-dimensional"),
+    ({"delta": np.zeros(3)}, "delta must be 2-dimensional"),
+    (
+        {"x": np.zeros(4), "delta": np.zeros(2), "out": None},
+        r"delta must be of shape \(1, 3\)",
+    ),
+    (
+        {"x": np.zeros(4), "delta": np.zeros(3), "out": (None, None, np.zeros((1, 4)))},
+        r"out\[2\] must be of shape \(4,\) for one sample",
+    ),
+    ({"mask": np.zeros((5, 3))}, r"mask must be of shape \(5, 4\)"),
+    (
+        {"activation": None, "mask": np.zeros((5, 4)), "out": None},
+        "mask must be None where activation is None",
+    ),
     ({"x": np.zeros((5, 3))}, "x must have one column for each of the 4 rows of W"),
     ({"W": np.zeros(4)}, "W must be 2-dimensional"),
     ({"activation": "softmax"}, "activation must be one of 'identity', "),
@@ -368,7 +390,17 @@ def test_outs_that_share_memory():
 
 
 BAD_OUTPUT = [
-    ({"z": np.zeros(3)}, "z must be 2-dimensional"),
+    ({"z": np.zeros((2, 3, 4))}, "z must be 1-dimensional or 2-dimensional"),
+    ({"z": np.zeros(3)}, "y must be 0-dimensional or 1-dimensional, got shape|out must be of"),
+    ({"z": np.zeros((5, 1)), "output": "identity", "loss": "hinge"}, "loss='hinge' needs at least"),
+    ({"reduction": "none"}, "reduction must be one of 'mean', 'sum'"),
+    ({"reduction": None}, "reduction must be one of"),
+    ({"return_output": 1}, "return_output must be True or False"),
+    ({"y": -np.eye(5, 3), "output": "exp"}, "y must hold counts of at least 0"),
+    (
+        {"y": np.full((5, 3), 0.5), "output": "identity", "loss": "hinge"},
+        "y must hold integer labels or one-hot rows",
+    ),
     ({"z": np.zeros((5, 0))}, "z must have at least one column"),
     ({"y": np.zeros(4, int)}, "y must have one row for each of the 5 rows of z, got 4"),
     ({"y": np.zeros((5, 2))}, r"y must be of shape \(5, 3\) or integer labels of shape \(5,\)"),
@@ -392,9 +424,101 @@ def test_bad_output(change, message):
     z = layer(5, 1, 3, "float64")[3]
     y = np.array([0, 1, 2, 1, 0])
     out = np.full((5, 3), 7.0)
-    with pytest.raises((TypeError, ValueError), match=f"^{message}"):
+    with pytest.raises((TypeError, ValueError), match=f"^({message})"):
         fn.output_delta(**({"z": z, "y": y, "out": out} | change))
     assert (out == 7).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_biases(dtype):
+    """None is no bias; a row (1, n_out), of any layout, is a vector (n_out,)."""
+    x, W, b, _ = layer(9, 7, 5, dtype)
+    wanted = fn.dense_forward(x, W, b, "tanh")
+    for row in (b[None], strided(b[None]), np.asfortranarray(b[:, None]).T, [b]):
+        got = fn.dense_forward(x, W, row, "tanh")
+        np.testing.assert_array_equal(got, wanted, strict=True)
+    without = fn.dense_forward(x, W, None, "tanh")
+    np.testing.assert_array_equal(without, fn.dense_forward(x, W, 0 * b, "tanh"), strict=True)
+    np.testing.assert_array_equal(fn.dense_forward(x, W), fn.dense_forward(x, W, 0 * b))
+    assert fn.dense_forward(x.tolist(), W.astype("f4")).dtype == np.float64
+
+
+@pytest.mark.parametrize("given", [np.asarray, np.ndarray.tolist], ids=["array", "list"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_sample(dtype, given):
+    """A vector is a batch of one row, with results and `out` of one axis less."""
+    x, W, b, delta = layer(1, 7, 5, dtype)
+    a = fn.dense_forward(x, W, b, "tanh")
+    got = fn.dense_forward(given(x[0]), W, b, "tanh")
+    np.testing.assert_allclose(got, a[0], rtol=1e-6)
+    assert got.shape == (5,)
+    out = np.empty(5, dtype)
+    assert fn.dense_forward(x[0], W, b[None], "tanh", out=out) is out
+    np.testing.assert_array_equal(out, a[0])
+    wanted = fn.dense_backward(delta, x, W, "tanh")
+    dW, db, below = fn.dense_backward(given(delta[0]), given(x[0]), W, "tanh")
+    for array, row in ((dW, wanted[0]), (db, wanted[1]), (below, wanted[2][0])):
+        np.testing.assert_allclose(array, row, rtol=1e-5, atol=1e-7)
+        assert array.shape == row.shape
+    outs = np.empty_like(W), np.empty_like(b), np.empty(7, dtype)
+    for array, to in zip(fn.dense_backward(delta[0], x[0], W, "tanh", out=outs), outs, strict=True):
+        assert array is to
+    np.testing.assert_array_equal(outs[2], wanted[2][0])
+    assert fn.dense_backward(delta[0], x[0], W)[2] is None
+    assert fn.dense_backward(delta[0], x[0], W, out=(None, None, None))[2] is None
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", [name for name in HIDDEN if name not in GATED])
+def test_dropout_mask(activation, dtype):
+    """Backward is the derivative of forward, for factors that change the activation's value, and
+    dropped units let nothing through, whatever their activation's derivative at 0."""
+    rng = np.random.default_rng(4)
+    x, W, b, _ = layer(13, 6, 9, dtype)
+    _, W2, _, delta = layer(13, 9, 4, dtype, seed=1)
+    mask = ((rng.random((13, 9)) >= 0.4) / 0.6).astype(dtype)
+    plain = fn.dense_forward(x, W, b, activation)
+    a = fn.dense_forward(x, W, b, activation, mask=mask)
+    np.testing.assert_array_equal(a, plain * mask)
+    slope = fn.dense_backward(np.ones_like(plain), plain, np.eye(9, dtype=dtype), activation)[2]
+    wanted = (delta @ W2.T) * mask * slope
+    out = None, None, np.empty_like(a)
+    for below in (
+        fn.dense_backward(delta, a, W2, activation, mask=mask)[2],
+        fn.dense_backward(delta, a, W2, activation, mask=mask, out=out)[2],
+        fn.dense_backward(delta, a, W2, activation, mask=mask.T.copy().T.tolist())[2],
+    ):
+        np.testing.assert_allclose(
+            below,
+            wanted,
+            rtol=1e-3 if dtype == "float32" else 1e-9,
+            atol=2e-5 if dtype == "float32" else 1e-13,
+        )
+        assert not below[mask == 0].any()
+    for got, same in zip(
+        fn.dense_backward(delta, a, W2, activation, mask=mask)[:2],
+        fn.dense_backward(delta, a, W2)[:2],
+        strict=True,
+    ):
+        np.testing.assert_array_equal(got, same)
+    one = fn.dense_forward(x[2], W, b, activation, mask=mask[2])
+    np.testing.assert_array_equal(one, a[2])
+    below = fn.dense_backward(delta[2], a[2], W2, activation, mask=mask[2] != 0)[2]
+    assert not below[mask[2] == 0].any()
+
+
+def test_mask_of_flags_and_in_place():
+    x, W, b, delta = layer(8, 5, 5, "float64")
+    keep = np.arange(40).reshape(8, 5) % 3 > 0
+    wanted = fn.dense_forward(x, W, b, "relu") * keep
+    np.testing.assert_array_equal(fn.dense_forward(x, W, b, "relu", mask=keep), wanted)
+    mask = keep * 1.0
+    np.testing.assert_array_equal(fn.dense_forward(x, W, b, "relu", mask=mask, out=mask), wanted)
+    below = fn.dense_backward(delta, wanted, W, "relu", mask=keep)[2]
+    mask = keep * 1.0
+    fn.dense_backward(delta, wanted, W, "relu", mask=mask, out=(None, None, mask))
+    np.testing.assert_array_equal(mask, below)
+    np.testing.assert_array_equal(below, (delta @ W.T) * keep * (wanted > 0))
 
 
 def test_a_nan_goes_through():

@@ -126,6 +126,20 @@ def test_out_that_overlaps(name):
     np.testing.assert_array_equal(memory[1:], wanted)
 
 
+@pytest.mark.parametrize("kind", ["i1", "u1", "i4", "i8", "u8", "?", ">i4"])
+@pytest.mark.parametrize("name", ALL)
+def test_integer_arrays(name, kind):
+    """Of any layout; the result is float64."""
+    z = np.arange(12).reshape(3, 4).astype(kind)
+    f = getattr(fn, name)
+    wanted = f(z.astype("f8"))
+    for given in (z, np.asfortranarray(z), np.repeat(z, 2, axis=0)[::2]):
+        np.testing.assert_array_equal(f(given), wanted, strict=True)
+    out = np.empty((3, 4))
+    assert f(z, out) is out
+    np.testing.assert_array_equal(out, wanted)
+
+
 def test_other_dtypes():
     z = np.arange(-4, 5).reshape(3, 3)
     for given in (z, z.tolist(), z.astype(np.int8), z.astype(np.longdouble)):

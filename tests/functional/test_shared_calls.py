@@ -43,6 +43,7 @@ def everything(monkeypatch):
     monkeypatch.setattr(spin_pool, "available_cpus", lambda: 3)
     monkeypatch.setattr(spin_pool, "LOOP_GAP_SECONDS", 60)
     monkeypatch.setattr(spin_pool, "BACKOFF_SECONDS", 0)
+    monkeypatch.setattr(spin_pool, "STALL_RATIO", 0)
 
 
 def shared_calls():
@@ -115,8 +116,11 @@ def test_calls_in_a_loop_are_shared_and_single_or_small_ones_are_not(monkeypatch
     """The pool is made by the first call that may be shared."""
     monkeypatch.setattr(spin_pool, "available_cpus", lambda: 2)
     z, small = np.ones((200, 512), np.float32), np.ones((4, 4), np.float32)
+    columns = np.ones((211, 20))  # of tutorials: 34 kB
     for _ in range(100):
         fn.sigmoid(small)
+        fn.tanh(columns)
+        fn.relu_slope(columns)
         fn.dense_forward(small, small, small[0])
     assert spin_pool._pool is None
     for _ in range(20):
@@ -285,7 +289,7 @@ spin_pool.available_cpus = lambda: 2
 elementwise._EXP_BYTES = elementwise._PLAIN_BYTES = 1
 dense._SPINNING_MACS = 0.25
 spin_pool.LOOP_GAP_SECONDS = 60
-spin_pool.BACKOFF_SECONDS = 0
+spin_pool.BACKOFF_SECONDS = spin_pool.STALL_RATIO = 0
 wanted = [mixed(seed) for seed in range(120)]
 
 def is_shared():

@@ -151,6 +151,125 @@ def test_layouts(other, dtype):
     np.testing.assert_array_equal(p, by_sgd)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("other", [np.array, np.asfortranarray, strided])
+def test_l2(other, dtype):
+    """The penalty's gradient is added to the gradient, whatever the rule and the layout."""
+    param, grad, m, _ = arrays((9, 5), dtype)
+    v = m**2
+    number = param.dtype.type
+    full = grad + number(0.25) * param
+    for call in (
+        lambda p, g, u, w, **l2: fn.sgd_step(p, g, 0.3, **l2),
+        lambda p, g, u, w, **l2: fn.sgd_step(p, g, 0.3, velocity=u, momentum=0.9, **l2),
+        lambda p, g, u, w, **l2: fn.sgd_step(p, g, 0.3, velocity=u, nesterov=True, **l2),
+        lambda p, g, u, w, **l2: fn.adam_step(p, g, u, w, 3, **l2),
+    ):
+        wanted = [param.copy(), full, m.copy(), v.copy()]
+        got = [other(array) for array in (param, grad, m, v)]
+        call(*wanted)
+        call(*got, l2=0.25)
+        np.testing.assert_array_equal(got[1], grad)
+        for array, expected in zip(got, wanted, strict=True):
+            if expected is not full:
+                assert_rounded(np.ascontiguousarray(array), expected)
+
+
+def test_l2_of_several_arrays():
+    """One number is for the weights; a row may be a bias and needs a number of its own."""
+
+    def step(params, l2):
+        params = [np.ones(shape) for shape in params]
+        fn.sgd_step(params, [np.zeros_like(p) for p in params], 0.5, l2=l2)
+        return [float(p.ravel()[0]) for p in params]
+
+    assert step([(3, 2), (2,), (2, 1)], 0.5) == [0.75, 1.0, 0.75]
+    assert step([(3, 2), (1, 2)], [0.5, 0.0]) == [0.75, 1.0]
+    assert step([(1, 2), (2,)], (0.5, 1)) == [0.75, 0.5]
+    for zero in (0.0, 0, np.float32(0)):
+        assert step([(1, 2), (2,)], zero) == [1.0, 1.0]
+    single = np.ones((1, 2))
+    fn.sgd_step(single, single * 0, 0.5, l2=0.5)
+    assert (single == 0.75).all()
+
+
+@pytest.mark.parametrize(
+    ("params", "l2", "message"),
+    [
+        ([(3, 2), (1, 2)], 0.1, r"l2 must be one number for each array .*\(1, 2\).*, got 0.1"),
+        ([(3, 2), (2,)], [0.1], "l2 must be one number, or one for each of the 2 arrays .* got 1"),
+        ([(3, 2), (2,)], [0.1, -1.0], r"l2\[1\] must be a finite number at least 0"),
+        ([(3, 2)], "0.1", "l2 must be"),
+        ([(3, 2)], None, "l2 must be a number"),
+        ([(3, 2)], np.nan, "l2 must be a finite number"),
+        (None, -0.1, "l2 must be a finite number at least 0"),
+        (None, [0.1], "l2 must be a number"),
+    ],
+)
+def test_bad_l2(params, l2, message):
+    param = np.ones((2, 3)) if params is None else [np.ones(shape) for shape in params]
+    grad = np.ones((2, 3)) if params is None else [np.ones(shape) for shape in params]
+    with pytest.raises((TypeError, ValueError), match=f"^{message}"):
+        fn.sgd_step(param, grad, 0.1, l2=l2)
+    m = np.zeros((2, 3)) if params is None else [np.zeros(shape) for shape in params]
+    v = np.zeros((2, 3)) if params is None else [np.zeros(shape) for shape in params]
+    with pytest.raises((TypeError, ValueError), match=f"^{message}"):
+        fn.adam_step(param, grad, m, v, 1, l2=l2)
+    for array in [param] if params is None else param:
+        assert (array == 1).all()
+
+
+def test_the_penalty_is_that_of_fit():
+    X = np.random.default_rng(0).normal(size=(30, 5))
+    y = np.arange(30) % 3
+    net = fastbp.MLP([5, 3], dtype="float64")
+    W = net.weights[0].copy()
+    b = net.biases[0].copy()
+    net.fit(X, y, epochs=3, batch_size=None, optimizer=fastbp.SGD(0.5), shuffle=False, l2=0.1)
+    for _ in range(3):
+        delta = fn.output_delta(fn.dense_forward(X, W, b), y)[1]
+        fn.sgd_step([W, b], fn.dense_backward(delta, X, W)[:2], 0.5, l2=0.1)
+    np.testing.assert_allclose(W, net.weights[0], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(b, net.biases[0], rtol=1e-12, atol=1e-14)
+
+
+def test_a_bias_of_one_row():
+    """The gradient db (n,) of `dense_backward` goes with a bias (1, n), as NumPy broadcasts it."""
+    (db,) = arrays((4,), "float64", 1)
+    for convert in (np.array, strided, np.ndarray.tolist):
+        b = np.ones((1, 4))
+        m, v = np.zeros((1, 4)), np.zeros((1, 4))
+        fn.sgd_step(b, convert(db), 0.5)
+        np.testing.assert_array_equal(b, 1 - 0.5 * db[None])
+        fn.sgd_step([b], [convert(db)], 0.5, velocity=[m], momentum=0.5)
+        fn.adam_step(b, convert(db), m, v, 1)
+        assert m.any()
+    b = strided(np.ones((1, 4)))
+    fn.sgd_step(b, db, 0.5)
+    np.testing.assert_array_equal(b, 1 - 0.5 * db[None])
+    with pytest.raises(ValueError, match="grad must be of shape"):
+        fn.sgd_step(np.ones((1, 4)), np.ones(3), 0.5)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_gradient_in_another_layout(dtype):
+    """Nets with samples as columns hand over transposes."""
+    param, grad, *_ = arrays((7, 11), dtype)
+    wanted = param.copy()
+    fn.sgd_step(wanted, grad, 0.3)
+    for given in (param.copy(), np.asfortranarray(param), part(param), part(param.T.copy()).T):
+        for gradient in (grad, np.asfortranarray(grad), grad.astype("f8"), grad.astype("f4")):
+            p = given.copy(order="K")
+            fn.sgd_step(p, gradient, 0.3)
+            np.testing.assert_allclose(p, wanted, rtol=1e-6)
+    whole = np.ones((6, 6))
+    fn.sgd_step(whole.T, whole, 0.5)
+    assert (whole == 0.5).all()
+    fn.sgd_step(whole[:3], whole[3:], 1.0)
+    assert (whole[:3] == 0).all()
+    assert (whole[3:] == 0.5).all()
+
+
 def test_state_between_one_anothers_elements():
     param, grad, _, _ = arrays((6, 8), "float64")
     state = np.zeros((6, 8, 2))

@@ -100,6 +100,7 @@ for dtype in ("float32", "float64"):
         a = fn.dense_forward(x, W, b, "tanh")
         fn.dense_backward(a, x, W, activation="relu")
         fn.dense_backward(a[::-1], np.asfortranarray(x), W)
+        fn.dense_backward(a, x, W, activation="tanh", mask=x > 0)
         for n_threads in (2, 3):
             for _ in range(5):
                 fn.dense_forward(x, W, b, "tanh", n_threads=n_threads)
@@ -192,5 +193,6 @@ def test_every_entry_is_run():
             "sgd",
             "momentum",
             "adam",
+            "through_mask",
         },
     }

@@ -24,8 +24,8 @@ cases = [(dtype, shape) for dtype in ("f4", "f8") for shape in (37, (3, 11))]
 for dtype, shape in sorted(cases, key=repr, reverse="backwards" in sys.argv):
     numbers = np.sqrt(np.arange(1, 3 + np.prod(shape), dtype=dtype))
     w, v, g = (numbers[start : start + np.prod(shape)].reshape(shape).copy() for start in range(3))
-    momentum(w, v, g, 0.1, 0.9, True)
-    sgd(w, g, 0.01)
+    momentum(w, v, g, 0.1, 0.9, True, 0.0)
+    sgd(w, g, 0.01, 0.0)
     bits.append(w.tobytes().hex() + v.tobytes().hex())
 print(sum(sum(f.stats.cache_hits.values()) for f in (sgd, momentum)), *sorted(bits))
 """

@@ -140,6 +140,9 @@ def test_weights():
     np.testing.assert_array_equal(mosaic[:3, 5:9], shown.images[1])
     assert np.ma.count(mosaic) == 60
     assert drawn.get_clim() == (-largest, largest)
+    assert drawn.to_rgba(0.0) == (1, 1, 1, 1)  # zeros are blank
+    assert min(drawn.to_rgba(0.1 * largest)[:3]) < 0.95
+    assert min(drawn.to_rgba(-0.1 * largest)[:3]) < 0.95
     assert len(plot.WeightsDisplay.from_estimator(net, image_shape=(3, 4), max_units=2).images) == 2
 
 
@@ -166,10 +169,13 @@ def test_activations():
     assert f"{(shown.activations[0] == 0).mean():.1%} zero" in texts[0]
     assert f"{(abs(shown.activations[1]) > 0.99).mean():.1%} saturated" in texts[1]
     assert [t.get_text() for t in shown.ax_.get_yticklabels()] == [
-        "layer 0\nrelu",
-        "layer 1\ntanh",
-        "layer 2\nsoftmax",
+        "layer 0\n6 relu",
+        "layer 1\n5 tanh",
+        "layer 2\n3 softmax",
     ]
+    assert shown.ax_.get_title() == "Activations of 60 samples"
+    one = plot.ActivationsDisplay.from_estimator(net, X[:1])
+    assert one.ax_.get_title() == "Activations of 1 sample"
 
 
 def test_activations_that_are_all_zero():
@@ -218,6 +224,13 @@ def test_vanishing_gradients_are_seen():
     medians = [float(text.get_text().split()[1]) for text in shown.ax_.texts]
     assert medians == sorted(medians)
     assert medians[0] < 1e-3 * medians[-1]
+    assert shown.ax_.get_title() == "Deltas of 20 samples"
+    labels = [label.get_text() for label in shown.ax_.get_yticklabels()]
+    assert labels[0] == "layer 0\n10 sigmoid"
+    assert labels[-1] == "layer 6\n3 softmax"
+    many = np.tile(X, (60, 1)), np.tile(y, 60)
+    some = plot.DeltasDisplay.from_estimator(net, *many, max_samples=7)
+    assert some.ax_.get_title() == "Deltas of 7 samples"  # of those drawn
     lines = [line.get_xdata()[0] for line in shown.ax_.lines if line.get_color() == "black"]
     np.testing.assert_allclose(lines, [np.median(abs(d)) for d in shown.deltas], rtol=1e-6)
 
@@ -235,6 +248,8 @@ def test_gradient_check():
     assert shown.check is check
     weights, biases = shown.ax_.lines[:2]
     assert list(zip(weights.get_ydata(), biases.get_ydata(), strict=True)) == list(check.layers)
+    texts = " ".join(text.get_text() for text in shown.ax_.texts)
+    assert "between: kinks" in texts
     exact = fastbp.GradientCheck(0.0, ((0.0, 0.0),), 2)
     assert plot.GradientCheckDisplay.from_check(exact).ax_.lines[0].get_ydata() > 0
     with pytest.raises(
@@ -257,6 +272,43 @@ def test_range_test():
     assert line.get_xdata() == [0.03, 0.03]
     assert shown.ax_.get_xscale() == "log"
     assert shown.ax_.get_ylim()[1] < 4  # the last batch leaves the curve its room
+
+
+def limits(losses, suggestion, smoothed=None):
+    """The limits of both axes of a test from 1e-6 to 10, a rate each tenth of a decade."""
+    rates = np.geomspace(1e-6, 10, len(losses))
+    result = SimpleNamespace(
+        learning_rates=rates, losses=losses, smoothed=smoothed, suggestion=suggestion
+    )
+    ax = plot.RangeTestDisplay.from_result(result).ax_
+    return ax.get_xlim(), ax.get_ylim()
+
+
+def test_range_test_shows_the_useful_part():
+    """Neither the flat part at small rates nor the divergence takes room."""
+    decades = np.linspace(-6, 1, 71)
+    falling = 2.0 - np.clip(decades + 3, 0, 2) / 2
+    losses = np.where(decades > -1, 1.0 + 50 * (decades + 1), falling)
+    (left, right), (low, high) = limits(losses, 0.01)
+    assert left == pytest.approx(1e-4)
+    assert 0.1 < right < 1
+    assert 0.5 < low < 1.0
+    assert 2.0 < high <= 2.5
+    losses[0] = 100.0  # outside of the part that is drawn
+    assert limits(losses, 0.01) == ((left, right), (low, high))
+    losses[-5:] = [np.nan, np.inf, -np.inf, 1e300, np.nan]
+    assert limits(losses, 0.01) == ((left, right), (low, high))
+    smoothed = np.where(decades < -3, 2.0, falling)
+    assert limits(losses, 0.01, smoothed)[0][1] == pytest.approx(10)  # it does not rise
+
+
+@pytest.mark.parametrize("losses", [[1.0] * 5, [np.nan] * 5, [3.0], [1.0, 2.0, 3.0], [3.0, 1.0]])
+@pytest.mark.parametrize("suggestion", [1e-9, 1e-3, 1e3])
+def test_range_test_of_odd_curves(losses, suggestion):
+    """The suggestion and, where there are losses, a range of them are always drawn."""
+    (left, right), (low, high) = limits(np.array(losses), suggestion)
+    assert left <= suggestion <= right
+    assert low < high
 
 
 @pytest.mark.parametrize(

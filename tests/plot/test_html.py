@@ -34,6 +34,8 @@ def history(n=4, steps=10, **options):
 def drawn(h):
     """The curves of a drawing by colour, and its texts."""
     root = ElementTree.fromstring(loss_svg(h))
+    turned = [text.text for text in root.iter(SVG + "text") if text.get("transform")]
+    assert turned == ["loss"]
     lines = {}
     for line in root.iter(SVG + "polyline"):
         lines[line.get("stroke")] = [

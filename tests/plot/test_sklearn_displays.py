@@ -97,6 +97,22 @@ def test_confusion_matrix():
     np.testing.assert_array_equal(shown.confusion_matrix, counts)
 
 
+@pytest.mark.parametrize("normalize", [None, "true", "all"])
+def test_cells_without_samples_are_blank(normalize):
+    net = fastbp.MLP([2, 4, 3])
+    y = np.arange(30) % 3
+    shown = ConfusionMatrixDisplay.from_estimator(net, X, y, normalize=normalize)
+    written = [[text.get_visible() for text in row] for row in shown.text_]
+    assert not np.all(written)
+    np.testing.assert_array_equal(written, shown.confusion_matrix != 0)
+    if normalize:
+        assert {len(text.get_text()) for text in shown.text_.flat} == {4}
+    plain = ConfusionMatrixDisplay.from_estimator(net, X, y, include_values=False)
+    assert plain.text_ is None
+    exact = ConfusionMatrixDisplay.from_estimator(net, X, y, normalize="all", values_format=".3f")
+    assert len(exact.text_[0, 0].get_text()) == 5
+
+
 def test_classes_that_are_not_there_have_a_row_all_the_same():
     net = fastbp.MLP([2, 4, 5])
     assert ConfusionMatrixDisplay.from_estimator(net, X[:2], [0, 0]).confusion_matrix.shape == (

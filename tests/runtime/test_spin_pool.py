@@ -352,6 +352,47 @@ def test_after_a_preemption_the_next_calls_are_alone(monkeypatch):
     assert call(3) == shared
 
 
+def test_after_a_stall_the_next_calls_are_alone(monkeypatch):
+    """Twice as long as the stall, which the workers' wake-up or their part of the task may cause;
+    then twice as long as the last time, at most MAX_BACKOFF_SECONDS."""
+    pool = spin_pool.SpinPool()
+    now = [100.0]
+    monkeypatch.setattr(spin_pool.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(pool, "_wake", lambda wanted: None)
+
+    def call(seconds, used=2, limit=1e-3):
+        """Whether workers could take part in a call of that duration."""
+        seen: list = []
+
+        def entry(block, n):
+            now[0] += seconds
+            seen.append(block != 0)
+            return used
+
+        pool.run(entry, (), 2, stall_seconds=limit)
+        return seen[0]
+
+    assert call(0.01, limit=np.inf)
+    assert call(1e-4)
+    assert call(0.01)
+    assert not call(0.021)
+    assert call(1e-4)
+    assert call(0.01, used=1)
+    assert not call(0.021)
+    assert not call(0.021)  # it is twice as long now
+    assert call(1e-4)
+    now[0] += 10
+    assert call(0.01)
+    assert not call(0.021)
+    assert call(1e-4)
+    for _ in range(12):
+        now[0] = max(now[0], pool._alone_until)
+        assert call(0.01)
+    assert not call(spin_pool.MAX_BACKOFF_SECONDS - 1e-3)
+    assert not call(2e-3)
+    assert call(0.01)
+
+
 def test_a_long_call_waits_longer_for_a_preempted_worker(monkeypatch):
     pool = spin_pool.SpinPool()
     limits = []

@@ -113,7 +113,7 @@ def loss_svg(history):
         return linear_place(shape(y))
 
     epochs = [x for x in linear_ticks(0, last) if x == int(x) and x <= last]
-    parts = frame(epochs, ticks, x_place, y_place, "epoch")
+    parts = frame(epochs, ticks, x_place, y_place, "epoch", "loss")
     for k, (name, points) in enumerate(drawn.items()):
         line = " ".join(f"{x_place(x):.1f},{y_place(y):.1f}" for x, y in points)
         line += f" {line}" * (len(points) == 1)  # with round ends, a line of no length is a dot
@@ -147,7 +147,7 @@ def axis(low: float, high: float, start: float, end: float) -> Callable[[float],
     return lambda value: start + (end - start) * (value - low) / ((high - low) or 1)
 
 
-def frame(x_ticks, y_ticks, x_place, y_place, x_label):
+def frame(x_ticks, y_ticks, x_place, y_place, x_label, y_label=""):
     """SVG elements of both axes, their tick labels and the horizontal grid lines."""
     parts = []
     for y in y_ticks:
@@ -159,6 +159,9 @@ def frame(x_ticks, y_ticks, x_place, y_place, x_label):
         parts.append(f'<text x="{x_place(x):.1f}" y="{BOTTOM + 16}" {middle}>{x:.6g}</text>')
     label = escape(x_label)
     parts.append(f'<text x="{(LEFT + RIGHT) / 2}" y="{BOTTOM + 32}" {middle}>{label}</text>')
+    if y_label:
+        place = f'transform="translate(12,{(TOP + BOTTOM) / 2}) rotate(-90)"'
+        parts.append(f"<text {place} {middle}>{escape(y_label)}</text>")
     parts.append(f'<path d="M{LEFT},{TOP} V{BOTTOM} H{RIGHT}" fill="none" stroke="#888"/>')
     return parts
 

@@ -57,22 +57,28 @@ def writable_elementwise(out, array):
 
 def common_dtype(*arrays):
     """float32 if it holds every floating-point array and there is one, else float64."""
-    dtype = np.result_type(*(array.dtype for array in arrays))
+    dtype = np.result_type(*arrays)
     return F4 if dtype.kind == "f" and dtype.itemsize <= F4.itemsize else F8
 
 
-def as_kernel_array(array, dtype) -> np.ndarray:
-    """`array`, or a copy if no kernel can take it. `dtype` is the object F4 or F8."""
-    if is_kernel_ready(array) and array.dtype is dtype:
+def real_array(name, array, ndim):
+    """`check_real_array`, which takes a microsecond, with a fast path for plain arrays."""
+    if type(array) is ndarray and array.dtype.kind in "fiub" and array.ndim in ndim:
         return array
-    return np.array(array, dtype, order="C")
+    return check_real_array(name, array, ndim)
 
 
-def layer_arrays(x, W, third, name, ndim) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x, W and the array called `name`, of `ndim` dimensions, in a form and a common dtype that
-    kernels take."""
+def as_kernel_array(array, dtype) -> np.ndarray:
+    """A plain array, or a copy if no kernel can take it. `dtype` is the object F4, F8 or int64."""
+    if array.dtype is dtype and array.flags.carray:
+        return array
+    return array.astype(dtype, "C")
+
+
+def are_layer_arrays(x, W, third, ndim) -> bool:
+    """Whether kernels can take x, W, both of two dimensions, and an array of `ndim` dimensions."""
     # One expression instead of three calls of is_kernel_ready, which take three times as long.
-    if (
+    return (
         type(x) is type(W) is type(third) is ndarray
         and (dtype := x.dtype) is W.dtype is third.dtype
         and (dtype is F4 or dtype is F8)
@@ -81,13 +87,7 @@ def layer_arrays(x, W, third, name, ndim) -> tuple[np.ndarray, np.ndarray, np.nd
         and x.flags.carray
         and W.flags.carray
         and third.flags.carray
-    ):
-        return x, W, third
-    x = check_real_array("x", x, (2,))
-    W = check_real_array("W", W, (2,))
-    third = check_real_array(name, third, (ndim,))
-    dtype = common_dtype(x, W, third)
-    return as_kernel_array(x, dtype), as_kernel_array(W, dtype), as_kernel_array(third, dtype)
+    )
 
 
 def output_buffer(name, out, shape, dtype, *inputs):
@@ -121,6 +121,17 @@ def output_buffer(name, out, shape, dtype, *inputs):
     if not out.flags.writeable:
         raise ValueError(f"{name} must be writeable, got a read-only array")
     return np.empty(shape, dtype)
+
+
+def one_row(out, name, size):
+    """`out`, an array of shape (size,) or None, with an axis of one sample in front."""
+    if out is None:
+        return None
+    if not isinstance(out, ndarray):
+        raise TypeError(f"{name} must be an array of shape ({size},), got {out!r}")
+    if out.shape != (size,):
+        raise ValueError(f"{name} must be of shape ({size},) for one sample, got {out.shape}")
+    return out[None]
 
 
 def copy_back(result, out):

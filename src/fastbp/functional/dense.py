@@ -9,16 +9,31 @@ from ..base.activations import HIDDEN
 from ..base.validation import check_choice, check_count
 from ..kernels import functional as kernels
 from ..kernels.abi import STORES_SLOPES
+from ..kernels.elementwise import through_mask
 from ..runtime.autotune import MAX_THREADS
 from ..runtime.spin_pool import WAKE_MACS, shared_pool
-from .arrays import copy_back, layer_arrays, no_overlap, output_buffer, workspace
+from .arrays import (
+    are_layer_arrays,
+    as_kernel_array,
+    common_dtype,
+    copy_back,
+    no_overlap,
+    one_row,
+    output_buffer,
+    real_array,
+    workspace,
+)
 
 # Multiply-adds of a call that pay for one spinning thread. Two threads break even at half of this
 # if all data stay in their caches. In a training step, however, one of them has just changed W:
 # with calls of 262,000 shared, 64-128-64-10 in batches of 32 in float64 took 113 to 138 us instead
 # of 109.
 _SPINNING_MACS = 500_000
-# Activations with a slope that follows from their output.
+# A call that takes longer than these, and these for each multiply-add, has waited for a CPU: many
+# times what it takes otherwise.
+_STALL_SECONDS = 1e-3
+_SECONDS = 1e-9
+# Activations with a derivative that follows from their output.
 _CODES_BELOW = {name: code for name, code in HIDDEN.items() if code not in STORES_SLOPES}
 
 
@@ -35,8 +50,8 @@ def _code_below(activation):
     except (KeyError, TypeError):
         check_choice("activation", activation, HIDDEN)
         raise ValueError(
-            "activation must be one with a slope that follows from its output x, got "
-            f"{activation!r}: use 'identity' for dL/dx, and multiply it with the slope at z"
+            "activation must be one with a derivative that follows from its output x, got "
+            f"{activation!r}: use 'identity' for dL/dx, and multiply it with the derivative at z"
         ) from None
 
 
@@ -53,7 +68,28 @@ def _run(entry, size, sizes, dtype, n_threads, *arrays):
     if n == 1:
         entry(*args, 0, 1)
     else:
-        shared_pool().run(entry, args, n, macs if n_threads is None else max(macs, WAKE_MACS))
+        shared_pool().run(
+            entry,
+            args,
+            n,
+            macs if n_threads is None else max(macs, WAKE_MACS),
+            stall_seconds=_STALL_SECONDS + macs * _SECONDS,
+        )
+
+
+def _layer_arrays(x, W, b):
+    """x, W and b, which may be None, in a form and a common dtype that kernels take."""
+    x = real_array("x", x, (1, 2))
+    W = real_array("W", W, (2,))
+    if b is None:
+        dtype = common_dtype(x, W)
+        b = np.zeros(W.shape[1], dtype)
+    else:
+        b = real_array("b", b, (1, 2))
+        dtype = common_dtype(x, W, b)
+        if b.ndim == 2 and len(b) == 1:
+            b = b[0]
+    return as_kernel_array(x, dtype), as_kernel_array(W, dtype), as_kernel_array(b, dtype)
 
 
 def _check_shapes(**shapes):
@@ -68,7 +104,8 @@ def _check_shapes(**shapes):
         )
     if shapes.get("b", W[1:]) != W[1:]:
         raise ValueError(
-            f"b must have one number for each of the {W[1]} columns of W, got {shapes['b'][0]}"
+            f"b must have one number for each of the {W[1]} columns of W, as shape ({W[1]},) or "
+            f"(1, {W[1]}), got shape {shapes['b']}"
         )
     if shapes.get("delta", (x[0], W[1])) != (x[0], W[1]):
         raise ValueError(
@@ -77,12 +114,21 @@ def _check_shapes(**shapes):
         )
 
 
+def _check_mask(mask, shape, dtype):
+    """The dropout mask as an array of that shape and dtype that kernels take."""
+    mask = real_array("mask", mask, (1, 2))
+    if mask.shape != shape and not (mask.ndim == 1 and shape == (1, mask.size)):
+        raise ValueError(f"mask must be of shape {shape}, got {mask.shape}")
+    return as_kernel_array(mask.reshape(shape), dtype)
+
+
 def dense_forward(
     x: ArrayLike,
     W: ArrayLike,
-    b: ArrayLike,
+    b: ArrayLike | None = None,
     activation: str = "identity",
     *,
+    mask: ArrayLike | None = None,
     out: np.ndarray | None = None,
     n_threads: int | None = None,
 ) -> np.ndarray:
@@ -90,12 +136,17 @@ def dense_forward(
 
     Parameters
     ----------
-    x : array_like (n, n_in)
+    x : array_like (n, n_in), or (n_in,) for one sample
     W : array_like (n_in, n_out)
-    b : array_like (n_out,)
+    b : array_like (n_out,) or (1, n_out), optional
+        None for no bias.
     activation : str, default "identity"
         One of those that the hidden layers of `fastbp.MLP` can have.
-    out : ndarray (n, n_out), optional
+    mask : array_like of the result's shape, optional
+        Of dropout, a factor of each output: 0 for a dropped unit, otherwise 1 / (1 - rate)
+        (Srivastava et al., *Dropout*, 2014), as in ``(rng.random(a.shape) >= rate) / (1 - rate)``.
+        `dense_backward` of the next layer takes the same mask.
+    out : ndarray of the result's shape, optional
         Array for the result, of the result's dtype.
     n_threads : int, optional
         Maximum, no more than there are CPUs. By default as many as pay: one for a small product;
@@ -104,8 +155,8 @@ def dense_forward(
 
     Returns
     -------
-    ndarray (n, n_out)
-        float32 where all three arrays are, otherwise float64.
+    ndarray (n, n_out), or (n_out,) for one sample
+        float32 where x, W and b are, otherwise float64.
 
     Raises
     ------
@@ -114,12 +165,25 @@ def dense_forward(
         not fit, or the activation is unknown. Nothing is written then.
     """
     code = _code(activation)
-    x, W, b = layer_arrays(x, W, b, "b", 1)
+    if type(b) is np.ndarray and b.ndim == 2 and len(b) == 1:
+        b = b[0]
+    if not are_layer_arrays(x, W, b, 1):
+        x, W, b = _layer_arrays(x, W, b)
+        if x.ndim == 1:
+            to = one_row(out, "out", W.shape[1])
+            a = dense_forward(x[None], W, b, activation, mask=mask, out=to, n_threads=n_threads)
+            return a[0] if out is None else out
     n, n_in = x.shape
     k, n_out = W.shape
-    if k != n_in or n_out != b.size or not k or not n_out:
+    if k != n_in or b.shape != (n_out,) or not k or not n_out:
         _check_shapes(x=x.shape, W=W.shape, b=b.shape)
-    a = output_buffer("out", out, (n, n_out), x.dtype, x, W, b)
+    if mask is not None:
+        mask = _check_mask(mask, (n, n_out), x.dtype)
+    if out is None:
+        a = np.empty((n, n_out), x.dtype)
+    else:
+        inputs = (x, W, b) if mask is None else (x, W, b, mask)
+        a = output_buffer("out", out, (n, n_out), x.dtype, *inputs)
     if n_threads is None and n * n_in * n_out < 2 * _SPINNING_MACS:
         kernels.dense_forward(
             a, x, W, b, workspace(kernels.forward_size(n, n_in, n_out, 1), x.dtype), code, 0, 1
@@ -137,7 +201,9 @@ def dense_forward(
             b,
             code,
         )
-    return copy_back(a, out)
+    if mask is not None:
+        np.multiply(a, mask, out=a)
+    return a if out is None else copy_back(a, out)
 
 
 def dense_backward(
@@ -146,26 +212,30 @@ def dense_backward(
     W: ArrayLike,
     activation: str | None = None,
     *,
+    mask: ArrayLike | None = None,
     out: tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None] | None = None,
     n_threads: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Backward through a layer: from its delta to its gradient and the delta of the layer below.
 
     dW = x.T @ delta; db = delta.sum(axis=0); delta_below = (delta @ W.T) * f'(x), where f'(x) is
-    the slope of the activation below, from its output x (Bishop, *Pattern Recognition and Machine
-    Learning*, 2006, section 5.3).
+    the derivative of the activation below, from its output x (Bishop, *Pattern Recognition and
+    Machine Learning*, 2006, section 5.3).
 
     Parameters
     ----------
-    delta : array_like (n, n_out)
+    delta : array_like (n, n_out), or (n_out,) for one sample
         dL/dz of this layer, z being ``x @ W + b``.
-    x : array_like (n, n_in)
+    x : array_like (n, n_in), or (n_in,) for one sample
         The layer's input, that is, the output of the layer below.
     W : array_like (n_in, n_out)
     activation : str, optional
         Of the layer below, by the names of `dense_forward`. None, the default, is for the first
         layer, which has no layer below: no delta is computed. Use ``"identity"`` for dL/dx itself,
-        and also below ``gelu``, ``silu`` and ``mish``: their slope does not follow from x.
+        and also below ``gelu``, ``silu`` and ``mish``: their derivative does not follow from x.
+    mask : array_like of the shape of x, optional
+        The dropout mask that `dense_forward` made x with: delta_below is
+        (delta @ W.T) * mask * f'(x / mask), and 0 for a dropped unit.
     out : tuple of (dW, db, delta_below), optional
         Arrays for the results, of their shapes and dtype; None for a new array.
     n_threads : int, optional
@@ -175,7 +245,7 @@ def dense_backward(
     -------
     dW : ndarray (n_in, n_out)
     db : ndarray (n_out,)
-    delta_below : ndarray (n, n_in), or None if `activation` is None
+    delta_below : ndarray of the shape of x, or None if `activation` is None
         float32 where all three arrays are, otherwise float64.
 
     Raises
@@ -185,19 +255,32 @@ def dense_backward(
         `out` does not fit, or the activation is unknown. Nothing is written then.
     """
     code = -1 if activation is None else _code_below(activation)
-    x, W, delta = layer_arrays(x, W, delta, "delta", 2)
+    if mask is not None and code < 0:
+        raise ValueError("mask must be None where activation is None: there is no layer below")
+    if not are_layer_arrays(x, W, delta, 2):
+        x = real_array("x", x, (1, 2))
+        W = real_array("W", W, (2,))
+        delta = real_array("delta", delta, (x.ndim,))
+        if x.ndim == 1:
+            return _backward_one(delta, x, W, activation, mask, out, n_threads)
+        dtype = common_dtype(x, W, delta)
+        x, W, delta = (as_kernel_array(array, dtype) for array in (x, W, delta))
     n, n_in = x.shape
     k, n_out = W.shape
     if k != n_in or delta.shape != (n, n_out) or not k or not n_out:
         _check_shapes(x=x.shape, W=W.shape, delta=delta.shape)
     dtype = x.dtype
+    product_code = code
+    if mask is not None:
+        mask = _check_mask(mask, (n, n_in), dtype)
+        product_code = _CODES_BELOW["identity"]
     if out is None:
-        out = (None, None, None)
         dW = np.empty((n_in, n_out), dtype)
         db = np.empty(n_out, dtype)
         below = dW if code < 0 else np.empty((n, n_in), dtype)
     else:
-        dW, db, below = _targets(out, code >= 0, n, delta, x, W)
+        inputs = (delta, x, W) if mask is None else (delta, x, W, mask)
+        dW, db, below = _targets(out, code >= 0, inputs)
     if n_threads is None and n * n_in * n_out < 2 * _SPINNING_MACS:
         kernels.dense_backward(
             dW,
@@ -207,7 +290,7 @@ def dense_backward(
             x,
             W,
             workspace(kernels.backward_size(n, n_in, n_out, 1), dtype),
-            code,
+            product_code,
             0,
             1,
         )
@@ -224,11 +307,15 @@ def dense_backward(
             delta,
             x,
             W,
-            code,
+            product_code,
         )
     if not n:
         dW[...] = 0
         db[...] = 0
+    if mask is not None:
+        through_mask(below, x, mask, code)
+    if out is None:
+        return dW, db, None if code < 0 else below
     return (
         copy_back(dW, out[0]),
         copy_back(db, out[1]),
@@ -236,19 +323,38 @@ def dense_backward(
     )
 
 
-def _targets(out, wanted, n, delta, x, W):
-    """The arrays for dW, db and, if it is wanted, delta_below."""
+def _backward_one(delta, x, W, activation, mask, out, n_threads):
+    """`dense_backward` of one sample."""
+    rows = None
+    if out is not None:
+        _check_out(out)
+        rows = (*out[:2], one_row(out[2], "out[2]", x.size))
+    dW, db, below = dense_backward(
+        delta[None], x[None], W, activation, mask=mask, out=rows, n_threads=n_threads
+    )
+    if below is not None:
+        below = below[0] if out is None or out[2] is None else out[2]
+    return dW, db, below
+
+
+def _check_out(out):
     if not isinstance(out, tuple) or len(out) != 3:
         raise TypeError(
             f"out must be a tuple of three: arrays for dW, db and delta_below, or None, got {out!r}"
         )
+
+
+def _targets(out, wanted, inputs):
+    """The arrays for dW, db and, if it is wanted, delta_below."""
+    _check_out(out)
     if out[2] is not None and not wanted:
         raise ValueError(
             "out[2] must be None where activation is None: there is no delta of a layer below"
         )
-    dW = output_buffer("out[0]", out[0], W.shape, x.dtype, delta, x, W)
-    db = output_buffer("out[1]", out[1], W.shape[1:], x.dtype, delta, x, W)
-    below = output_buffer("out[2]", out[2], x.shape, x.dtype, delta, x, W) if wanted else dW
+    _, x, W, *_ = inputs
+    dW = output_buffer("out[0]", out[0], W.shape, x.dtype, *inputs)
+    db = output_buffer("out[1]", out[1], W.shape[1:], x.dtype, *inputs)
+    below = output_buffer("out[2]", out[2], x.shape, x.dtype, *inputs) if wanted else dW
     for a, b in combinations(out, 2):
         if a is not None and b is not None and not no_overlap(a, b) and np.shares_memory(a, b):
             raise ValueError("out must be arrays that share no memory with each other")

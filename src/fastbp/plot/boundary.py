@@ -121,7 +121,8 @@ class ConfusionMatrixDisplay:
     def from_estimator(
         estimator: Any, X: ArrayLike, y: ArrayLike, *, ax: Any = None, **kwargs: Any
     ) -> Any:
-        """Count the samples of each class by their predicted class.
+        """Count the samples of each class by their predicted class. Cells without samples are
+        blank.
 
         Parameters
         ----------
@@ -155,8 +156,14 @@ class ConfusionMatrixDisplay:
             raise ValueError(
                 f"y must be one label a row of X, {predicted.shape}, got shape {y.shape}"
             )
-        options = {"cmap": "Blues"} | kwargs
-        return theirs.from_predictions(y, predicted, ax=axes(ax, _FIGSIZE), **options)
+        options: dict[str, Any] = {"cmap": "Blues"} | kwargs
+        if options.get("normalize") is not None:
+            options.setdefault("values_format", ".2f")
+        shown = theirs.from_predictions(y, predicted, ax=axes(ax, _FIGSIZE), **options)
+        if shown.text_ is not None:
+            for text, value in zip(shown.text_.flat, shown.confusion_matrix.flat, strict=True):
+                text.set_visible(bool(value != 0))
+        return shown
 
 
 def as_estimator(net: MLP) -> Any:

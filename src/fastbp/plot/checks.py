@@ -23,8 +23,9 @@ class GradientCheckDisplay(Display):
     scale.
 
     Made by `from_check` or `from_estimator`. Below the lower line a gradient is usually right,
-    above the upper one it is usually wrong. Between them are kinks (of relu) and losses that are
-    hard to differentiate in floating point.
+    above the upper one it is usually wrong. Errors between them, 1e-5 for example, are common for
+    right gradients of nets with kinks: a difference is not the derivative where its two losses lie
+    on either side of a kink of relu, leaky_relu, hinge or absolute_error.
 
     Parameters
     ----------
@@ -99,12 +100,18 @@ class GradientCheckDisplay(Display):
         for column, name, marker, shift in ((0, "weights", "o", -0.08), (1, "biases", "s", 0.08)):
             errors = np.maximum([layer[column] for layer in self.check.layers], SMALLEST)
             ax.plot(places + shift, errors, marker, markersize=9, label=name, zorder=3)
-        for error, text in (
-            (RIGHT, "below: right,\nas a rule"),
-            (WRONG, "above: wrong,\nas a rule"),
-        ):
+        for error in (RIGHT, WRONG):
             ax.axhline(error, color="0.4", linestyle="--", linewidth=1)
-            ax.text(1.015, error, text, transform=ax.get_yaxis_transform(), va="center", fontsize=9)
+        for error, text, va in (
+            (WRONG * 2, "above: wrong,\nas a rule", "bottom"),
+            (
+                (RIGHT * WRONG) ** 0.5,
+                "between: kinks of relu\nand the like within\nthe difference",
+                "center",
+            ),
+            (RIGHT / 2, "below: right,\nas a rule", "top"),
+        ):
+            ax.text(1.015, error, text, transform=ax.get_yaxis_transform(), va=va, fontsize=9)
         ax.set_yscale("log")
         ax.set(xlabel="layer", ylabel="largest relative error", xlim=(-0.6, len(places) - 0.4))
         ax.set_xticks(places)
@@ -118,7 +125,8 @@ class GradientCheckDisplay(Display):
 class RangeTestDisplay(Display):
     """The loss while the learning rate rises, and the rate suggested.
 
-    Made by `from_result`.
+    Made by `from_result`. The axes show the useful part: rates from a hundredth of the suggestion
+    on, up to where the loss has risen well above its level before the minimum.
 
     Parameters
     ----------
@@ -204,11 +212,26 @@ class RangeTestDisplay(Display):
             linestyle="--",
             label=f"suggestion {self.suggestion:.2g}",
         )
-        finite = main[np.isfinite(main)]
-        if len(finite):  # a last raw loss far above the others would flatten the curve
-            margin = 0.08 * (np.ptp(finite) or 1)
-            ax.set_ylim(finite.min() - margin, finite.max() + margin)
+        self._clip_axes(ax, np.asarray(main, np.float64))
         ax.set_xscale("log")
         ax.set(xlabel="learning rate", ylabel="loss")
         ax.legend()
         ax.grid(alpha=0.3)
+
+    def _clip_axes(self, ax, main):
+        """Leave out the flat part at small rates and the divergence at large ones, which would
+        flatten the rest."""
+        rates = self.learning_rates
+        left = min(max(rates.min(), self.suggestion / 100), self.suggestion)
+        shown = np.isfinite(main) & (rates >= left)
+        if not shown.any():
+            return
+        lowest = np.flatnonzero(shown)[np.argmin(main[shown])]
+        low = main[lowest]
+        before = main[shown & (rates <= rates[lowest])].max()  # the level from which the loss falls
+        room = (before - low) or (main[shown].max() - low) or 1.0
+        top = before + 0.5 * room
+        above = np.flatnonzero(shown & (rates > rates[lowest]) & (main > top))
+        right = rates[above[0]] if len(above) else rates.max()
+        ax.set_ylim(low - 0.15 * room, min(top, main[shown].max() + 0.15 * room))
+        ax.set_xlim(left, max(right, self.suggestion))

@@ -16,11 +16,13 @@ HEIGHT = 0.78  # of a histogram, relative to the distance between two
 
 
 class _LayersDisplay(Display):
-    """One histogram for each layer, one below the other, on a common scale."""
+    """One histogram for each layer, one below the other, on a common scale, with its number of
+    units; each is as high as its place."""
 
     _figsize: ClassVar[tuple[float, float]] = (7.5, 4.2)
 
-    def _draw_layers(self, ax, names, values, edges, notes, colour):
+    def _draw_layers(self, ax, layers, names, values, edges, notes, colour):
+        """One histogram of `values` a layer; `layers` are the arrays (n_samples, n_out)."""
         n = len(values)
         for k, (each, note) in enumerate(zip(values, notes, strict=True)):
             base = n - 1 - k
@@ -37,7 +39,11 @@ class _LayersDisplay(Display):
                 fontsize=9,
                 linespacing=1.4,
             )
-        ax.set_yticks(range(n - 1, -1, -1), [f"layer {k}\n{name}" for k, name in enumerate(names)])
+        labels = [
+            f"layer {k}\n{layer.shape[1]} {name}"
+            for k, (layer, name) in enumerate(zip(layers, names, strict=True))
+        ]
+        ax.set_yticks(range(n - 1, -1, -1), labels)
         ax.tick_params(axis="y", length=0)
         for label in ax.get_yticklabels():
             label.set_verticalalignment("bottom")
@@ -115,8 +121,8 @@ class ActivationsDisplay(_LayersDisplay):
                 facts.append(f"{saturated.mean():.1%} saturated")
             notes.append("\n".join(facts))
         edges = np.linspace(low - margin, high + margin, BINS + 1)
-        self._draw_layers(ax, self.names, kept, edges, notes, "tab:blue")
-        ax.set(xlabel="activation a")
+        self._draw_layers(ax, self.activations, self.names, kept, edges, notes, "tab:blue")
+        ax.set(xlabel="activation a", title=f"Activations of {_samples(self.activations)}")
 
 
 class DeltasDisplay(_LayersDisplay):
@@ -190,12 +196,17 @@ class DeltasDisplay(_LayersDisplay):
             notes.append("\n".join(facts))
         ax.set_xscale("log")
         edges = np.geomspace(low, high, BINS + 1)
-        self._draw_layers(ax, self.names, kept, edges, notes, "tab:orange")
+        self._draw_layers(ax, self.deltas, self.names, kept, edges, notes, "tab:orange")
         for k, some in enumerate(kept):
             if len(some):
                 base = len(kept) - 1 - k
                 ax.plot([np.median(some)] * 2, [base, base + HEIGHT], color="black", linewidth=1.5)
-        ax.set(xlabel="size of delta = dL/dz")
+        ax.set(xlabel="size of delta = dL/dz", title=f"Deltas of {_samples(self.deltas)}")
+
+
+def _samples(layers):
+    n = len(layers[0])
+    return f"{n:,} sample{'s' * (n != 1)}"
 
 
 def deltas(net: MLP, X: Any, y: Any, max_samples: int) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ GAP = 1  # pixels between images
 
 class WeightsDisplay(Display):
     """The weights of each unit of the first layer as an image of the input's shape, all on one
-    scale.
+    scale: blue below zero, red above, blank at zero.
 
     Made by `from_estimator`. Unit 0 is at the top left; units follow along rows.
 
@@ -100,8 +100,18 @@ class WeightsDisplay(Display):
             mosaic[top : top + height, left : left + width] = image
         largest = float(np.abs(self.images).max()) or 1.0
         shown = ax.imshow(
-            mosaic, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest"
+            mosaic, cmap=_blank_at_zero(), vmin=-largest, vmax=largest, interpolation="nearest"
         )
         ax.set_facecolor("0.75")  # the gaps
         ax.set(xticks=[], yticks=[], title=f"Weights of {n} units of layer 0")
         ax.figure.colorbar(shown, ax=ax, shrink=0.75)
+
+
+def _blank_at_zero():
+    """Matplotlib's RdBu_r, which is grey in the middle, with white for 0 and what rounds to it."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    colours = colormaps["RdBu_r"](np.linspace(0, 1, 257))
+    colours[128] = 1
+    return ListedColormap(colours, name="RdBu_r, blank at 0")

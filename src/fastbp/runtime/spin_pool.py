@@ -32,10 +32,12 @@ LOOP_GAP_SECONDS = 1e-4
 # Exponential back-off after a worker was preempted: initial and maximum time without workers, and
 # the window in which another preemption doubles it. Where other programs need the CPUs, a worker
 # loses its own every few milliseconds, now and then within a task, and the caller waits for as
-# long. On idle CPUs that happens some ten times a second.
+# long. On idle CPUs that happens some ten times a second. A call that stalled is followed by twice
+# as long without workers, so that a caller beside busy processes loses a bounded share of its time.
 BACKOFF_SECONDS = 1e-4
 MAX_BACKOFF_SECONDS = 0.64
 BACKOFF_WINDOW_SECONDS = 0.005
+STALL_RATIO = 2
 
 
 class SpinPool:
@@ -65,12 +67,19 @@ class SpinPool:
             self._cpus_known_until = now + QUOTA_SECONDS
         return int(min(n_threads, self._default_limit if is_default else self._available_cpus))
 
-    def run(self, entry: Callable[..., int], args: tuple, n_threads: int, macs: int = 0) -> None:
+    def run(
+        self,
+        entry: Callable[..., int],
+        args: tuple,
+        n_threads: int,
+        macs: int = 0,
+        stall_seconds: float = math.inf,
+    ) -> None:
         """Call ``entry(*args, block, n_threads)``, which shares its work with the pool's workers.
 
         There are fewer threads where a worker does not answer at once, and only the caller where
         all sleep. If calls follow each other in a loop, the workers are woken for the next one.
-        After a worker was preempted, calls run on one thread for a while.
+        After a worker was preempted, or a call stalled, calls run on one thread for a while.
 
         Parameters
         ----------
@@ -81,6 +90,8 @@ class SpinPool:
             At most, as limited by `max_threads`.
         macs : int, default 0
             Multiply-adds of the call. From WAKE_MACS on, sleeping workers are woken for it.
+        stall_seconds : float, optional
+            The call takes longer only where a thread of it has lost its CPU.
         """
         start = time.perf_counter()
         if n_threads == 1 or start < self._alone_until:
@@ -92,19 +103,21 @@ class SpinPool:
             kernel.wait_for_workers(self._address, n_threads - 1, kernel.WAKE_SPINS)
         elif start - self._short_call < LOOP_GAP_SECONDS:
             self._wake(n_threads - 1)
-        if entry(*args, self._address, n_threads) == n_threads:
-            self._short_call = -math.inf
-        else:
-            self._short_call = time.perf_counter()
-            if self.block[kernel.PREEMPTED] != self._preempted:
-                self._back_off(start)
+        is_short = entry(*args, self._address, n_threads) < n_threads
+        now = time.perf_counter()
+        self._short_call = now if is_short else -math.inf
+        if now - start > stall_seconds:
+            self._back_off(start, now, STALL_RATIO * (now - start))
+        elif is_short and self.block[kernel.PREEMPTED] != self._preempted:
+            self._back_off(start, now, BACKOFF_SECONDS)
 
-    def _back_off(self, start: float) -> None:
-        """Run calls on one thread for a while from `start` on, twice as long as the last time if
-        that has just passed."""
-        again = start - self._alone_until < BACKOFF_WINDOW_SECONDS
-        self._backoff = min(2 * self._backoff, MAX_BACKOFF_SECONDS) if again else BACKOFF_SECONDS
-        self._alone_until = start + self._backoff
+    def _back_off(self, start: float, now: float, least: float) -> None:
+        """Run calls on one thread for `least` seconds from now on; for twice as long as the last
+        time if the call that began at `start` came soon after that."""
+        again = start - self._alone_until < max(BACKOFF_WINDOW_SECONDS, self._backoff)
+        longer = 2 * self._backoff if again else least
+        self._backoff = min(max(least, longer), MAX_BACKOFF_SECONDS)
+        self._alone_until = now + self._backoff
         self._preempted = self.block[kernel.PREEMPTED]
         self._note_caller_cpu()
 
