@@ -10,9 +10,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from fastbp.base.html import BOTTOM, LEFT, RIGHT, TOP
 from fastbp.cli.main import main
-from fastbp.cli.report import scatter_svg
+from fastbp.cli.report import END, SIDE, START, scatter
 from fastbp.cli.scores import Regression
 
 EVIL = "</title><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\"'"
@@ -110,6 +109,8 @@ def test_data_is_text(report):
         "td",
         "pre",
         "code",
+        "details",
+        "summary",
         "footer",
         "small",
     }
@@ -195,16 +196,24 @@ def test_in_a_browser(report, tmp_path):
 )
 def test_scatter(actual, predicted):
     scores = Regression(0.0, 0.0, 0.0, None, np.array(actual, float), np.array(predicted, float))
-    page = Elements(scatter_svg(scores, "<price>"))
-    points = [attributes for tag, attributes in page.found if tag == "circle"]
+    points = scatter(scores)["points"]
     assert len(points) == min(len(scores.actual), 2000)
-    assert all(LEFT <= float(point["cx"]) <= RIGHT for point in points)
-    assert all(TOP <= float(point["cy"]) <= BOTTOM for point in points)
-    assert "actual <price>" in page.text
+    assert all(START <= x <= END for x, _ in points)
+    assert all(SIDE - END <= y <= SIDE - START for _, y in points)
 
 
 def test_points_are_where_their_values_are():
     scores = Regression.of(np.array([1.0, 2.0]), np.array([2.0, 1.5]), 0.0)
-    circles = [a for tag, a in Elements(scatter_svg(scores, "y")).found if tag == "circle"]
-    left, right = sorted(circles, key=lambda circle: float(circle["cx"]))
-    assert float(left["cy"]) < float(right["cy"])  # 2 is above 1.5
+    (left, above), (right, below) = sorted(scatter(scores)["points"])
+    assert left < right
+    assert above < below  # 2 is above 1.5
+
+
+def test_both_axes_have_one_scale():
+    """The same number of pixels for a unit, and the same ticks."""
+    drawn = scatter(Regression.of(np.array([1.0, 7.0]), np.array([3.0, 4.0]), 0.0))
+    (_, x0, y0), *_, (_, x1, y1) = drawn["ticks"]
+    assert x1 - x0 == pytest.approx(y0 - y1)
+    for x, y in drawn["points"]:
+        assert START <= x <= END
+        assert SIDE - END <= y <= SIDE - START
