@@ -311,11 +311,14 @@ class Preprocessing:
             If a column is missing, occurs twice or has another length, or a value is not one of the
             categories, not a number, not finite, or missing in a column without a `fill`.
         """
-        absent = [column.name for column in self.inputs if column.name not in columns]
+        given = list(columns.keys())  # a Series iterates over its values
+        names = {str(name).strip(): name for name in given}  # as the command line reads them
+        names |= {name: name for name in given}
+        absent = [column.name for column in self.inputs if column.name not in names]
         if absent:
-            given = ", ".join(map(repr, columns.keys()))
-            raise ValueError(f"columns must have {', '.join(map(repr, absent))}, got {given}")
-        values_of = {column.name: columns[column.name] for column in self.inputs}
+            shown = ", ".join(map(repr, given))
+            raise ValueError(f"columns must have {', '.join(map(repr, absent))}, got {shown}")
+        values_of = {column.name: columns[names[column.name]] for column in self.inputs}
         if all(map(_is_single, values_of.values())):
             values_of = {name: [value] for name, value in values_of.items()}
         for name, values in values_of.items():

@@ -497,3 +497,84 @@ def test_old_preprocessing_is_read_and_written_as_it_was(tmp_path):
     made = Preprocessing.of_document(old)
     assert made == Preprocessing((Scaled("a", 1.0, 2.0),), OneHot("y", ("n", "m")))
     assert json.loads(json.dumps(made.document())) == old
+
+
+@pytest.mark.parametrize("option", ["--target", "--text", "--number", "--drop"])
+def test_options_name_columns_with_or_without_space(option, write, fastbp_says):
+    write("x, y ,z\n" + "".join(f"{i % 5},{i % 2},{i % 3}\n" for i in range(40)))
+    for name in ("y", " y "):
+        target = ["--target", "x"] if option != "--target" else []
+        code, _, err = fastbp_says("train", "t.csv", option, name, *target, *FAST)
+        assert code == 0, err
+        made = fastbp.load("model.safetensors").preprocessing_
+        kinds = {one.name: type(one).__name__ for one in (*made.inputs, made.target)}
+        expected = {"--target": "OneHot", "--text": "OneHot", "--number": "Scaled", "--drop": None}
+        assert kinds.get("y") == expected[option]
+        if option != "--drop":
+            X = made.transform({" x": [1, 2], "y ": [1, 0], "z": [2, 0]})
+            assert X.shape == (2, made.width)
+
+
+SAME = ["--class-weight", "balanced"]
+
+
+def test_rare_classes_and_their_weights(write, fastbp_says):
+    """A model of rare classes that never predicts one is named, and weights make it predict it."""
+    rng = np.random.default_rng(0)
+    y = np.where(rng.random(600) < 0.06, "rare", "common")
+    x = rng.normal((y == "rare") * 1.0, 1)
+    write("x,y\n" + "".join(f"{a:.3f},{b}\n" for a, b in zip(x, y, strict=True)))
+    plain = ["train", "t.csv", "--target", "y", "--hidden", "none", "--report", "r.html"]
+    code, out, err = fastbp_says(*plain)
+    assert code == 0
+    assert "warning: the model never predicts 'rare' on the held-out rows\n" in err
+    assert "warning: the accuracy is not better than that of always 'common'\n" in err
+    with open("r.html", encoding="utf-8") as page:
+        text = page.read()
+    assert text.count('<p class="doubt">') == 2
+    assert "never predicts &#39;rare&#39;" in text
+    area = float(out.partition("ROC AUC ")[2].split()[0])
+    assert 0.6 < area < 0.95
+    code, out, err = fastbp_says(*plain, *SAME)
+    assert code == 0
+    assert "never predicts" not in err
+
+
+def test_a_class_without_training_rows_is_said(write, fastbp_says):
+    lines = [f"{i},{'nm'[i % 2]}\n" for i in range(40)]
+    for seed in range(12):
+        write("x,y\n" + "".join(lines) + "99,single\n")
+        code, _, err = fastbp_says("train", "t.csv", "--target", "y", "--seed", str(seed), *FAST)
+        assert code == 0
+        said = [line for line in err.splitlines() if "row is of the class 'single'" in line]
+        assert len(said) == 1  # either no training row, or no held-out one, or both
+        if said[0].startswith("warning: no training row"):
+            break
+    else:
+        pytest.fail("no seed held the row out")
+
+
+def test_a_regression_of_no_use_is_said(write, fastbp_says):
+    rng = np.random.default_rng(0)
+    write("x,y\n" + "".join(f"{rng.normal():.3f},{rng.normal():.3f}\n" for _ in range(60)))
+    code, _, err = fastbp_says(
+        "train", "t.csv", "--target", "y", "--epochs", "300", "--patience", "300"
+    )
+    assert code == 0
+    assert "warning: the RMSE is not better than that of always the mean" in err
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e150, 1e299])
+def test_large_and_small_numbers_warn_of_nothing(scale, write, fastbp_says):
+    """Warnings are errors in these tests; nor does a caller's `np.errstate` end the command."""
+    lines = "".join(f"{i % 7 * scale},{i % 5},{(i % 7 - 3) * scale}\n" for i in range(60))
+    write("x,z,y\n" + lines)
+    with np.errstate(all="raise"):
+        code, out, err = fastbp_says(
+            "train", "t.csv", "--target", "y", "--task", "regression", "--report", "r.html", *FAST
+        )
+        assert code == 0, err
+        code, answers, err = fastbp_says("predict", "model.safetensors", "t.csv")
+        assert code == 0, err
+    assert "inf" not in out.partition("R2")[2]
+    assert np.isfinite(np.array(answers.split()[1:], float)).all()

@@ -63,7 +63,8 @@ def kinds(column) -> dict[str, tuple[int, str]]:
     """The first (row, text) of each kind of text in a column of bytes, in the order of rows.
 
     "zeros" are whole numbers with leading zeros, "formatted" numbers with signs that programs do
-    not read, such as "1,234", "12%" or "$5"; missing values have no kind.
+    not read, such as "1,234", "12%" or "$5"; missing values have no kind. The search ends at a
+    "text", behind which no other kind matters.
     """
     pa = pyarrow("a table")
     compute = pyarrow("a table", "pyarrow.compute")
@@ -84,6 +85,8 @@ def kinds(column) -> dict[str, tuple[int, str]]:
             kind = _kind_of(text)
             if kind and kind not in found:
                 found[kind] = (first + int(np.argmax(codes == i)), text)
+        if "text" in found:
+            break
     return found
 
 

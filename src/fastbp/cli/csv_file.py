@@ -32,6 +32,8 @@ SIGNATURES = {
     b"PK\x03\x04": "a ZIP archive or Excel file; save the table as CSV",
     b"\xd0\xcf\x11\xe0": "an Excel file; save the table as CSV",
     b"PAR1": "Parquet, which the name of a file must end in: .parquet",
+    b"ARROW1": "an Arrow file; save the table as Parquet",
+    b"\x93NUMPY": "one array of NumPy; save named arrays by numpy.savez",
     codecs.BOM_UTF16_LE: "UTF-16; iconv -f utf-16 -t utf-8 converts it",
     codecs.BOM_UTF16_BE: "UTF-16; iconv -f utf-16 -t utf-8 converts it",
 }

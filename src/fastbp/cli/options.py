@@ -30,7 +30,9 @@ class TrainOptions:
     """
 
     data: str = field(metadata={"metavar": "DATA", "help": DATA_HELP})
-    target: str = field(metadata={"metavar": "COLUMN", "help": "the column to predict"})
+    target: str = field(
+        metadata={"metavar": "COLUMN", "type": str.strip, "help": "the column to predict"}
+    )
     out: str = _option(
         "model.safetensors", "default: %(default)s", metavar="MODEL", type=model_path
     )
@@ -48,16 +50,22 @@ class TrainOptions:
         None,
         "its values are categories, even if they are numbers",
         metavar="COLUMN",
+        type=str.strip,
         action="append",
     )
     number: Sequence[str] | None = _option(
         None,
         "its values are numbers, even those of an identifier or with leading zeros",
         metavar="COLUMN",
+        type=str.strip,
         action="append",
     )
     drop: Sequence[str] | None = _option(
-        None, "leave it out; for identifiers and the like", metavar="COLUMN", action="append"
+        None,
+        "leave it out; for identifiers and the like",
+        metavar="COLUMN",
+        type=str.strip,
+        action="append",
     )
     max_categories: int = _option(
         100, "in a column; default: %(default)s", metavar="N", type=whole()

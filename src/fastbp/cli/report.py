@@ -71,7 +71,7 @@ def report(template, trained: Trained, options: TrainOptions, argv: list[str]) -
         classes=isinstance(scores, Classification) and _classes(scores, trained.classes),
         sizes=[len(part.rows) for part in trained.parts],
         loss_svg=loss_svg(trained.history),
-        loss_unit=_loss_unit(trained),
+        loss_unit=_loss_unit(trained) + " and the penalty of the weights" * (options.l2 > 0),
         scatter=isinstance(scores, Regression) and scatter(scores),
         digits=digits,
         largest=max((one.mean for one in trained.importances), default=0.0),

@@ -102,6 +102,8 @@ class Selection:
 
 def _absent(absent, names):
     """What is wrong if no columns have the names `absent`."""
+    if not names:
+        return "the first line is empty; it must name the columns"
     plural = "s" * (len(absent) > 1)
     what = f"no column{plural} {', '.join(map(quoted, absent[:MAX_PROBLEMS]))}"
     forms = {name.strip().casefold(): name for name in names}
