@@ -43,7 +43,7 @@ def refusal(path, **wanted):
     return str(caught.value)
 
 
-MISSING = ["", " ", '""', "?", "NA", "n/a", "NaN", "None", "NULL"]
+MISSING = ["", " ", '""', ".", "?", "#N/A", "<NA>", "NA", "n/a", "NaN", "None", "NULL"]
 
 
 @pytest.mark.parametrize("text", MISSING)
@@ -273,6 +273,7 @@ FORMATTED = {
     "money": ["$5.00", "$1200.50"],
     "euro": ['"1,50 €"', '"2,00 €"'],
     "spaces": ["1 234", "12 345"],
+    "negative in parentheses": ["(5)", "7"],
     "apostrophes": ["1'234", "999"],
 }
 
@@ -438,6 +439,21 @@ def test_models_of_categories_with_spaces_still_read_them(write):
     assert table.columns[" kind"].tolist() == [" a", "b"]
 
 
+@pytest.mark.parametrize("known", [("False", "True"), ("false", "true"), ("FALSE", "TRUE")])
+def test_flags_are_flags_in_every_format(known, write):
+    import pyarrow.parquet as pq
+
+    from fastbp.preprocessing import OneHot
+
+    wanted = {"a": OneHot("a", known)}
+    np.savez("t.npz", a=[True, False])
+    pq.write_table(pa.table({"a": [True, False]}), "t.parquet")
+    for text in ("a,b\nTrue,1\nFalse,2\n", "a,b\ntrue,1\nFALSE,2\n"):
+        assert read(write(text), columns=wanted).columns["a"].tolist() == [*known[::-1]]
+    for name in ("t.npz", "t.parquet"):
+        assert read(name, columns=wanted).columns["a"].tolist() == [*known[::-1]]
+
+
 def test_line_ends_in_quotes_are_one_category(write):
     unix = 'a,y\n"x\nz",1\n"x\nz",2\n'
     expected = read(write(unix)).columns["a"].tolist()
@@ -463,6 +479,8 @@ NOT_CSV = {
         "t.csv: no column 'y'; there are 'a;y'; --delimiter ';'",
     ),
     "tabs": ("a\ty\n5\t1\n", "t.csv: no column 'y'; there are 'a\\ty'; --delimiter '\\t' divides"),
+    "Excel's first line": ("sep=;\na;y\n1;2\n", "t.csv: the first line is 'sep=;' for Excel; tail"),
+    "an empty first line": ("\n\na,y\n1,2\n", "t.csv: the first line is empty; it must name the"),
     "no names": (
         "5.1,3.5,n\n4.9,3.0,m\n",
         "t.csv: no column 'y'; there are '5.1', '3.5', 'n'; the first line must name the columns",

@@ -1,5 +1,6 @@
 """fastbp as a process: streams, signals, exit codes, and what the library does not import."""
 
+import io
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from importlib import metadata
 import pytest
 
 import fastbp
+from fastbp.cli.arguments import say
 from fastbp.training.loop import TrainingLoop
 
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -90,6 +92,22 @@ def test_without_the_extra(folder):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder)
     assert (done.stdout, done.stderr) == ("[0, 1, 1, 1, 1]\n", ERRORS)
     assert not (folder / "new.net").exists()
+
+
+PREDICTS = """
+import sys
+from fastbp.cli.main import main
+code = main(["predict", "model.safetensors", "holes.csv", "--proba", "--out", "answers.csv"])
+print(code, sorted({"sklearn", "jinja2", "pandas", "matplotlib"} & set(sys.modules)))
+"""
+
+
+def test_predict_imports_little(folder):
+    """Also where values are missing, though the libraries are installed."""
+    (folder / "holes.csv").write_text("a,b\n1,NA\n,2\n")
+    command = [sys.executable, "-c", PREDICTS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder)
+    assert done.stdout == "0 []\n"
 
 
 def test_no_traceback(folder):
@@ -226,6 +244,17 @@ def test_names_that_the_terminal_lacks(unicode_folder):
     argv = [*FASTBP, *TRAIN, "--report", "-"]
     done = subprocess.run(argv, env=ASCII, cwd=unicode_folder, capture_output=True, timeout=300)
     assert "日本" in done.stdout.decode("utf-8")
+
+
+@pytest.mark.parametrize("kind", ["none", "closed", "ASCII", "no stream"])
+def test_no_message_raises(kind, monkeypatch, capsys):
+    text = io.TextIOWrapper(io.BytesIO(), "ascii")
+    if kind == "closed":
+        text.close()
+    stream = {"none": None, "no stream": object()}.get(kind, text)
+    monkeypatch.setattr(sys, "stderr", stream)
+    say("é 日本")
+    assert capsys.readouterr().out == ""
 
 
 def test_a_report_to_a_closed_standard_output(unicode_folder):

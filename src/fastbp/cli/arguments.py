@@ -167,8 +167,8 @@ def write(path: str, parts: Iterable[bytes]) -> None:
 def say(text: str) -> None:
     """Write a message to standard error, if possible: standard output is for results.
 
-    A stream that is closed, full or without a reader ends no training.
+    A stream that is closed, full, without a reader or something else ends no training.
     """
     if sys.stderr is not None:  # print would write to standard output
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(Exception):
             print(text, file=sys.stderr, flush=True)

@@ -8,14 +8,15 @@ import numpy as np
 from ..base.optional import require
 from ..preprocessing import OneHot, number_of, quoted, unknown_category
 
-MISSING = frozenset({"", "?", "na", "n/a", "nan", "none", "null"})  # in lower case
+# in lower case
+MISSING = frozenset({"", ".", "?", "#n/a", "<na>", "na", "n/a", "nan", "none", "null"})
 MAX_ABS = 1e300  # sums and squares of larger numbers overflow
 MAX_TEXTS = 80_000  # different ones in a table; no model file has space for more
 ROWS = 4096  # converted at once: Python texts take over ten times their size in the file
 MIN_IDENTIFIERS = 20  # fewer different texts may be names of things that come again
 NO_UTF8 = "text that is not UTF-8; iconv -f latin1 -t utf-8 converts Latin-1"
 LEADING_ZERO = r"\s*[+-]?0[0-9]+\s*"  # of a whole number: 007, not 0.07
-SIGNS = str.maketrans("", "", "%$€£¥ ,'\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}")
+SIGNS = str.maketrans("", "", "%$€£¥ ,()'\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}")
 MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[.,]?"
 DATE = re.compile(
     r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]+\d{1,2}:\d\d.*)?|(19|20)\d\d-\d\d|\d{1,2}:\d\d(:\d\d.*)?"
@@ -125,7 +126,11 @@ def numbers(column, fail: Fail, hint: str = "") -> np.ndarray:
         try:
             if pa.types.is_binary(column.type):
                 values = values.cast(pa.string())
-            result[place] = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+            values = values.cast(pa.float64(), safe=False)
+            # to_numpy would import pandas
+            result[place] = np.from_dlpack(
+                values.fill_null(np.nan) if values.null_count else values
+            )
         except pa.ArrowInvalid:  # missing values, and what Python accepts, such as a minus sign
             for row, text in enumerate(texts(column.slice(first, ROWS)), first):
                 number = np.nan if text is None or missing(text) else number_of(text)
@@ -196,7 +201,7 @@ def categories(
         plain = text.strip().replace("\r\n", "\n")
         if allowed:
             # models of earlier versions have space around their categories
-            for form in (text, plain):
+            for form in (text, plain, *_spellings(plain)):
                 if form in allowed:
                     return form
         if not plain or (words and missing(plain)):
@@ -234,6 +239,12 @@ def categories(
     if may_leave_out and MIN_IDENTIFIERS <= len(found) == np.count_nonzero(result):
         raise LeftOutError("each row has a text of its own")
     return result
+
+
+def _spellings(text):
+    """Of a flag: formats and programs write it in their own ways."""
+    is_flag = text.lower() in ("true", "false")
+    return [text.lower(), text.upper(), text.capitalize()] if is_flag else []
 
 
 def _mostly_different(column):

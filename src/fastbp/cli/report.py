@@ -109,7 +109,7 @@ def _encoding(column):
     else:
         what = f"mean {digits(column.mean)}, standard deviation {digits(column.scale)}"
     if column.indicator:
-        fill = column.fill if isinstance(column.fill, str) else digits(column.fill)
+        fill = column.fill if isinstance(column.fill, str) else f"{column.fill:.6g}"
         what += f"; missing: {fill}, with an indicator"
     return what
 
@@ -142,6 +142,6 @@ def scatter(scores: Regression) -> dict:
         "side": SIDE,
         "start": START,
         "end": END,
-        "ticks": [(digits(tick), x_place(tick), y_place(tick)) for tick in ticks],
+        "ticks": [(f"{tick:.6g}", x_place(tick), y_place(tick)) for tick in ticks],
         "points": [(x_place(x), y_place(y)) for x, y in points],
     }

@@ -105,6 +105,8 @@ def _absent(absent, names):
     if not names:
         return "the first line is empty; it must name the columns"
     plural = "s" * (len(absent) > 1)
+    if names[0].lower().startswith("sep="):
+        return f"the first line is {quoted(names[0])} for Excel; tail -n +2 FILE is the table"
     what = f"no column{plural} {', '.join(map(quoted, absent[:MAX_PROBLEMS]))}"
     forms = {name.strip().casefold(): name for name in names}
     close = get_close_matches(absent[0].strip().casefold(), forms, n=1)

@@ -14,12 +14,12 @@ examples:
   zcat big.csv.gz | fastbp train - --target y --task classification --text zip --text area
 
 Columns of numbers are standardised, columns of text one-hot encoded; the model's file keeps the
-encoding. Missing values (blank, ?, NA, N/A, NaN, None, null) are imputed by the median or the most
-frequent category, with an indicator column; rows without a target are left out, and so are dates,
-identifiers and columns without a name: notes say what was done. Held-out rows are used for the
-score alone, validation rows for early stopping. Ctrl-C ends the training early: the model so far is
-scored and written. In an NPZ file an array (n,) is a column, and an array X (n, k) the columns
-X[0], X[1], ... .
+encoding. Missing values (blank, ., ?, NA, N/A, #N/A, <NA>, NaN, None, null) are imputed by the
+median or the most frequent category, with an indicator column; rows without a target are left out,
+and so are dates, identifiers and columns without a name: notes say what was done. Held-out rows are
+used for the score alone, validation rows for early stopping. Ctrl-C ends the training early: the
+model so far is scored and written. In an NPZ file an array (n,) is a column, and an array X (n, k)
+the columns X[0], X[1], ... .
 """
 
 
