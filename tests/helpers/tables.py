@@ -38,6 +38,11 @@ WRONG = {
         {},
         "t.csv, line 1, column 2: text that is not UTF-8; iconv -f latin1 -t utf-8 converts",
     ),
+    "a delimiter more": (
+        "a,b\n1,2,\n3,4,\n",
+        {},
+        "t.csv, row 1 (line 2): 3 values, where the first line names 2 columns; the last is empty",
+    ),
     "a name twice": ("a,b,a\n1,2,3\n", {}, "t.csv: 2 columns have the name 'a'"),
     "no target": ("a,b\n1,2\n", {"target": "c"}, "t.csv: no column 'c'; there are 'a', 'b'"),
     "nothing to drop": ("a,b\n1,2\n", {"drop": ["c"]}, "t.csv: no column 'c'; there are"),

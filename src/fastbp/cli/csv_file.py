@@ -139,9 +139,10 @@ class CsvFile:
             line = end
             where = f"{self.source}, row {i + 1} (line {line})"
             if len(cells) != n:
-                raise DataError(
-                    f"{where}: {len(cells)} values, where the first line names {n} columns"
-                )
+                what = f"{len(cells)} values, where the first line names {n} columns"
+                if len(cells) == n + 1 and not cells[-1]:
+                    what += "; the last is empty, so the first line lacks a delimiter at its end"
+                raise DataError(f"{where}: {what}")
             if sum(map(len, cells)) > MAX_ROW_BYTES:
                 raise DataError(f"{where}: over {MAX_ROW_BYTES} bytes in a row")
             if i == row:
