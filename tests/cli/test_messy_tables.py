@@ -261,8 +261,17 @@ def test_what_is_no_identifier(write):
     assert grid.notes[0] == (
         "column 'a' counts the rows; --drop 'a' leaves it out if it is an identifier"
     )
-    repeated = "id,y\n" + "1,2\n1,3\n2,4\n"
-    assert read(write(repeated)).columns.keys() == {"id", "y"}
+    repeated = read(write("id,y\n1,2\n1,3\n2,4\n"))
+    assert repeated.columns.keys() == {"id", "y"}
+    assert repeated.notes == [
+        "column 'id' is an identifier by its name; --text 'id' makes it categories"
+    ]
+
+
+@pytest.mark.parametrize("name", ["paid", "Acid", "GRID", "idle", "heat_index", "hybrid"])
+def test_names_that_are_no_identifiers(name, write):
+    table = read(write(column([7, 3, 99]).replace("a,y", f"{name},y", 1)))
+    assert (list(table.columns), table.notes) == ([name, "y"], [])
 
 
 FORMATTED = {

@@ -23,7 +23,9 @@ DATE = re.compile(
     rf"|\d{{1,2}}[. -]+{MONTH}[ -]+\d{{2,4}}.*|{MONTH} \d{{1,2}},? \d{{4}}.*",
     re.IGNORECASE,
 )
-IDENTIFIER_NAME = re.compile(r"(.*[\W_])?(id|uuid|guid|index|key)|.*[a-z]I[dD]|unnamed: \d+", re.I)
+IDENTIFIER_NAME = re.compile(  # customer_id and CustomerId, but not paid
+    r"(?i:(.*[\W_])?(id|uuid|guid)|index|unnamed: \d+)|.*[a-z]I[dD]"
+)
 
 
 class DataError(ValueError):
@@ -255,7 +257,7 @@ def _mostly_different(column):
 
 
 def check_useful(name: str, values: np.ndarray) -> str:
-    """A remark on a column of numbers that may be row numbers; "" if they are not.
+    """A remark on a column of numbers that may be identifiers; "" if they are not.
 
     Parameters
     ----------
@@ -272,8 +274,10 @@ def check_useful(name: str, values: np.ndarray) -> str:
         whole = len(values) > 1 and bool((np.floor(values) == values).all())
         if not whole:
             return ""
-        if IDENTIFIER_NAME.fullmatch(name) and len(np.unique(values)) == len(values):
-            raise LeftOutError("an identifier by its name, and each row has a number of its own")
+        if IDENTIFIER_NAME.fullmatch(name):
+            if len(np.unique(values)) == len(values):
+                raise LeftOutError("an identifier by its name, and each row has its own number")
+            return f"is an identifier by its name; --text {name!r} makes it categories"
         month = values // 100 % 100
         day = values % 100
         years = (values >= 19e6) & (values < 21e6)
