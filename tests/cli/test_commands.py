@@ -270,7 +270,6 @@ def test_standard_input_and_output(folder, fastbp_says, monkeypatch):
             "size,colour\n1,red\n2,pink\n",
             "column 'colour': 'pink' is not one of the model's categories 'blue', 'red'",
         ),
-        ("size,colour\n1,red\n,red\n", "t.csv, row 2 (line 3), column 'size': a missing value"),
         (
             "size,colour\n1,red\n1e299,red\n",
             "t.csv, row 2 (line 3), column 'size': 1e+299 is not finite, or far too large for",
@@ -335,7 +334,15 @@ def test_scores_are_scikit_learns():
     labels = RNG.integers(0, 4, 50)
     says = RNG.integers(0, 3, 50)
     trained_on = RNG.integers(0, 4, 90)
-    scores = Classification.of(labels, says, trained_on, 5)
+    probabilities = RNG.dirichlet(np.ones(4), 50)
+    scores = Classification.of(labels, says, trained_on, 5, np.pad(probabilities, ((0, 0), (0, 1))))
+    assert scores.auc is None  # no row is of class 4
+    area = metrics.roc_auc_score(labels, probabilities, multi_class="ovr")
+    assert Classification.of(labels, says, trained_on, 4, probabilities).auc == area
+    binary = labels % 2
+    two = probabilities[:, :2] / probabilities[:, :2].sum(axis=1, keepdims=True)
+    area = metrics.roc_auc_score(binary, two[:, 1])
+    assert Classification.of(binary, binary, binary, 2, two).auc == area
     np.testing.assert_array_equal(
         scores.confusion, metrics.confusion_matrix(labels, says, labels=range(5))
     )

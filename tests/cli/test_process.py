@@ -1,5 +1,6 @@
 """fastbp as a process: streams, signals, exit codes, and what the library does not import."""
 
+import io
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from importlib import metadata
 import pytest
 
 import fastbp
+from fastbp.cli.arguments import say
 from fastbp.training.loop import TrainingLoop
 
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -92,6 +94,22 @@ def test_without_the_extra(folder):
     assert not (folder / "new.net").exists()
 
 
+PREDICTS = """
+import sys
+from fastbp.cli.main import main
+code = main(["predict", "model.safetensors", "holes.csv", "--proba", "--out", "answers.csv"])
+print(code, sorted({"sklearn", "jinja2", "pandas", "matplotlib"} & set(sys.modules)))
+"""
+
+
+def test_predict_imports_little(folder):
+    """Also where values are missing, though the libraries are installed."""
+    (folder / "holes.csv").write_text("a,b\n1,NA\n,2\n")
+    command = [sys.executable, "-c", PREDICTS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder)
+    assert done.stdout == "0 []\n"
+
+
 def test_no_traceback(folder):
     code, out, err = run("predict", "model.safetensors", "missing.csv", cwd=folder)
     assert (code, out, err) == (
@@ -149,6 +167,119 @@ def test_closed_streams(folder):
         1,
         "fastbp predict: error: standard input is closed\n",
     )
+
+
+UNICODE = TABLE.replace("n", "é").replace("m", "日本")
+TRAIN = ["train", "u.csv", "--target", "y", "--epochs", "3", "--out", "new.net"]
+
+
+@pytest.fixture
+def unicode_folder(tmp_path):
+    """A table with classes that ASCII lacks."""
+    (tmp_path / "u.csv").write_text(UNICODE, encoding="utf-8")
+    return tmp_path
+
+
+def saved(folder):
+    return fastbp.load(folder / "new.net").preprocessing_.target.categories == ("é", "日本")
+
+
+@pytest.mark.parametrize("report", [[], ["--report", "r.html"]], ids=["", "report"])
+def test_a_closed_pipe_loses_no_model(report, unicode_folder):
+    """Everything is written before anything is printed."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        done = subprocess.run(
+            [*FASTBP, *TRAIN, *report],
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            cwd=unicode_folder,
+            env=BUFFERED | {"PYTHONUNBUFFERED": "1"},
+            timeout=300,
+        )
+    assert done.returncode == -signal.SIGPIPE
+    assert saved(unicode_folder)
+    assert (unicode_folder / "r.html").exists() == bool(report)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+def test_a_full_standard_output_loses_no_model(unicode_folder):
+    with open("/dev/full", "w") as full:
+        code, _, err = run(
+            *TRAIN, "--report", "r.html", capture_output=False, stdout=full, stderr=subprocess.PIPE,
+            env=BUFFERED | {"PYTHONUNBUFFERED": "1"}, cwd=unicode_folder,
+        )  # fmt: skip
+    assert code == 1
+    assert err.endswith("No space left on device\n")
+    assert saved(unicode_folder)
+    assert (unicode_folder / "r.html").exists()
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_lose_no_model(redirection, unicode_folder):
+    script = " ".join([*FASTBP, *TRAIN, "--report", "r.html", redirection])
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=unicode_folder, capture_output=True, timeout=300
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    assert saved(unicode_folder)
+    assert (unicode_folder / "r.html").exists()
+
+
+ASCII = BUFFERED | {"PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "0", "LC_ALL": "C"}
+
+
+def test_names_that_the_terminal_lacks(unicode_folder):
+    """They are printed as escapes; what is read by programs is UTF-8 in any locale."""
+    code, out, err = run(*TRAIN, env=ASCII, cwd=unicode_folder)
+    assert code == 0, err
+    assert "'\\u65e5\\u672c' would be" in out or "'\\xe9' would be" in out
+    assert saved(unicode_folder)
+    argv = [*FASTBP, "predict", "new.net", "u.csv", "--proba"]
+    done = subprocess.run(argv, env=ASCII, cwd=unicode_folder, capture_output=True, timeout=300)
+    assert done.stdout.decode("utf-8").startswith("y,P(é),P(日本)\n")
+    run(*argv[len(FASTBP) :], "--out", "answers.csv", env=ASCII, cwd=unicode_folder)
+    assert (unicode_folder / "answers.csv").read_bytes() == done.stdout
+    argv = [*FASTBP, *TRAIN, "--report", "-"]
+    done = subprocess.run(argv, env=ASCII, cwd=unicode_folder, capture_output=True, timeout=300)
+    assert "日本" in done.stdout.decode("utf-8")
+
+
+@pytest.mark.parametrize("kind", ["none", "closed", "ASCII", "no stream"])
+def test_no_message_raises(kind, monkeypatch, capsys):
+    text = io.TextIOWrapper(io.BytesIO(), "ascii")
+    if kind == "closed":
+        text.close()
+    stream = {"none": None, "no stream": object()}.get(kind, text)
+    monkeypatch.setattr(sys, "stderr", stream)
+    say("é 日本")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_report_to_a_closed_standard_output(unicode_folder):
+    script = " ".join([*FASTBP, *TRAIN, "--report", "-", ">&-"])
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=unicode_folder, capture_output=True, timeout=300, text=True
+    )
+    assert done.stderr == "fastbp train: error: standard output: it is closed\n"
+    assert not (unicode_folder / "new.net").exists()
+
+
+def test_a_model_is_saved_before_it_is_scored(tmp_path, monkeypatch, fastbp_says):
+    """An error in the scores costs the scores."""
+    from fastbp.cli import fitting
+
+    def fail(*arguments):
+        raise ValueError("no score today")
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "u.csv").write_text(UNICODE, encoding="utf-8")
+    monkeypatch.setattr(fitting, "_score", fail)
+    code, _, err = fastbp_says(*TRAIN)
+    assert code == 1
+    assert err.endswith("fastbp train: error: no score today\n")
+    assert saved(tmp_path)
 
 
 @pytest.mark.skipif(

@@ -3,6 +3,8 @@ its help."""
 
 import argparse
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -16,11 +18,15 @@ REFUSED = {
     "no target": ("a,b\n1,2\n", TRAIN, "t.csv: no column 'y'; there are 'a', 'b'"),
     "target dropped": (GOOD, [*TRAIN, "--drop", "y"], "--drop must leave the target in, got 'y'"),
     "only the target": ("y\n" + "n\nm\n" * 9, TRAIN, "t.csv: no columns beside the target 'y'"),
-    "missing": (GOOD + ",n\n", TRAIN, "t.csv, row 21 (line 22), column 'a': a missing value"),
-    "missing target": (
-        GOOD + "1,\n",
-        TRAIN,
-        "t.csv, row 21 (line 22), column 'y': a missing value",
+    "weights for numbers": (
+        NUMBERS,
+        [*TRAIN, "--class-weight", "balanced"],
+        "--class-weight needs classes, and 'y' is a number",
+    ),
+    "text and number": (
+        GOOD,
+        [*TRAIN, "--text", "a", "--number", "a"],
+        "--text and --number must name different columns, got 'a'",
     ),
     "one class": (
         GOOD.replace("m", "n"),
@@ -151,6 +157,18 @@ def test_refused(content, argv, message, tmp_path, monkeypatch, fastbp_says):
             "fastbp train: error: argument --delimiter: must be one ASCII character, or tab, got",
         ),
         ([*TRAIN, "--out", "-"], "fastbp train: error: argument --out: must be a file, got '-'"),
+        (
+            [*TRAIN, "--target", "a"],
+            "fastbp train: error: argument --target: given twice (see fastbp train --help)",
+        ),
+        (
+            [*TRAIN, "--lr", "1", "--lr", "2"],
+            "fastbp train: error: argument --lr: given twice (see fastbp train --help)",
+        ),
+        (
+            ["predict", "m", "t.csv", "--out", "a", "--out", "b"],
+            "fastbp predict: error: argument --out: given twice (see fastbp predict --help)",
+        ),
         ([*TRAIN, "--epoch", "3"], "fastbp: error: unrecognized arguments: --epoch 3"),
         (
             ["predict", "-", "t.csv"],
@@ -163,6 +181,60 @@ def test_usage(argv, message, fastbp_says):
     assert (code, out) == (2, "")
     assert err.startswith(message)
     assert err.count("\n") == 1
+
+
+PREDICT = ["predict", "m.net", "t.csv"]
+OVERWRITTEN = {
+    "data by the model": ([*TRAIN, "--out", "./t.csv"], "DATA", "--out"),
+    "data by the report": ([*TRAIN, "--report", "t.csv"], "DATA", "--report"),
+    "data by a hard link": ([*TRAIN, "--out", "hard"], "DATA", "--out"),
+    "data by a symbolic link": ([*TRAIN, "--report", "soft"], "DATA", "--report"),
+    "model by the report": ([*TRAIN, "--out", "m", "--report", "m"], "--out", "--report"),
+    "new, in a linked folder": (
+        [*TRAIN, "--out", "m", "--report", "here/m"],
+        "--out",
+        "--report",
+    ),
+    "standard input": (["train", "-", "--target", "y", "--out", "t.csv"], "DATA", "--out"),
+    "model by the answers": ([*PREDICT, "--out", "m.net"], "MODEL", "--out"),
+    "data by the answers": ([*PREDICT, "--out", "soft"], "DATA", "--out"),
+    "data by standard output": (PREDICT, "DATA", "--out"),
+}
+
+
+@pytest.mark.parametrize(("argv", "one", "other"), OVERWRITTEN.values(), ids=OVERWRITTEN)
+def test_no_file_is_overwritten_by_another_output(argv, one, other, tmp_path):
+    """With exit code 2 and before anything is read."""
+    (tmp_path / "t.csv").write_text(GOOD)
+    (tmp_path / "m.net").write_text("a model")
+    (tmp_path / "hard").hardlink_to(tmp_path / "t.csv")
+    (tmp_path / "soft").symlink_to("t.csv")
+    (tmp_path / "here").symlink_to(".")
+    before = sorted(tmp_path.iterdir())
+    with open(tmp_path / "t.csv", "rb") as stdin, open(tmp_path / "t.csv", "ab") as stdout:
+        done = subprocess.run(
+            [sys.executable, "-m", "fastbp", *argv],
+            stdin=stdin,
+            stdout=stdout if argv is PREDICT else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            cwd=tmp_path,
+        )
+    assert done.returncode == 2
+    message = f"fastbp {argv[0]}: error: {one} and {other} must be different files, got "
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "t.csv").read_text() == GOOD
+    assert (tmp_path / "m.net").read_text() == "a model"
+
+
+def test_devices_may_be_shared(tmp_path, monkeypatch, fastbp_says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text(GOOD)
+    fast = ["--epochs", "1", "--out", "/dev/null", "--report", "/dev/null"]
+    assert fastbp_says(*TRAIN, *fast)[0] == 0
 
 
 @pytest.mark.parametrize("command", ["", "demo", "train", "predict", "warmup"])

@@ -101,8 +101,6 @@ def test_npz(write, tmp_path):
 
 
 BAD_NPZ = {
-    "missing": ({"a": np.array([1, np.nan])}, "t.npz, row 2, column 'a': a missing value"),
-    "empty text": ({"a": np.array(["x", ""])}, "t.npz, row 2, column 'a': a missing value"),
     "infinite": (
         {"X": np.array([[1, 2], [3, np.inf]])},
         "t.npz, row 2, column 'X[1]': inf is not finite",
@@ -121,10 +119,6 @@ BAD_NPZ = {
     "complex": (
         {"a": np.zeros(2, complex)},
         "t.npz, column 'a': of type complex128, not numbers or text",
-    ),
-    "dates": (
-        {"a": np.zeros(2, "datetime64[D]")},
-        "t.npz, column 'a': of type datetime64[D], not numbers or text",
     ),
     "pickles": (
         {"a": np.array([{}, 1], object)},
@@ -181,7 +175,7 @@ def test_parquet(write, tmp_path):
     n = 2 * ROWS + 5
     more = {
         "flag": [i % 2 == 0 for i in range(n)],
-        "code": pa.array(list(map(str, range(n)))).dictionary_encode(),
+        "code": pa.array([str(i // 2) for i in range(n)]).dictionary_encode(),
     }
     more |= {
         "small": pa.array([i % 100 for i in range(n)], pa.int8()),
@@ -195,7 +189,7 @@ def test_parquet(write, tmp_path):
     for name, values in ARRAYS.items():
         assert table.columns[name].tolist() == np.resize(values, n).tolist()
     assert table.columns["flag"][:2].tolist() == ["True", "False"]
-    assert table.columns["code"][-1] == str(n - 1)
+    assert table.columns["code"][-1] == str((n - 1) // 2)
     assert table.columns["small"].tolist() == [i % 100 for i in range(n)]
     assert as_lists(read("t.parquet", columns=KNOWN)).keys() == {"age", "city"}
 
@@ -206,15 +200,8 @@ def test_bad_parquet(write):
 
     n = ROWS + 10
     bad = {
-        "row 4100, column 'a': a missing value": {
-            "a": [1.0 if i != 4099 else None for i in range(n)]
-        },
-        "row 4101, column 'a': a missing value": {
-            "a": ["x" if i != 4100 else None for i in range(n)]
-        },
-        "row 3, column 'a': a missing value": {"a": [1.0, 2.0, float("nan")]},
-        "column 'a': of type timestamp[us], not numbers or text": {
-            "a": pa.array([0], pa.timestamp("us"))
+        "row 4100, column 'a': inf is not finite, or too large to compute with": {
+            "a": [1.0 if i != 4099 else float("inf") for i in range(n)]
         },
         "column 'a': of type list<element: int64>, not numbers or text": {"a": [[1]]},
     }

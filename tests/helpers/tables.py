@@ -28,11 +28,6 @@ WRONG = {
     "empty": ("", {}, "t.csv: it is empty: not even a line of column names"),
     "only names": ("a,b\n", {}, "t.csv: no rows"),
     "only names, known": ("age,city\n\n\n", {"columns": KNOWN}, "t.csv: no rows"),
-    "no name": (
-        "a,\n1,2\n",
-        {},
-        "t.csv, line 1, column 2: no name in UTF-8; the first line must name the columns",
-    ),
     "an empty first line": (
         "\na,b\n1,2\n",
         {},
@@ -41,7 +36,12 @@ WRONG = {
     "names in Latin 1": (
         b"a,\xe9\n1,2\n",
         {},
-        "t.csv, line 1, column 2: no name in UTF-8; the first line must",
+        "t.csv, line 1, column 2: text that is not UTF-8; iconv -f latin1 -t utf-8 converts",
+    ),
+    "a delimiter more": (
+        "a,b\n1,2,\n3,4,\n",
+        {},
+        "t.csv, row 1 (line 2): 3 values, where the first line names 2 columns; the last is empty",
     ),
     "a name twice": ("a,b,a\n1,2,3\n", {}, "t.csv: 2 columns have the name 'a'"),
     "no target": ("a,b\n1,2\n", {"target": "c"}, "t.csv: no column 'c'; there are 'a', 'b'"),
@@ -62,16 +62,6 @@ WRONG = {
         {},
         "t.csv, row 1 (line 2): 3 values, where the first line names 2 columns",
     ),
-    "missing": ("a,b\n1,2\n3, \n", {}, "t.csv, row 2 (line 3), column 'b': a missing value"),
-    "missing in text": ("a,b\nx,2\n,3\n", {}, ROW_2 + "a missing value"),
-    "missing first": ("a,b\n,2\n1,3\n", {}, "t.csv, row 1 (line 2), column 'a': a missing value"),
-    "missing first in text": (
-        "a,b\n,2\nx,3\n",
-        {},
-        "t.csv, row 1 (line 2), column 'a': a missing value",
-    ),
-    "all missing": ("a,b\n,2\n,3\n", {}, "t.csv, row 1 (line 2), column 'a': a missing value"),
-    "missing in the only column": ("a\n1\n\n", {}, ROW_2 + "a missing value"),
     "missing, known number": (
         "age,city\n,Oslo\n",
         {"columns": KNOWN},
@@ -81,13 +71,6 @@ WRONG = {
         "age,city\n1,\n",
         {"columns": KNOWN},
         "t.csv, row 1 (line 2), column 'city': a missing value",
-    ),
-    "NA": ("a\n1\nNA\n", {}, ROW_2 + "'NA' stands for a missing value"),
-    "nan": ("a\n1\nnan\n", {}, ROW_2 + "a missing value"),
-    "NA in text": (
-        "a\nx\nNA\n",
-        {},
-        ROW_2 + "'NA' stands for a missing value; --text 'a' takes all as categories",
     ),
     "text among numbers": (
         "a\n1\n2\nx\n",
@@ -117,7 +100,7 @@ WRONG = {
         ROW_2 + "1e+301 is not finite, or too large to compute with",
     ),
     "too many categories": (
-        "a\nx1\nx2\nx3\nx4\nx5\n",
+        "a\n" + "x1\nx2\nx3\nx4\nx5\n" * 2,
         {"max_categories": 4},
         "t.csv, row 5 (line 6), column 'a': more than 4",
     ),
@@ -134,7 +117,7 @@ WRONG = {
         "t.csv, line 3: 1200000 bytes, at most 1048576 are read",
     ),
     "too many texts": (
-        "a,b,c\n" + "".join(f"{x}a,{x}b,{x}c\n" for x in range(30_000)),
+        "a,b,c\n" + "".join(f"{x}a,{x}b,{x}c\n" for x in range(30_000)) * 2,
         {"max_categories": 10**6},
         "t.csv, row 20001 (line 20002), column 'c': more than 80000 different texts in the",
     ),
@@ -161,9 +144,10 @@ WRONG = {
 
 def assert_sound(table):
     """Numbers that can be computed with, texts that can be written, and as many of each."""
-    for values in table.columns.values():
+    for name, values in table.columns.items():
         assert len(values) == len(table) > 0
+        known = values[~table.missing(name)]
         if values.dtype == object:
-            assert all(text.strip() and text.encode() for text in values.tolist())
+            assert all(text == text.strip() != "" and text.encode() for text in known.tolist())
         else:
-            assert np.isfinite(values).all()
+            assert np.isfinite(known).all()

@@ -8,6 +8,7 @@ import sys
 import tracemalloc
 
 import pyarrow as pa
+import pyarrow.compute
 import pytest
 from helpers.mutation import changed, put
 
@@ -59,6 +60,12 @@ CSV = {
     "short numbers": "a\n" + "1\n" * 4_000_000,
     "short texts": "a\n" + "a\n" * 4_000_000,
     "quoted": "a,b\n" + '"1","a\nx"\n' * 500_000,
+    "spaces before quotes": "a,b\n" + '1, "a\nx"\n' * 500_000,
+    "missing": "a,b\n" + ",\n" * 2_000_000,
+    "missing numbers": "a,b\n" + "1,NA\n,2\n" * 300_000,
+    "dates": "a\n" + "2020-01-31\n" * 500_000,
+    "leading zeros": "a\n" + "07\n" * 1_000_000,
+    "identifiers": "a\n" + "".join(f"x{i:x}\n" for i in range(600_000)),
 }
 
 
@@ -69,19 +76,20 @@ from fastbp.cli.tables import Selection, read_table
 unit = 1 if sys.platform == "darwin" else 1024
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    read_table(sys.argv[1], Selection())
+    read_table(sys.argv[1], Selection(max_categories=int(sys.argv[2]) or None))
 except ValueError:
     pass
 print(unit * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
 """
 
 
+@pytest.mark.parametrize("max_categories", [0, 100])
 @pytest.mark.parametrize("content", CSV.values(), ids=CSV)
-def test_csv(content, tmp_path):
+def test_csv(content, max_categories, tmp_path):
     """Resident memory above that of a process that has imported the modules."""
     path = tmp_path / "t.csv"
     path.write_text(content, encoding="utf-8")
-    command = [sys.executable, "-c", RESIDENT, str(path)]
+    command = [sys.executable, "-c", RESIDENT, str(path), str(max_categories)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     assert int(done.stdout) < 10 * os.path.getsize(path) + FLOOR
 

@@ -10,6 +10,8 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
+_PREFIX_BYTES = 100  # of a temporary file's name, so that the whole is below 143, the least limit
+
 
 def replace_file(path: str | os.PathLike, parts: Iterable[bytes]) -> None:
     """Write the concatenated `parts` to the file `path`, which is replaced; a link is followed.
@@ -18,8 +20,8 @@ def replace_file(path: str | os.PathLike, parts: Iterable[bytes]) -> None:
     replaced.
 
     The content is written to a temporary file in the same folder, ``.name.xxxxxxxxxxxxxxxx.tmp``,
-    flushed to the disk and renamed. Temporary files of killed processes are removed first; a live
-    writer holds a lock on its own.
+    flushed to the disk and renamed; of a long name only the first 100 bytes are used. Temporary
+    files of killed processes are removed first; a live writer holds a lock on its own.
 
     Raises
     ------
@@ -83,10 +85,18 @@ def _is_special(path):
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
+def _prefix(target):
+    """The start of the names of temporary files of `target`, cut between characters."""
+    name = target.name
+    while len(os.fsencode(name)) > _PREFIX_BYTES:
+        name = name[:-1]
+    return f".{name}."
+
+
 def _locked_file(target):
     """A new temporary file, locked for as long as its writer lives: its path and descriptor."""
     while True:
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+        temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(8)}.tmp")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         # A file system without locks raises; there, `_remove_stale` removes nothing either.
         with contextlib.suppress(OSError):
@@ -98,7 +108,7 @@ def _locked_file(target):
 
 def _remove_stale(target):
     """Remove the temporary files of `target` that no live process holds a lock on."""
-    stale = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{16}\.tmp")
+    stale = re.compile(re.escape(_prefix(target)) + r"[0-9a-f]{16}\.tmp")
     for entry in [entry for entry in os.scandir(target.parent) if stale.fullmatch(entry.name)]:
         with contextlib.suppress(OSError):
             descriptor = os.open(entry.path, os.O_WRONLY)

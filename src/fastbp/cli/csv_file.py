@@ -8,20 +8,35 @@ file with quotes.
 import codecs
 import csv
 import io
+import re
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from typing import BinaryIO
 
-from .columns import DataError, is_unicode, pyarrow
+from .arguments import STDIO
+from .columns import DataError, pyarrow
 
-STDIN = "-"
 # These limits, and MAX_TEXTS, keep the memory below ten times the file's size and 32 MiB.
 MAX_ROW_BYTES = 1 << 20
 BLOCK_BYTES = 4 * MAX_ROW_BYTES  # holds any row after each quote in it is escaped by doubling
 MAX_COLUMNS = 1 << 14
 MAX_DECODERS = 256  # columns of one pass over a file: pyarrow takes 3 kB for each
+# What a file is that begins with these bytes, and what to do.
+SIGNATURES = {
+    b"\x1f\x8b": "compressed by gzip; gzip -dc FILE | fastbp COMMAND - reads it",
+    b"BZh": "compressed by bzip2; bzip2 -dc FILE | fastbp COMMAND - reads it",
+    b"\xfd7zXZ": "compressed by xz; xz -dc FILE | fastbp COMMAND - reads it",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; zstd -dc FILE | fastbp COMMAND - reads it",
+    b"PK\x03\x04": "a ZIP archive or Excel file; save the table as CSV",
+    b"\xd0\xcf\x11\xe0": "an Excel file; save the table as CSV",
+    b"PAR1": "Parquet, which the name of a file must end in: .parquet",
+    b"ARROW1": "an Arrow file; save the table as Parquet",
+    b"\x93NUMPY": "one array of NumPy; save named arrays by numpy.savez",
+    codecs.BOM_UTF16_LE: "UTF-16; iconv -f utf-16 -t utf-8 converts it",
+    codecs.BOM_UTF16_BE: "UTF-16; iconv -f utf-16 -t utf-8 converts it",
+}
 
 
 class CsvFile:
@@ -39,18 +54,25 @@ class CsvFile:
     source : str
         The file's name in messages.
     names : list of str
-        Of the columns.
+        Of the columns, as they stand in the file; bytes that are not UTF-8 are surrogates.
     """
 
     def __init__(self, path: str, delimiter: str) -> None:
-        self.source = "standard input" if path == STDIN else path
+        self.source = "standard input" if path == STDIO else path
         self._delimiter = delimiter
         self._open: Callable[[], BinaryIO] = partial(open, path, "rb")  # type: ignore[assignment]
-        if path == STDIN and sys.stdin is None:
+        if path == STDIO and sys.stdin is None:
             raise DataError("standard input is closed")
-        with io.BytesIO(sys.stdin.buffer.read()) if path == STDIN else self._open() as file:
-            if path == STDIN or not file.seekable():
+        with io.BytesIO(sys.stdin.buffer.read()) if path == STDIO else self._open() as file:
+            if path == STDIO or not file.seekable():
                 self._open = partial(io.BytesIO, file.read())
+        with self._open() as file:
+            head = file.read(8)
+        for signature, what in SIGNATURES.items():
+            if head.startswith(signature):
+                raise DataError(f"{self.source}: not CSV but {what}")
+        if head[:2].count(0) == 1:
+            raise DataError(f"{self.source}: not CSV but UTF-16; iconv -f utf-16 converts it")
         _, header = next(self._rows(), (0, None))
         if header is None:
             raise DataError(f"{self.source}: it is empty: not even a line of column names")
@@ -58,23 +80,22 @@ class CsvFile:
         n = len(self.names)
         if n > MAX_COLUMNS:
             raise DataError(f"{self.source}: {n} columns, at most {MAX_COLUMNS} are read")
-        for i, name in enumerate(self.names):
-            if not name.strip() or not is_unicode(name):
-                raise DataError(
-                    f"{self.source}, line 1, column {i + 1}: no name in UTF-8; "
-                    "the first line must name the columns"
-                )
 
-    def columns(self, chosen: list[str]) -> Iterator[tuple]:
-        """(name, ChunkedArray of bytes) of each chosen column."""
+    def columns(self, chosen: dict[str, int]) -> Iterator[tuple]:
+        """(name, ChunkedArray of bytes) of each chosen column, from names and places in the row."""
         pa = pyarrow(self.source)
         arrow_csv = pyarrow(self.source, "pyarrow.csv")
-        if self._has_quotes() or not self.names:
+        if self._has(b'"') or not self.names:
             self.line_of(-1)
+        # pyarrow takes a quote behind a space for text
+        if self._has(re.escape(self._delimiter.encode()) + b' +"') or self._has(b'\n +"'):
+            self._open = partial(io.BytesIO, self._without_spaces())
+        # numbers as names: those of the file may come twice, or not be UTF-8
+        names = list(map(str, range(len(self.names))))
         read = arrow_csv.ReadOptions(
             use_threads=False,
             block_size=BLOCK_BYTES,
-            column_names=self.names,
+            column_names=names,
             skip_rows_after_names=1,
         )
         parse = arrow_csv.ParseOptions(
@@ -83,10 +104,11 @@ class CsvFile:
             ignore_empty_lines=len(self.names) > 1,
         )
         for start in range(0, len(chosen), MAX_DECODERS):
-            some = chosen[start : start + MAX_DECODERS]
+            some = list(chosen)[start : start + MAX_DECODERS]
+            places = [names[chosen[name]] for name in some]
             convert = arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(some, pa.binary()),
-                include_columns=some,
+                column_types=dict.fromkeys(places, pa.binary()),
+                include_columns=places,
                 strings_can_be_null=False,
                 null_values=[],  # each column would copy these lists of words
                 true_values=[],
@@ -117,18 +139,34 @@ class CsvFile:
             line = end
             where = f"{self.source}, row {i + 1} (line {line})"
             if len(cells) != n:
-                raise DataError(
-                    f"{where}: {len(cells)} values, where the first line names {n} columns"
-                )
+                what = f"{len(cells)} values, where the first line names {n} columns"
+                if len(cells) == n + 1 and not cells[-1]:
+                    what += "; the last is empty, so the first line lacks a delimiter at its end"
+                raise DataError(f"{where}: {what}")
             if sum(map(len, cells)) > MAX_ROW_BYTES:
                 raise DataError(f"{where}: over {MAX_ROW_BYTES} bytes in a row")
             if i == row:
                 break
         return line
 
-    def _has_quotes(self):
+    def _has(self, pattern):
+        """Whether the file contains what a pattern of bytes describes."""
+        end = b""
         with self._open() as file:
-            return any(b'"' in block for block in iter(partial(file.read, BLOCK_BYTES), b""))
+            for block in iter(partial(file.read, BLOCK_BYTES), b""):
+                if re.search(pattern, end + block):
+                    return True
+                end = block[-64:]
+        return False
+
+    def _without_spaces(self):
+        """The file's bytes without spaces in front of values; its lines stay where they are."""
+        content = io.BytesIO()
+        text = io.TextIOWrapper(content, "latin-1", newline="")
+        writer = csv.writer(text, delimiter=self._delimiter, lineterminator="\n")
+        writer.writerows(cells for _, cells in self._rows())
+        text.flush()
+        return content.getvalue()
 
     def _rows(self):
         """(line, cells) of each row, the header first, by the standard library's strict parser.
@@ -140,7 +178,12 @@ class CsvFile:
             if binary.read(3) != codecs.BOM_UTF8:
                 binary.seek(0)
             text = io.TextIOWrapper(binary, "latin-1", newline="")
-            reader = csv.reader(self._checked(text), delimiter=self._delimiter, strict=True)
+            reader = csv.reader(
+                self._checked(text),
+                delimiter=self._delimiter,
+                skipinitialspace=self._delimiter != " ",
+                strict=True,
+            )
             try:
                 for cells in reader:
                     yield reader.line_num, cells

@@ -3,15 +3,18 @@
 Exit codes: 0 success, 1 failure, 2 an invalid command line.
 """
 
+import io
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+import numpy as np
+
 from .. import __version__
 from . import demo, machine, predict, train
-from .arguments import Parser, say
+from .arguments import Parser, UsageError, say
 
 DESCRIPTION = "Train dense networks by back-propagation on CPUs, from tables."
 EPILOG = """\
@@ -53,10 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     arguments.argv = argv
     arguments.main = main  # for a command that runs others
+    code = 1
     try:
-        return arguments.run(arguments) or 0
+        with np.errstate(all="ignore"):  # what is not finite is refused by name
+            return arguments.run(arguments) or 0
     except BrokenPipeError:
         raise
+    except UsageError as error:
+        message = f"{error} (see fastbp {arguments.command} --help)"
+        code = 2
     except OSError as error:
         named = f"{error.filename}: " * (error.filename is not None)
         message = f"{named}{error.strerror or error}"
@@ -64,14 +72,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = str(error) or "out of memory"
     one_line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
     say(f"fastbp {arguments.command}: error: {one_line}")
-    return 1
+    return code
 
 
 def command() -> NoReturn:
     """The process ``fastbp``.
 
-    Ctrl-C ends it by SIGINT and a closed standard output by SIGPIPE, as shells expect.
+    Ctrl-C ends it by SIGINT and a closed standard output by SIGPIPE, as shells expect. Characters
+    that the encoding of the terminal lacks are written as escapes.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         try:
             code = main()

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from typing import Literal
 
 from ..base.activations import HIDDEN
 from ..optimizers import OPTIMIZERS
@@ -13,6 +14,8 @@ MAX_INTEGER_CLASSES = (
     20  # different whole numbers taken for classes, if each has two rows on average
 )
 SHARE = number(0.0, below=0.9)
+RATE = number(above=0.0)
+PENALTY = number()
 
 
 def _option(default, text, **settings):
@@ -27,7 +30,9 @@ class TrainOptions:
     """
 
     data: str = field(metadata={"metavar": "DATA", "help": DATA_HELP})
-    target: str = field(metadata={"metavar": "COLUMN", "help": "the column to predict"})
+    target: str = field(
+        metadata={"metavar": "COLUMN", "type": str.strip, "help": "the column to predict"}
+    )
     out: str = _option(
         "model.safetensors", "default: %(default)s", metavar="MODEL", type=model_path
     )
@@ -45,10 +50,22 @@ class TrainOptions:
         None,
         "its values are categories, even if they are numbers",
         metavar="COLUMN",
+        type=str.strip,
+        action="append",
+    )
+    number: Sequence[str] | None = _option(
+        None,
+        "its values are numbers, even those of an identifier or with leading zeros",
+        metavar="COLUMN",
+        type=str.strip,
         action="append",
     )
     drop: Sequence[str] | None = _option(
-        None, "leave it out; for identifiers and the like", metavar="COLUMN", action="append"
+        None,
+        "leave it out; for identifiers and the like",
+        metavar="COLUMN",
+        type=str.strip,
+        action="append",
     )
     max_categories: int = _option(
         100, "in a column; default: %(default)s", metavar="N", type=whole()
@@ -85,9 +102,12 @@ class TrainOptions:
         None,
         "learning rate; the optimizer's own by default",
         metavar="RATE",
-        type=number(above=0.0),
+        type=RATE,
     )
-    l2: float = _option(0.0, "default: 0", metavar="PENALTY", type=number())
+    l2: float = _option(0.0, "default: 0", metavar="PENALTY", type=PENALTY)
+    class_weight: Literal["balanced"] | None = _option(
+        None, "balanced: rows of rare classes count more", choices=["balanced"]
+    )
     dtype: str = _option("float32", "default: %(default)s", choices=["float32", "float64"])
     seed: int = _option(
         0, "of split, weights and shuffles; default: %(default)s", metavar="N", type=whole(0)

@@ -2,13 +2,11 @@
 
 import csv
 import io
-import sys
 
-from ..base.files import replace_file
 from ..loading import load
 from ..preprocessing import ColumnError, OneHot
-from .arguments import DATA_HELP, check_writable, delimiter, model_path
-from .tables import Selection, read_table
+from .arguments import DATA_HELP, check_distinct, check_writable, delimiter, model_path, say, write
+from .tables import Selection, imputed, read_table
 
 ROWS = 10_000  # converted to CSV at once
 EPILOG = """\
@@ -17,8 +15,9 @@ examples:
   fastbp predict model.safetensors new.csv --proba --out answers.csv  with class probabilities
   tail -n +5 raw.csv | fastbp predict model.safetensors - | sort | uniq -c
 
-DATA needs the columns that the model was trained on, in any order; others are ignored. The
-predictions are in the order of the rows, below the name of the target column.
+DATA needs the columns that the model was trained on, in any order; others are ignored. Missing
+values are imputed as in the training. The predictions are in the order of the rows, below the name
+of the target column, in UTF-8.
 """
 
 
@@ -50,6 +49,8 @@ def add_to(commands) -> None:
 
 
 def run(arguments) -> None:
+    inputs = {"MODEL": arguments.model, "DATA": arguments.data}
+    check_distinct(inputs, {"--out": arguments.out})
     net = load(arguments.model)
     preprocessing = net.preprocessing_
     if preprocessing is None:
@@ -69,20 +70,20 @@ def run(arguments) -> None:
         X = preprocessing.transform(table.columns, net.dtype)
     except ColumnError as error:
         raise table.error(error.column, error.row, error.what) from error
+    counts = {column: table.missing(column.name).sum() for column in preprocessing.inputs}
+    note = imputed(counts)
+    if note:
+        say(f"note: {note}")
     names = [target.name]
     columns = [target.decode(net.predict(X)).tolist()]
     if arguments.proba and isinstance(target, OneHot):
         names += [f"P({category})" for category in target.categories]
         columns += [[f"{p:.6g}" for p in column] for column in net.predict_proba(X).T]
-    parts = _csv(names, columns)
-    if arguments.out == "-":
-        sys.stdout.writelines(parts)
-    else:
-        replace_file(arguments.out, (part.encode() for part in parts))
+    write(arguments.out, (part.encode() for part in _csv(names, columns)))
 
 
 def _csv(names, columns):
-    """CSV, some rows at a time."""
+    """CSV as text, some rows at a time."""
     for first in range(0, len(columns[0]), ROWS):
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

@@ -13,16 +13,19 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
-from ..base.html import BOTTOM, COLOURS, LEFT, RIGHT, TOP, axis, frame, linear_ticks, loss_svg, svg
+from ..base.html import axis, linear_ticks, loss_svg
 from ..base.optional import require
 from ..preprocessing import OneHot
-from .fitting import Trained
+from .fitting import MAX_IMPORTANCES, Trained
 from .options import TrainOptions
-from .scores import Classification, Regression, summary
+from .scores import Classification, Regression, digits, summary
 
 MAX_CLASSES = 40  # in a confusion matrix
 MAX_ROWS = 200  # in a table
 MAX_POINTS = 2000  # in a scatter plot
+SIDE = 400  # of a scatter plot, in pixels
+START = 70  # of its axes
+END = SIDE - 12
 
 
 def load_template():
@@ -68,7 +71,11 @@ def report(template, trained: Trained, options: TrainOptions, argv: list[str]) -
         classes=isinstance(scores, Classification) and _classes(scores, trained.classes),
         sizes=[len(part.rows) for part in trained.parts],
         loss_svg=loss_svg(trained.history),
-        scatter_svg=isinstance(scores, Regression) and scatter_svg(scores, options.target),
+        loss_unit=_loss_unit(trained) + " and the penalty of the weights" * (options.l2 > 0),
+        scatter=isinstance(scores, Regression) and scatter(scores),
+        digits=digits,
+        largest=max((one.mean for one in trained.importances), default=0.0),
+        max_importances=MAX_IMPORTANCES,
         columns=[(column.name, role, _encoding(column)) for column, role in columns],
         command=shlex.join(["fastbp", *argv]),
         settings=[*sorted(settings.items()), ("Python", python)],
@@ -83,7 +90,7 @@ def report(template, trained: Trained, options: TrainOptions, argv: list[str]) -
 def _classes(scores, names):
     """(class, precision, recall, rows) of each class."""
     shares = [
-        ["–" if np.isnan(share) else f"{share:.3f}" for share in values]
+        ["–" if np.isnan(share) else digits(share) for share in values]
         for values in (scores.precision, scores.recall)
     ]
     return list(zip(names, *shares, scores.confusion.sum(axis=1), strict=True))
@@ -98,23 +105,43 @@ def _setting(value):
 def _encoding(column):
     if isinstance(column, OneHot):
         names = ", ".join(map(str, column.categories[:10])) + ", …" * (column.width > 10)
-        return f"{column.width} categories: {names}"
-    return f"mean {column.mean:.6g}, standard deviation {column.scale:.6g}"
+        what = f"{len(column.categories)} categories: {names}"
+    else:
+        what = f"mean {digits(column.mean)}, standard deviation {digits(column.scale)}"
+    if column.indicator:
+        fill = column.fill if isinstance(column.fill, str) else f"{column.fill:.6g}"
+        what += f"; missing: {fill}, with an indicator"
+    return what
 
 
-def scatter_svg(scores: Regression, name: str) -> str:
-    """Predicted over actual values as an SVG image, with the diagonal of equal ones.
+def _loss_unit(trained):
+    target = trained.preprocessing.target
+    if isinstance(target, OneHot):
+        return "in nats, the mean over rows"
+    unit = digits(target.scale)
+    return f"half the mean squared error, where 1 is one standard deviation of the target ({unit})"
+
+
+def scatter(scores: Regression) -> dict:
+    """What the template needs to draw predicted over actual values, on axes of one scale.
 
     At most MAX_POINTS of the rows are drawn, chosen at random.
+
+    Returns
+    -------
+    dict
+        "ticks": (text, x, y) of the numbers on both axes; "points": (x, y), in pixels; and the
+        constants of the drawing.
     """
     some = np.random.default_rng(0).permutation(len(scores.actual))[:MAX_POINTS]
     points = np.stack([scores.actual[some], scores.predicted[some]], axis=1)
     ticks = linear_ticks(float(points.min()), float(points.max()))
-    x_place = axis(ticks[0], ticks[-1], LEFT, RIGHT)
-    y_place = axis(ticks[0], ticks[-1], BOTTOM, TOP)
-    parts = frame(ticks, ticks, x_place, y_place, f"actual {name:.60}; above: predicted")
-    line = f'stroke="{COLOURS["best"]}" stroke-dasharray="5 4"'
-    parts.append(f'<path d="M{LEFT},{BOTTOM} L{RIGHT},{TOP}" {line}/>')
-    fill = f'r="2.5" fill="{COLOURS["training"]}" fill-opacity="0.5"'
-    parts += [f'<circle cx="{x_place(x):.1f}" cy="{y_place(y):.1f}" {fill}/>' for x, y in points]
-    return svg(parts)
+    x_place = axis(ticks[0], ticks[-1], START, END)
+    y_place = axis(ticks[0], ticks[-1], SIDE - START, SIDE - END)
+    return {
+        "side": SIDE,
+        "start": START,
+        "end": END,
+        "ticks": [(f"{tick:.6g}", x_place(tick), y_place(tick)) for tick in ticks],
+        "points": [(x_place(x), y_place(y)) for x, y in points],
+    }

@@ -1,9 +1,6 @@
 """``fastbp train``: a model from a table."""
 
-import sys
-
-from ..base.files import replace_file
-from .arguments import check_writable
+from .arguments import STDIO, check_distinct, check_writable, say, write
 from .fitting import train
 from .options import TrainOptions
 from .report import load_template, report
@@ -17,11 +14,13 @@ examples:
   zcat big.csv.gz | fastbp train - --target y --task classification --text zip --text area
 
 Columns of numbers are standardised, columns of text one-hot encoded; the model's file keeps the
-encoding. Held-out rows are used for the score alone, validation rows for early stopping. A missing
-value is an error. Ctrl-C ends the training early: the model so far is scored and written. In an NPZ
-file an array (n,) is a column, and an array X (n, k) the columns X[0], X[1], ... .
+encoding. Missing values (blank, ., ?, NA, N/A, #N/A, <NA>, NaN, None, null) are imputed by the
+median or the most frequent category, with an indicator column; rows without a target are left out,
+and so are dates, identifiers and columns without a name: notes say what was done. Held-out rows are
+used for the score alone, validation rows for early stopping. Ctrl-C ends the training early: the
+model so far is scored and written. In an NPZ file an array (n,) is a column, and an array X (n, k)
+the columns X[0], X[1], ... .
 """
-ENDS = {"patience": "no more improvement", "interrupt": "interrupted", "epochs": "all done"}
 
 
 def add_to(commands) -> None:
@@ -33,27 +32,22 @@ def add_to(commands) -> None:
 
 def run(arguments) -> None:
     options = TrainOptions.of(arguments)
+    check_distinct({"DATA": options.data}, {"--out": options.out, "--report": options.report})
     check_writable(options.out)
     if options.report:
         check_writable(options.report)
         template = load_template()  # an error now, not after the training
     trained = train(options)
-    history = trained.history
-    result = sys.stderr if options.report == "-" else sys.stdout
-    end = ENDS.get(str(history.stopped_by), history.stopped_by)
-    best = history.best_epoch
-    best_text = "" if best is None else f", the best was epoch {best + 1}"
-    print(f"{history.n_epochs} epochs ({end}{best_text})", file=result)
-    if trained.scores is not None:
-        print(summary(trained.scores, trained.classes), file=result)
-    trained.net.save(options.out)
-    print(f"wrote {options.out}", file=result)
     if options.report:
         html = report(template, trained, options, arguments.argv)
-        if options.report == "-":
-            sys.stdout.write(html)
-        else:
-            replace_file(options.report, [html.encode("utf-8", "xmlcharrefreplace")])
-            print(f"wrote {options.report}", file=result)
-    if history.stopped_by == "interrupt":
+        write(options.report, [html.encode("utf-8", "xmlcharrefreplace")])
+    # Everything is written before anything is printed: standard output may be closed or full.
+    show = say if options.report == STDIO else print
+    show(trained.ending)
+    if trained.scores is not None:
+        show(summary(trained.scores, trained.classes))
+    for path in (options.out, options.report):
+        if path and path != STDIO:
+            show(f"wrote {path}")
+    if trained.history.stopped_by == "interrupt":
         raise KeyboardInterrupt  # everything is written; the exit status still reports the Ctrl-C
