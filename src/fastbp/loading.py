@@ -104,7 +104,7 @@ def resume(
     callbacks : Callback, callable, or sequence of them, default ()
         As for the fit. Those with a `checkpoint_state`, such as `EarlyStopping` (that of `patience`
         is added), continue from their state, and must be of the same types in the same order;
-        others start anew.
+        others restart.
     progress, n_threads, checkpoint_every, checkpoint_errors
         See `MLP.fit`. A checkpoint does not hold them: they do not change the bits.
 

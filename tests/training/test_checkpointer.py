@@ -1,6 +1,7 @@
 """Fits that are killed and resumed: the same bits as without, at every batch boundary."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -330,6 +331,29 @@ def test_a_folder_that_goes_away(errors, tmp_path, monkeypatch):
         assert everything(twin) == everything(net)
         path = folder / "run"
     assert everything(resumed(path)) == everything(net)
+
+
+def test_a_warning_that_is_an_error_ends_no_training(tmp_path):
+    """It is raised behind the last epoch."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    net, twin = make(), make()
+    settings = SETTINGS | {"patience": None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="could not be written, the training continues"):
+            net.fit(
+                X,
+                Y,
+                **settings,
+                checkpoint=folder / "run",
+                checkpoint_every=0,
+                callbacks=lambda net, history: folder.exists() and shutil.rmtree(folder),
+            )
+    twin.fit(X, Y, **settings)
+    assert net.history_ == twin.history_
+    assert net.history_.n_epochs == EPOCHS
+    assert net.parameters.tobytes() == twin.parameters.tobytes()
 
 
 def test_bad_paths_are_refused_before_anything_is_changed(tmp_path):

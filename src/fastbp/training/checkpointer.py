@@ -32,7 +32,15 @@ class Checkpointer:
     every : float or None
         Seconds between two checkpoints, see `MLP.fit`.
     errors : "warn" or "raise"
+
+    Attributes
+    ----------
+    late_error : UserWarning or None
+        A warning that is an error by the user's filters. It is raised at the end of the fit, since
+        no message may end a training.
     """
+
+    late_error: UserWarning | None = None
 
     def __init__(self, path, every, errors):
         if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
@@ -117,11 +125,14 @@ class Checkpointer:
                 )
                 raise
             if not self._failing:
-                warnings.warn(
-                    f"a checkpoint could not be written, the training continues; {self._last}. "
-                    f"{type(error).__name__}: {error}",
-                    stacklevel=2,
-                )
+                try:
+                    warnings.warn(
+                        f"a checkpoint could not be written, the training continues; {self._last}. "
+                        f"{type(error).__name__}: {error}",
+                        stacklevel=2,
+                    )
+                except UserWarning as warning:
+                    self.late_error = warning
             self._failing = True
         else:
             self._failing = False

@@ -220,8 +220,11 @@ class TrainingLoop:
                 error.add_note(f"and then {late!r}, {'; '.join(late.__notes__)}")
         elif errors:
             raise errors[0]
-        elif self.checkpointer is not None and history.stopped_by != "interrupt":
-            self._save([])
+        elif self.checkpointer is not None:
+            if history.stopped_by != "interrupt":
+                self._save([])
+            if self.checkpointer.late_error is not None:
+                raise self.checkpointer.late_error
 
     def _end_epoch(self, weights):
         """Record the epoch's mean loss, its batches weighted by the arrays `weights`, and advance
