@@ -40,12 +40,12 @@ def share(kind, n_in, n_out, rows, panel, thread, n_threads, touched):
     panels = ceil_div(rows, panel)
     lanes = panel // VECTORS
     columns = ceil_div(n_out, panel)
+    blocks = columns
+    others = ceil_div(n_in + 1, ROWS) if kind == WEIGHTS else panels
     if kind == FORWARD:
-        blocks, others = column_blocks(n_out, panel), panels
+        blocks = column_blocks(n_out, panel)
     elif kind == BACKWARD:
-        blocks, others = ceil_div(n_in, ROWS), panels
-    else:
-        blocks, others = columns, ceil_div(n_in + 1, ROWS)
+        blocks = ceil_div(n_in, ROWS)
     block, p0, last, end = thread_range(blocks, others, thread, n_threads)
     total = 0
     while block < last or (block == last and p0 < end):
@@ -57,12 +57,14 @@ def share(kind, n_in, n_out, rows, panel, thread, n_threads, touched):
                 touched[i0 // panel] = True
             elif kind == BACKWARD:
                 size, longer = block_sizes(n_in, blocks)
-                i0, i1 = first_row(block, size, longer), first_row(block + 1, size, longer)
+                i0 = first_row(block, size, longer)
+                i1 = first_row(block + 1, size, longer)
                 total += (i1 - i0) * n_out * vectors
                 touched[:, i0:i1] = True
             else:
                 size, longer = block_sizes(n_in + 1, others)
-                i0, i1 = first_row(p, size, longer), first_row(p + 1, size, longer)
+                i0 = first_row(p, size, longer)
+                i1 = first_row(p + 1, size, longer)
                 width = min(panel, n_out - block * panel)
                 total += (i1 - i0) * rows * ceil_div(width, lanes)
                 touched[block, i0:i1] = True

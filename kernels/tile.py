@@ -153,7 +153,7 @@ def check_columns(context, b, size, a, step, rows, k, panel):
 
 
 def check_panels(context, b, size, a, step, rows, k, panel):
-    """The index check of A in the layout "panels", whose last panel may have fewer columns."""
+    """The index check of A in the layout "panels"; the last panel may have fewer columns."""
     whole = b.sdiv(k, I64(panel))
     rest = b.srem(k, I64(panel))
     check_range(context, b, size, a, step, whole, b.mul(rows, I64(panel)))

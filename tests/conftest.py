@@ -35,9 +35,9 @@ def threads_of(monkeypatch, many_cpus):
         asked = set()
         real = spin_pool.SpinPool.run
 
-        def spy(self, entry, args, n_threads, macs=0):
+        def spy(self, entry, args, n_threads, *rest, **named):
             asked.add(n_threads)
-            return real(self, entry, args, 1, macs)
+            return real(self, entry, args, 1, *rest, **named)
 
         with monkeypatch.context() as patch:
             patch.setattr(spin_pool.SpinPool, "run", spy)

@@ -23,7 +23,7 @@ def make(**options):
 
 
 def nothing(net, history):
-    """A callback, between whose calls epochs are made one by one."""
+    """A callback: with one, epochs are made one by one."""
 
 
 def both(n_epochs=9, options=(), **settings):
