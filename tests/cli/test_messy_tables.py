@@ -605,3 +605,58 @@ def test_large_and_small_numbers_warn_of_nothing(scale, write, fastbp_says):
         assert code == 0, err
     assert "inf" not in out.partition("R2")[2]
     assert np.isfinite(np.array(answers.split()[1:], float)).all()
+
+
+def frames():
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    n = 80
+    hole = rng.random(n) < 0.2
+    yield (
+        "flags",
+        {
+            "flag": rng.random(n) < 0.5,
+            "nullable": pd.array(np.where(hole, None, rng.random(n) < 0.5), "boolean"),
+        },
+    )
+    yield (
+        "whole numbers",
+        {
+            "nullable": pd.array(np.where(hole, None, rng.integers(0, 9, n)), "Int64"),
+            "small": rng.integers(0, 9, n).astype(np.uint8),
+            "half": (rng.integers(-9, 9, n) / 8).astype(np.float16),  # exact in CSV
+        },
+    )
+    yield (
+        "categories",
+        {
+            "text": pd.Categorical(rng.choice(["a", "b"], n)),
+            "number": pd.Categorical(rng.integers(0, 3, n)),
+            "missing": pd.Categorical(np.where(hole, None, rng.choice(["a", "b"], n))),
+        },
+    )
+    yield "dates", {"day": pd.date_range("2020", periods=n), "x": rng.normal(size=n)}
+    yield "spaces", {" x ": rng.normal(size=n), "text": rng.choice([" a", "b "], n)}
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("kind", ["flags", "whole numbers", "categories", "dates", "spaces"])
+def test_python_and_the_command_line_agree(kind, form, write, fastbp_says):
+    """On the DataFrame that a table was written from, and on each of its rows."""
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(dict(frames())[kind])
+    frame["y"] = np.arange(len(frame)) % 2
+    if form == "csv":
+        frame.to_csv("t.csv", index=False)
+    else:
+        frame.to_parquet("t.parquet")
+    code, _, err = fastbp_says("train", f"t.{form}", "--target", "y", "--dtype", "float64", *FAST)
+    assert code == 0, err
+    net = fastbp.load("model.safetensors")
+    X = net.preprocessing_.transform(frame)
+    for row in (0, 7, len(frame) - 1):
+        np.testing.assert_array_equal(net.preprocessing_.transform(frame.iloc[row]), X[[row]])
+    code, out, err = fastbp_says("predict", "model.safetensors", f"t.{form}", "--proba")
+    assert code == 0, err
+    probabilities = [line.split(",")[1:] for line in out.splitlines()[1:]]
+    np.testing.assert_allclose(np.array(probabilities, float), net.predict_proba(X), rtol=1e-5)
