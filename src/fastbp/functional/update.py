@@ -63,7 +63,7 @@ def _step(kernel, names, arrays, numbers, l2):
 def _rows(names, arrays):
     """From sequences of each kind of array to rows with one array of each kind."""
     for name, several in zip(names, arrays, strict=True):
-        if type(several) not in _SEQUENCES and not isinstance(several, Sequence):
+        if not isinstance(several, Sequence):
             raise TypeError(
                 f"{name} must be an array, or with param a sequence of arrays, got {several!r}"
             )
@@ -86,7 +86,7 @@ def _penalties(l2, params):
     l2 = check_number("l2", l2, least=0)
     if l2 == 0.0:
         return [l2] * len(params)
-    shapes = [getattr(param, "shape", ()) for param in params]
+    shapes: list[tuple[int, ...]] = [getattr(param, "shape", ()) for param in params]
     for shape in shapes:
         if len(shape) == 2 and shape[0] == 1:
             raise ValueError(
@@ -233,8 +233,8 @@ def sgd_step(
         if type(l2) is float and l2 == 0.0 and _is_plain_pair(param, grad):
             kernels.sgd(param, grad, lr, 0.0)
         elif (
-            type(param) in _SEQUENCES
-            and type(grad) in _SEQUENCES
+            isinstance(param, _SEQUENCES)
+            and isinstance(grad, _SEQUENCES)
             and len(param) == len(grad)
             and all(map(_is_plain_pair, param, grad))
         ):
