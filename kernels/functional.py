@@ -17,11 +17,11 @@ from .dense import backward, forward
 from .gather import scatter_panel
 from .jit import entry, kernel
 from .memory import load, load_tail, store, store_tail
-from .output import OF_LOGITS, activate_column, output_column, sum_of_losses
 from .packing import pack_layer
 from .partition import block_sizes, blocks_per_group, ceil_div, first_row, split, thread_range
 from .plan import panel_of
 from .simd import lanes, vector
+from .single_row import activate_row, multiply_row
 from .spin_pool import block_at, fork_join, parallel_task
 from .team import barrier
 from .tile import ROWS, VECTORS
@@ -69,11 +69,6 @@ def backward_size(n, n_in, n_out, n_threads):
     rows = min(n, BLOCK) + WIDEST
     of_rows = rows * (2 * n_in + 2 * n_out + WIDEST)
     return of_rows + packed_size(n_in, n_out) + n_threads * TILE_SIZE
-
-
-def output_size(k):
-    """Elements of `work` for `output_delta`, at most."""
-    return WIDEST * (3 * k + 2)
 
 
 @kernel
@@ -135,6 +130,25 @@ def _own_rows(work, rows, thread, n_threads):
     return first, end - first * panel, 0, 1
 
 
+@kernel
+def _forward_row(out, x, W, b, work, activation):
+    """`_forward` of one row, with features in the lanes: the same bits, without a transpose and
+    without empty lanes."""
+    n_in = x.size
+    n_out = b.size
+    stores = activation in STORES_SLOPES
+    layer = Layer(n_in, n_out, activation, stores, 0, 0, n_in, n_in, n_out, 0, 0.0)
+    to, source = out.reshape(out.size), x.reshape(x.size)
+    for i in range(n_in):
+        work[i] = source[i]
+    for j in range(0, n_out, lanes(work)):
+        store(work, n_in + j, load_tail(b, j, n_out - j))
+    multiply_row(work, W.reshape(W.size), layer, n_in)
+    activate_row(work, layer)
+    for j in range(0, n_out, lanes(work)):
+        store_tail(to, j, load(work, n_in + j), n_out - j)
+
+
 @parallel_task
 def _forward(out, x, W, b, work, activation, sync, thread, n_threads):
     panel = VECTORS * lanes(work)
@@ -153,7 +167,9 @@ def _forward(out, x, W, b, work, activation, sync, thread, n_threads):
     if packs:
         pack_layer(work, w, params, 0, n_in, n_out, thread, n_threads)
         phase = barrier(sync, n_threads, phase)
-    for first in range(0, n, BLOCK):
+    if n == 1 and thread == 0:
+        _forward_row(out, x, W, b, work, activation)
+    for first in range(0, n if n > 1 else 0, BLOCK):
         rows = min(BLOCK, n - first)
         p, own, number, sharing = _own_rows(work, rows, thread, n_threads)
         x_at = p * n_in * panel
@@ -326,53 +342,3 @@ def dense_backward(dW, db, below, delta, x, W, work, activation, block, n_thread
     return fork_join(
         sync, n_threads, _backward((dW, db, below, delta, x, W, work, activation, sync))
     )
-
-
-@entry
-def output_delta(delta, a, z, targets, labels, work, output, loss, has_labels, share, has_a):
-    """The sum of the losses of the rows of z (n, k) times `share`, and its gradient by z into
-    `delta`, which may be z; where `has_a`, also the outputs into `a`.
-
-    a : (n, k); any array unless `has_a`
-    targets : (n, k); any array where there are labels
-    labels : int64 (n,), or empty
-    """
-    panel = VECTORS * lanes(work)
-    n, k = z.shape
-    # Sections of `work`: a panel of z at 0, of delta, of the targets; labels; shares in the mean.
-    d = k * panel
-    t = 2 * k * panel
-    number = 3 * k * panel
-    scale = number + panel
-    value = 0.0
-    to, source = delta.reshape(delta.size), z.reshape(z.size)
-    outputs, given = a.reshape(a.size), targets.reshape(targets.size)
-    denormals = flush_denormals()
-    for first in range(0, n, panel):
-        rows = min(panel, n - first)
-        transpose(work, 0, panel, panel, source, first * k, k, rows, k)
-        if not has_labels:
-            transpose(work, t, panel, panel, given, first * k, k, rows, k)
-        for r in range(panel):
-            if has_labels:
-                work[number + r] = labels[first + r] if r < rows else 0
-            work[scale + r] = share if r < rows else 0.0
-        for v in range(0, ceil_div(rows, lanes(work)) * lanes(work), lanes(work)):
-            output_column(work, v, d + v, t + v, number + v, scale + v, k, output, loss, has_labels)
-            if has_a and loss in OF_LOGITS:  # the others have replaced z
-                activate_column(work, v, k, output)
-        value += sum_of_losses(work, scale, rows)
-        scatter_panel(to, first * k, work, d, rows, k)
-        if has_a:
-            scatter_panel(outputs, first * k, work, 0, rows, k)
-    restore_denormals(denormals)
-    return value
-
-
-@entry
-def first_outside(labels, k):
-    """The index of the first label outside 0..k-1, or -1."""
-    for i in range(labels.size):
-        if labels[i] < 0 or labels[i] >= k:
-            return i
-    return -1

@@ -26,12 +26,22 @@ def gather_row(work, job, to, source, sample):
 @kernel
 def forward_row(work, params, layer):
     """Activations (n_out,) of one layer for one sample; the logits z for the output layer."""
+    for j in range(0, layer.n_out, lanes(work)):
+        store(work, layer.a + j, vector(work, 0.0))
+    multiply_row(work, params, layer, layer.n_in + 1)
+    activate_row(work, layer)
+
+
+@kernel
+def multiply_row(work, params, layer, rows):
+    """Add x @ W to z (n_out,), which begins at layer.a.
+
+    rows : of W; beyond n_in there is the bias, multiplied by 1
+    """
     width = lanes(work)
     n = layer.n_out
     a = layer.a
     whole = n // width * width
-    for j in range(0, n, width):
-        store(work, a + j, vector(work, 0.0))
 
     # Four rows of W at a time: partial sums go through memory a quarter as often, and four streams
     # are read in parallel.
@@ -55,20 +65,24 @@ def forward_row(work, params, layer):
             z = multiply_add(x3, load_first(params, w + 3 * n + whole, n - whole), z)
             store(work, a + whole, z)
 
-    # The last rows of W one by one, and the bias, multiplied by 1.
-    for i in range(layer.n_in // 4 * 4, layer.n_in + 1):
+    # The last rows one by one.
+    for i in range(layer.n_in // 4 * 4, rows):
         x = vector(work, work[layer.x + i] if i < layer.n_in else 1.0)
         w = layer.parameters + i * n
         for j in range(0, n, width):
             store(work, a + j, multiply_add(x, load_first(params, w + j, n - j), load(work, a + j)))
 
-    # The activation; code 0 is the identity.
+
+@kernel
+def activate_row(work, layer):
+    """Replace z (n_out,) by the activations; code 0 is the identity."""
+    end = layer.a + layer.n_out
     if layer.stores_slopes:
-        for j in range(0, n, width):
-            store(work, a + j, activate_with_slope(layer.activation, load(work, a + j))[0])
+        for j in range(layer.a, end, lanes(work)):
+            store(work, j, activate_with_slope(layer.activation, load(work, j))[0])
     elif layer.activation != 0:
-        for j in range(0, n, width):
-            store(work, a + j, activate(layer.activation, load(work, a + j)))
+        for j in range(layer.a, end, lanes(work)):
+            store(work, j, activate(layer.activation, load(work, j)))
 
 
 @kernel

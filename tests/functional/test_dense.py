@@ -119,6 +119,21 @@ def test_the_same_bits_for_any_number_of_threads():
         assert results[0] == results[1] == results[2] == results[3]
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (5, 33), (ROWS + 3, 16), (67, 31), (DEPTH + 5, 64)], ids=str
+)
+def test_one_row_has_the_bits_of_a_batch(shape, dtype):
+    """One row has a kernel of its own."""
+    x, W, b, _ = layer(3, *shape, dtype)
+    for activation in ("identity", "tanh", "gelu"):
+        wanted = fn.dense_forward(x, W, b, activation)
+        for i in range(3):
+            for n_threads in (None, 2):
+                got = fn.dense_forward(x[i : i + 1], W, b, activation, n_threads=n_threads)
+                np.testing.assert_array_equal(got, wanted[i : i + 1])
+
+
 def test_large_layers_use_the_team():
     """The default number of threads, at a size where there are several, has the bits of one."""
     x, W, b, delta = layer(260, 300, 310, "float32")

@@ -19,7 +19,7 @@ import json, sys
 import numba
 import numpy as np
 from fastbp.engine.steps import step_params
-from fastbp.kernels import functional, partition, rules
+from fastbp.kernels import functional_output, partition, rules
 
 @numba.njit
 def begin_step(steps, count, total):  # kernels can be called by compiled code only
@@ -77,7 +77,7 @@ rectangles = [
     for blocks in (1, 5) for panels in (1, 2, 7) for members in (1, 2, 3, 13)
 ]
 labels = [np.array(a, np.int64) for a in ([], [0, 2], [0, 3], [1, -1])]
-outside = [functional.first_outside(a, 3) for a in labels]
+outside = [functional_output.first_outside(a, 3) for a in labels]
 json.dump([steps, bounds, places, cuts, rectangles, outside], sys.stdout)
 """
 

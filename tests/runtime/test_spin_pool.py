@@ -393,6 +393,32 @@ def test_after_a_stall_the_next_calls_are_alone(monkeypatch):
     assert call(0.01)
 
 
+def test_a_compilation_is_no_stall(monkeypatch):
+    """The first call of an entry point takes as long as its compilation."""
+    pool = spin_pool.SpinPool()
+    now = [100.0]
+    monkeypatch.setattr(spin_pool.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(pool, "_wake", lambda wanted: None)
+
+    seen: list = []
+
+    class Entry:
+        def __init__(self):
+            self.overloads: list = []
+
+        def __call__(self, block, n):
+            now[0] += 2.0
+            seen.append(block != 0)
+            if len(seen) == 1:
+                self.overloads.append(n)
+            return n
+
+    entry = Entry()
+    for _ in range(3):
+        pool.run(entry, (), 2, stall_seconds=1e-3)
+    assert seen == [True, True, False]
+
+
 def test_a_long_call_waits_longer_for_a_preempted_worker(monkeypatch):
     pool = spin_pool.SpinPool()
     limits = []

@@ -61,7 +61,7 @@ def common_dtype(*arrays):
     return F4 if dtype.kind == "f" and dtype.itemsize <= F4.itemsize else F8
 
 
-def real_array(name, array, ndim):
+def real_array(name, array, ndim) -> np.ndarray:
     """`check_real_array`, which takes a microsecond, with a fast path for plain arrays."""
     if type(array) is ndarray and array.dtype.kind in "fiub" and array.ndim in ndim:
         return array
@@ -75,10 +75,11 @@ def as_kernel_array(array, dtype) -> np.ndarray:
     return array.astype(dtype, "C")
 
 
-def are_layer_arrays(x, W, third, ndim) -> bool:
-    """Whether kernels can take x, W, both of two dimensions, and an array of `ndim` dimensions."""
+def layer_arrays(x, W, third, ndim, convert) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, W and an array of `ndim` dimensions as kernels take them, or what `convert` makes of
+    them."""
     # One expression instead of three calls of is_kernel_ready, which take three times as long.
-    return (
+    if (
         type(x) is type(W) is type(third) is ndarray
         and (dtype := x.dtype) is W.dtype is third.dtype
         and (dtype is F4 or dtype is F8)
@@ -87,7 +88,9 @@ def are_layer_arrays(x, W, third, ndim) -> bool:
         and x.flags.carray
         and W.flags.carray
         and third.flags.carray
-    )
+    ):
+        return x, W, third
+    return convert(x, W, third)
 
 
 def output_buffer(name, out, shape, dtype, *inputs):

@@ -13,10 +13,10 @@ from ..kernels.elementwise import through_mask
 from ..runtime.autotune import MAX_THREADS
 from ..runtime.spin_pool import WAKE_MACS, shared_pool
 from .arrays import (
-    are_layer_arrays,
     as_kernel_array,
     common_dtype,
     copy_back,
+    layer_arrays,
     no_overlap,
     one_row,
     output_buffer,
@@ -77,8 +77,8 @@ def _run(entry, size, sizes, dtype, n_threads, *arrays):
         )
 
 
-def _layer_arrays(x, W, b):
-    """x, W and b, which may be None, in a form and a common dtype that kernels take."""
+def _convert_forward(x, W, b):
+    """x, of one or two dimensions, W and b, which may be None, in a common dtype."""
     x = real_array("x", x, (1, 2))
     W = real_array("W", W, (2,))
     if b is None:
@@ -90,6 +90,15 @@ def _layer_arrays(x, W, b):
         if b.ndim == 2 and len(b) == 1:
             b = b[0]
     return as_kernel_array(x, dtype), as_kernel_array(W, dtype), as_kernel_array(b, dtype)
+
+
+def _convert_backward(x, W, delta):
+    """x and delta, of one or two dimensions, and W in a common dtype."""
+    x = real_array("x", x, (1, 2))
+    W = real_array("W", W, (2,))
+    delta = real_array("delta", delta, (x.ndim,))
+    dtype = common_dtype(x, W, delta)
+    return as_kernel_array(x, dtype), as_kernel_array(W, dtype), as_kernel_array(delta, dtype)
 
 
 def _check_shapes(**shapes):
@@ -167,12 +176,11 @@ def dense_forward(
     code = _code(activation)
     if type(b) is np.ndarray and b.ndim == 2 and len(b) == 1:
         b = b[0]
-    if not are_layer_arrays(x, W, b, 1):
-        x, W, b = _layer_arrays(x, W, b)
-        if x.ndim == 1:
-            to = one_row(out, "out", W.shape[1])
-            a = dense_forward(x[None], W, b, activation, mask=mask, out=to, n_threads=n_threads)
-            return a[0] if out is None else out
+    x, W, b = layer_arrays(x, W, b, 1, _convert_forward)
+    if x.ndim == 1:
+        to = one_row(out, "out", W.shape[1])
+        a = dense_forward(x[None], W, b, activation, mask=mask, out=to, n_threads=n_threads)
+        return a[0] if out is None else out
     n, n_in = x.shape
     k, n_out = W.shape
     if k != n_in or b.shape != (n_out,) or not k or not n_out:
@@ -257,14 +265,9 @@ def dense_backward(
     code = -1 if activation is None else _code_below(activation)
     if mask is not None and code < 0:
         raise ValueError("mask must be None where activation is None: there is no layer below")
-    if not are_layer_arrays(x, W, delta, 2):
-        x = real_array("x", x, (1, 2))
-        W = real_array("W", W, (2,))
-        delta = real_array("delta", delta, (x.ndim,))
-        if x.ndim == 1:
-            return _backward_one(delta, x, W, activation, mask, out, n_threads)
-        dtype = common_dtype(x, W, delta)
-        x, W, delta = (as_kernel_array(array, dtype) for array in (x, W, delta))
+    x, W, delta = layer_arrays(x, W, delta, 2, _convert_backward)
+    if x.ndim == 1:
+        return _backward_one(delta, x, W, activation, mask, out, n_threads)
     n, n_in = x.shape
     k, n_out = W.shape
     if k != n_in or delta.shape != (n, n_out) or not k or not n_out:

@@ -9,7 +9,7 @@ from ..base.activations import OUTPUTS
 from ..base.losses import LOSSES
 from ..base.network_arguments import check_loss
 from ..base.validation import REGRESSIONS, check_choice, check_flag, check_labels, one_hot_labels
-from ..kernels import functional as kernels
+from ..kernels import functional_output as kernels
 from .arrays import (
     as_kernel_array,
     common_dtype,

@@ -63,7 +63,7 @@ def _step(kernel, names, arrays, numbers, l2):
 def _rows(names, arrays):
     """From sequences of each kind of array to rows with one array of each kind."""
     for name, several in zip(names, arrays, strict=True):
-        if type(several) not in _SEQUENCES and not isinstance(several, Sequence):
+        if not isinstance(several, Sequence):
             raise TypeError(
                 f"{name} must be an array, or with param a sequence of arrays, got {several!r}"
             )
@@ -86,7 +86,7 @@ def _penalties(l2, params):
     l2 = check_number("l2", l2, least=0)
     if l2 == 0.0:
         return [l2] * len(params)
-    shapes = [getattr(param, "shape", ()) for param in params]
+    shapes: list[tuple[int, ...]] = [getattr(param, "shape", ()) for param in params]
     for shape in shapes:
         if len(shape) == 2 and shape[0] == 1:
             raise ValueError(
@@ -109,12 +109,14 @@ def _kernel_arrays(row):
     dtype = param.dtype
     if not (dtype is F8 or dtype is F4):
         return None
-    if len(row) == 2:
-        grad = row[1]
-        if _is_plain_pair(param, grad):
-            return row
-        if type(grad) is ndarray and _is_plain_pair(param.T, grad.T):
-            return param.T, grad.T
+    if param.flags.farray:
+        for array in row:
+            if type(array) is not ndarray:
+                return None
+        row = [array.T for array in row]
+        param = row[0]
+    if len(row) == 2 and _is_plain_pair(*row):
+        return row
     shape = param.shape
     grad = row[-1]
     if type(grad) is ndarray and grad.ndim == 1 and shape == (1, grad.size):
@@ -122,8 +124,6 @@ def _kernel_arrays(row):
     for array in row[1:]:
         if type(array) is not ndarray or array.shape != shape:
             return None
-    if not param.flags.carray:
-        row = [array.T for array in row]
     grad = row[-1]
     changed = row[:-1]
     for i, array in enumerate(changed):
@@ -133,7 +133,7 @@ def _kernel_arrays(row):
             if not no_overlap(array, other):
                 return None
     if grad.dtype is not dtype or not grad.flags.carray:
-        return (*changed, np.array(grad, dtype, order="C")) if grad.dtype.kind in "fiub" else None
+        return (*changed, grad.astype(dtype, "C")) if grad.dtype.kind in "fiub" else None
     for array in changed:
         if array is not grad and not no_overlap(array, grad):
             return None
@@ -230,15 +230,23 @@ def sgd_step(
                 "momentum and nesterov need a velocity, an array of zeros like param that is kept "
                 "between steps"
             )
-        if type(l2) is float and l2 == 0.0 and _is_plain_pair(param, grad):
+        is_plain = type(l2) is float and l2 == 0.0
+        if is_plain and _is_plain_pair(param, grad):
             kernels.sgd(param, grad, lr, 0.0)
         elif (
-            type(param) in _SEQUENCES
-            and type(grad) in _SEQUENCES
+            is_plain
+            and type(param) is type(grad) is ndarray
+            and param.flags.farray
+            and _is_plain_pair(param.T, grad.T)
+        ):
+            kernels.sgd(param.T, grad.T, lr, 0.0)
+        elif (
+            isinstance(param, _SEQUENCES)
+            and isinstance(grad, _SEQUENCES)
             and len(param) == len(grad)
             and all(map(_is_plain_pair, param, grad))
         ):
-            if type(l2) is float and l2 == 0.0:
+            if is_plain:
                 for each, its_grad in zip(param, grad):  # noqa: B905, as many of both
                     kernels.sgd(each, its_grad, lr, 0.0)
             else:

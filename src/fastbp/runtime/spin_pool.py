@@ -97,6 +97,7 @@ class SpinPool:
         if n_threads == 1 or start < self._alone_until:
             entry(*args, 0, 1)
             return
+        compiled = _compiled(entry)
         self.block[kernel.ACK_LIMIT] = max(kernel.ACK_SPINS, macs // MACS_PER_ACK_SPIN)
         if macs >= WAKE_MACS:
             self._wake(n_threads - 1)
@@ -106,7 +107,7 @@ class SpinPool:
         is_short = entry(*args, self._address, n_threads) < n_threads
         now = time.perf_counter()
         self._short_call = now if is_short else -math.inf
-        if now - start > stall_seconds:
+        if now - start > stall_seconds and _compiled(entry) == compiled:
             self._back_off(start, now, STALL_RATIO * (now - start))
         elif is_short and self.block[kernel.PREEMPTED] != self._preempted:
             self._back_off(start, now, BACKOFF_SECONDS)
@@ -205,6 +206,12 @@ class SpinPool:
             worker.inbox.put(None)
         while self.workers:
             self.workers.pop().join()
+
+
+def _compiled(entry):
+    """How many specialisations there are of what a call runs: a call that compiles one, or loads it
+    from the cache, has not waited for a CPU."""
+    return len(getattr(entry, "overloads", ())) + len(kernel.wait_for_workers.overloads)
 
 
 _pool: SpinPool | None = None
