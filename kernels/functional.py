@@ -43,6 +43,7 @@ class Layer(NamedTuple):
     n_out: int
     activation: int
     stores_slopes: bool
+    parameters: int
     w: int
     w_row: int
     w_panel: int
@@ -137,7 +138,7 @@ def _forward_row(out, x, W, b, work, activation):
     n_in = x.size
     n_out = b.size
     stores = activation in STORES_SLOPES
-    layer = Layer(n_in, n_out, activation, stores, 0, 0, n_in, n_in, n_out, 0, 0.0)
+    layer = Layer(n_in, n_out, activation, stores, 0, 0, 0, 0, 0, n_in, n_in, n_out, 0, 0.0)
     to, source = out.reshape(out.size), x.reshape(x.size)
     for i in range(n_in):
         work[i] = source[i]
@@ -176,7 +177,7 @@ def _forward(out, x, W, b, work, activation, sync, thread, n_threads):
         a_at = z + p * n_out * panel
         stores = activation in STORES_SLOPES
         layer = Layer(
-            n_in, n_out, activation, stores, w, w_row, w_panel, x_at, n_in, a_at, n_out, 0, 0.0
+            n_in, n_out, activation, stores, 0, w, w_row, w_panel, x_at, n_in, a_at, n_out, 0, 0.0
         )
 
         # The rows into panels, the bias into z, the product; the outputs back into rows.
@@ -281,7 +282,7 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, thread, n_thre
     delta_t = d_below + height * n_in
     w = delta_t + height * ceil_div(n_out, panel) * panel
     tile = w + n_in * ceil_div(n_out, panel) * panel + thread * TILE_SIZE
-    layer_below = Layer(0, n_in, activation, False, 0, 0, 0, 0, 0, 0, 0, 0, 0.0)
+    layer_below = Layer(0, n_in, activation, False, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0)
     to, source, params = dW.reshape(dW.size), x.reshape(x.size), W.reshape(W.size)
     to_below, above = below.reshape(below.size), delta.reshape(delta.size)
     denormals = flush_denormals()
@@ -303,7 +304,9 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, thread, n_thre
         if activation >= 0:
             x_at = p * n_in * panel
             delta_at = p * n_out * panel
-            layer = Layer(n_in, n_out, 0, False, w, panel, n_in * panel, x_at, n_in, 0, 0, 0, 0.0)
+            layer = Layer(
+                n_in, n_out, 0, False, 0, w, panel, n_in * panel, x_at, n_in, 0, 0, 0, 0.0
+            )
             backward(
                 work, work, layer, layer_below, d + delta_at, d_below + x_at, own, number, sharing
             )
