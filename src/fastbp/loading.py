@@ -55,10 +55,12 @@ def _network(saved):
     """The network of a `SavedModel`."""
     net = MLP(**saved.arguments, init=lambda rng, shape: np.zeros(shape))
     net.parameters[:] = saved.state.parameters
-    net.train_state = replace(saved.state, parameters=net.parameters)
-    net.optimizer_ = saved.optimizer
-    net.history_ = saved.history
-    net.preprocessing_ = saved.preprocessing
+    vars(net).update(
+        train_state=replace(saved.state, parameters=net.parameters),
+        optimizer_=saved.optimizer,
+        history_=saved.history,
+        preprocessing_=saved.preprocessing,
+    )
     return net
 
 

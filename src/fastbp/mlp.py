@@ -59,6 +59,16 @@ from .training.loop import TrainingLoop
 
 LossFunction = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
 
+# Attributes that a net is made with or that its fits set, and what changes them.
+FIXED = dict.fromkeys(
+    ("widths", "hidden", "output", "loss_name", "loss_function", "label_smoothing", "network"),
+    "make another net with fastbp.MLP",
+) | {
+    "dtype": "net.astype returns a copy in another dtype",
+    "train_state": "net.parameters[:] = ... changes its parameters",
+    "optimizer_": "net.fit(X, y, optimizer=...) changes it together with its state",
+}
+
 
 class MLP:
     """A dense network trained by back-propagation: each layer computes a = f(x @ W + b).
@@ -124,7 +134,8 @@ class MLP:
         The same memory, flat: for each layer W in row-major order, then b. ``saved =
         net.parameters.copy()`` and ``net.parameters[:] = saved`` save and restore them.
     widths, hidden, output, loss_name, dtype, label_smoothing, dropout
-        The arguments, with defaults filled in; ``loss_name`` is "custom" for a callable.
+        The arguments, with defaults filled in; ``loss_name`` is "custom" for a callable. Of these
+        only `dropout` can be assigned.
     loss_function : callable or None
         The loss, if it is a callable.
     history_ : History or None
@@ -177,12 +188,7 @@ class MLP:
         self.loss_function = loss if self.loss_name == CUSTOM else None
         self.label_smoothing = label_smoothing
         self.dtype = check_dtype(dtype)
-        self.dropout = check_dropout(dropout, len(self.hidden))
-        if any(self.dropout) and self.loss_function is not None:
-            raise ValueError(
-                "dropout cannot be used with a callable as loss, which is called on the outputs of "
-                "the whole net"
-            )
+        self.dropout = dropout
         seeds = np.random.SeedSequence(seed if seed is None else check_count("seed", seed, least=0))
         self.train_state = TrainState(
             parameters=aligned_zeros(parameter_count(self.widths), self.dtype),
@@ -204,7 +210,7 @@ class MLP:
         weights, biases = layer_views(self.parameters, self.widths)
         self._weights = Parameters("weights", weights)
         self._biases = Parameters("biases", biases)
-        self.network = CompiledNetwork(
+        vars(self)["network"] = CompiledNetwork(
             self.widths,
             [HIDDEN[name] for name in self.hidden] + [0],
             OUTPUTS[self.output],
@@ -212,6 +218,23 @@ class MLP:
             self.dtype,
             check_smoothing(self.label_smoothing, self.loss_name, self.widths[-1]),
         )
+
+    def __setattr__(self, name, value):
+        """Refuse to change what the kernels' tables were made of and what belongs together."""
+        if name in FIXED and name in vars(self):
+            raise AttributeError(f"{name} of a net cannot be assigned: {FIXED[name]}")
+        if name == "dropout":
+            value = check_dropout(value, len(self.hidden))
+            if any(value) and self.loss_function is not None:
+                raise ValueError(
+                    "dropout cannot be used with a callable as loss, which is called on the "
+                    "outputs of the whole net"
+                )
+        super().__setattr__(name, value)
+
+    def __copy__(self):
+        """A copy with arrays and a lock of its own, as `copy.deepcopy` makes it."""
+        return copy.deepcopy(self)
 
     def __getstate__(self):
         derived = ("_weights", "_biases", "network")
@@ -714,8 +737,8 @@ class MLP:
         MLP
         """
         net = copy.deepcopy(self)
-        net.dtype = check_dtype(dtype)
-        net.train_state = net.train_state.astype(net.dtype)
+        dtype = check_dtype(dtype)
+        vars(net).update(dtype=dtype, train_state=net.train_state.astype(dtype))
         net._bind()
         return net
 

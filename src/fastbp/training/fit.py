@@ -10,6 +10,7 @@ from ..callbacks import Callback, EarlyStopping
 from ..callbacks.progress import Progress
 from ..engine import custom_loss
 from ..engine.forward import outputs
+from ..engine.parameters import check_trainable
 from ..engine.samples import Samples
 from ..engine.steps import step_params, work_of
 from ..history import History
@@ -132,6 +133,7 @@ def new_loop(
         samples = make_samples(net, X, y, sample_weight, class_weight=config.class_weight)
         batch_size = config.batch_of(samples.n)
         if net.loss_function is not None:
+            check_trainable(net.weights, net.biases)
             rows = min(batch_size, custom_loss.CHECKED_ROWS)
             a = outputs(net.network, net.parameters, samples.x.array[:rows])
             custom_loss.check_derivative(net.loss_function, a, samples.y[:rows], net.output)
@@ -199,12 +201,12 @@ def train(loop):
         # A second thread that passes the check at the same time waits here. No signal can separate
         # the acquisition of a lock by `with` from its release.
         with net.network.training:
+            check_trainable(net.weights, net.biases)
             sizes = thread_counts(loop.n_threads, work_of(net.network, loop.source.batch_size))
             state = net.train_state.prepared(loop.optimizer, net.optimizer_)
-            # The state must be that of the optimizer, or the kernels would read beyond its end:
-            # signals are not handled between two assignments to attributes.
-            net.train_state = state
-            net.optimizer_ = loop.optimizer
+            # The state must be that of the optimizer, or the kernels would read beyond its end: one
+            # call in C, which no signal's handler can interrupt.
+            vars(net).update(train_state=state, optimizer_=loop.optimizer)
             if loop.resumed is None:
                 net.history_ = History(has_validation=loop.validation is not None)
             loop.prepare(sizes)
