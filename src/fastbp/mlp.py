@@ -85,14 +85,16 @@ class MLP:
         default), "silu" (z sigmoid(z)) and "mish" (z tanh(softplus(z))), for which training stores
         one more number a unit and sample; "softsign" (z / (1 + abs(z))).
     output : str, default "softmax"
-        "softmax", "sigmoid", "identity", "tanh", "relu", "softplus" or "exp".
+        "softmax" (of at least two outputs), "sigmoid", "identity", "tanh", "relu", "softplus" or
+        "exp".
     loss : str or callable, optional
         A mean over rows; the gradient is exactly that of the loss reported. With targets t, outputs
         a = f(z), and sums over outputs:
 
         - "cross_entropy" (softmax output only, its default), "binary_cross_entropy" (sigmoid output
           only, its default);
-        - "softmax_cross_entropy": the cross-entropy of softmax(a), for all outputs but "exp";
+        - "softmax_cross_entropy": the cross-entropy of softmax(a), of at least two outputs, for all
+          outputs but "exp";
         - "squared_error": 1/2 sum (a - t)**2, the default of all other outputs;
         - "huber": sum of 1/2 (a - t)**2 where abs(a - t) <= 1, of abs(a - t) - 1/2 elsewhere;
         - "absolute_error": sum abs(a - t);

@@ -268,7 +268,6 @@ LACKING = {
         {"hidden": ("relu", "tanh")},
         r"one activation for all hidden layers, but no hidden=\('relu', 'tanh'\)",
     ),
-    "one class": ({"widths": [6, 1]}, "no softmax over a single class"),
 }
 PAIRS = [(output, "squared_error") for output in OUTPUTS if output != "identity"]
 PAIRS += [

@@ -146,11 +146,11 @@ def test_what_is_not_fastbp_s_own_is_not_saved(about, optimizer, tmp_path):
 
 
 def test_too_many_layers_are_refused_by_save(tmp_path):
-    net = fastbp.MLP([1] * 8000)
+    net = fastbp.MLP([1] * 8000, output="sigmoid")
     with pytest.raises(ValueError, match="too many layers"):
         net.save(tmp_path / "net")
     assert list(tmp_path.iterdir()) == []
-    net = fastbp.MLP([1] * 3000, seed=3)
+    net = fastbp.MLP([1] * 3000, output="sigmoid", seed=3)
     net.save(tmp_path / "net")
     assert everything(fastbp.load(tmp_path / "net")) == everything(net)
 

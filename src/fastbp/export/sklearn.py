@@ -83,8 +83,6 @@ def _labels(classes, n_out, out_activation):
             )
         return np.eye(n_out, dtype=int)
     n_classes = 2 if out_activation == "logistic" else n_out
-    if n_classes == 1:
-        raise ValueError("scikit-learn has no softmax over a single class")
     labels = np.arange(n_classes) if classes is None else np.asarray(classes)
     if labels.shape != (n_classes,) or not np.array_equal(np.unique(labels), labels):
         raise ValueError(f"classes must be {n_classes} different labels, sorted, got {classes!r}")
