@@ -316,7 +316,9 @@ class MLP:
         Parameters
         ----------
         X : array_like (n_samples, n_in)
-            Any real dtype and memory layout; converted a batch at a time, never copied whole. Or,
+            Any real dtype and memory layout; converted a batch at a time, never copied whole. A
+            data frame with columns of several types, nullable or of pyarrow, is copied
+            once, in the net's dtype; a SciPy sparse matrix becomes dense a batch at a time. Or,
             without y, an iterable of batches (X, y) or (X, y, sample_weight), each of which is one
             step. A thread iterates over it once an epoch, one batch ahead of the training.
             `batch_size` and `shuffle` have no effect then.

@@ -169,7 +169,16 @@ def test_no_rows_and_none(trained, call):
         trained, lambda net: getattr(net, call)(X[:0], Y[:0]), ValueError, r"^X\b.*row.*\(0, 3\)"
     )
     refused(trained, lambda net: getattr(net, call)(None, Y), TypeError, "^X .*object")
-    refused(trained, lambda net: getattr(net, call)(X, None), TypeError, "^y .*object")
+    refused(trained, lambda net: getattr(net, call)(X, None), TypeError, "^y is missing: ")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [X.tolist(), list(X), tuple(map(tuple, X)), "train.csv", b"x", {"a": X}, 3, None],
+    ids=lambda data: type(data).__name__,
+)
+def test_no_targets(trained, data):
+    refused(trained, lambda net: net.fit(data), TypeError, "^y is missing: .* got a ")
 
 
 @pytest.mark.parametrize(("given", "named"), [({"X_val": X}, "X_val"), ({"y_val": Y}, "y_val")])

@@ -8,6 +8,15 @@ import operator
 import numpy as np
 
 from .losses import LOSSES
+from .tables import (
+    REAL,
+    SparseRows,
+    column_array,
+    frame_array,
+    is_frame,
+    is_sparse,
+    unreadable,
+)
 
 FLAGS = (bool, np.bool_)
 LARGEST = {np.dtype(t): float(np.finfo(t).max) for t in ("f4", "f8")}
@@ -74,15 +83,11 @@ def check_count(name, value, least=1, most=None):
     return count
 
 
-def check_real_array(name, array, ndim):
+def check_real_array(name, array, ndim, dtype=np.float64):
     """`array` as an ndarray of real numbers with one of the numbers of axes `ndim`, without a copy
-    where it is an ndarray."""
-    try:
-        array = np.asanyarray(array)
-    except ValueError as error:
-        raise ValueError(
-            f"{name} must be an array of real numbers with rows of one length: {error}"
-        ) from None
+    where it is an ndarray; a data frame of mixed types becomes one of `dtype`."""
+    if type(array) is not np.ndarray:
+        array = as_array(name, array, dtype)
     if type(array) is not np.ndarray:
         if isinstance(array, np.ma.MaskedArray):
             raise TypeError(
@@ -90,12 +95,35 @@ def check_real_array(name, array, ndim):
                 "first"
             )
         array = array.view(np.ndarray)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must be an array of real numbers, got dtype {array.dtype}")
+    if array.dtype.kind not in REAL:
+        raise TypeError(f"{name} must be an array of real numbers, got {unreadable(name, array)}")
     if array.ndim not in ndim:
         wanted = " or ".join(f"{n}-dimensional" for n in ndim)
         raise ValueError(f"{name} must be {wanted}, got shape {array.shape}")
     return array
+
+
+def as_array(name, given, dtype=np.float64):
+    """What is given as an ndarray of any dtype: NumPy's reading, and that of data frames and their
+    columns."""
+    if is_frame(given):
+        return frame_array(name, given, dtype)
+    if hasattr(given, "to_numpy") and hasattr(given, "dtype"):  # a column of a frame
+        return column_array(given)
+    if is_sparse(given):
+        raise TypeError(f"{name} must be a dense array, got a sparse one: {name}.toarray()")
+    try:
+        return np.asanyarray(given)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must be an array of real numbers with rows of one length: {error}"
+        ) from None
+    except (TypeError, RuntimeError) as error:  # of a tensor of PyTorch, for example
+        way_out = f": {name}.float() converts it" * ("BFloat16" in str(error))
+        raise TypeError(
+            f"{name} must be an array that NumPy can read, got a {type(given).__name__}: "
+            f"{error}{way_out}"
+        ) from None
 
 
 def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
@@ -130,11 +158,43 @@ def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
 
 
 def check_inputs(name, X, n_in, dtype):
-    """`X` as an (n, n_in) array of real numbers that are finite in `dtype`."""
-    X = check_real_array(name, X, (2,))
+    """`X` as an (n, n_in) array of real numbers that are finite in `dtype`; a sparse matrix as
+    `SparseRows`."""
+    frame = None
+    if type(X) is not np.ndarray:
+        if is_sparse(X):
+            return _check_sparse(name, X, n_in, dtype)
+        frame = X if is_frame(X) else None
+    if frame is None or frame.shape[1] == n_in:
+        X = check_real_array(name, X, (2,), dtype)
     if X.shape[1] != n_in:
         raise ValueError(f"{name} must have {n_in} features (columns), got shape {X.shape}")
-    check_finite(name, X, dtype)
+    try:
+        check_finite(name, X, dtype)
+    except ValueError:
+        if frame is not None:
+            for i, column in enumerate(frame.columns):
+                check_finite(f"{name} in column {column!r}", X[:, i], dtype)
+        raise
+    return X
+
+
+def _check_sparse(name, X, n_in, dtype):
+    """See `check_inputs`."""
+    X = SparseRows(X)
+    if X.dtype.kind not in REAL:
+        raise TypeError(f"{name} must be an array of real numbers, got dtype {X.dtype}")
+    if X.shape[1:] != (n_in,):
+        raise ValueError(f"{name} must have {n_in} features (columns), got shape {X.shape}")
+    try:
+        check_finite(name, X.matrix.data, dtype)
+    except ValueError:
+        values = X.matrix.data.astype(np.float64)
+        wrong = int(np.argmin(abs(values) <= LARGEST[np.dtype(dtype)]))
+        row = int(np.searchsorted(X.matrix.indptr, wrong, "right")) - 1
+        raise ValueError(
+            f"{name} must be finite in {np.dtype(dtype)}, got {values[wrong]} in row {row}"
+        ) from None
     return X
 
 

@@ -13,7 +13,7 @@ class StridedArray:
 
     Attributes
     ----------
-    array : ndarray (n, k)
+    array : ndarray (n, k) or SparseRows
     zero_copy : bool
         Whether a kernel of the network's dtype can read the array in place; if not, `rows`
         converts a part of it.
@@ -26,7 +26,8 @@ class StridedArray:
         self.dtype = np.dtype(dtype)
         size = self.dtype.itemsize
         self.zero_copy = (
-            array.dtype == dtype
+            isinstance(array, np.ndarray)  # not sparse
+            and array.dtype == dtype
             and array.flags.aligned
             and all(s % size == 0 for s in array.strides)
         )

@@ -1,10 +1,13 @@
 """The checks and the set-up of a fit: arguments become samples, batches, callbacks and a loop."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
+import numpy as np
+
+from ..base.tables import is_sparse
 from ..base.validation import check_flag, check_inputs, check_number, check_targets, check_weight
 from ..callbacks import Callback, EarlyStopping
 from ..callbacks.progress import Progress
@@ -39,6 +42,8 @@ def make_samples(net, X, y, sample_weight=None, x_name="X", y_name="y", class_we
     -------
     Samples
     """
+    if y is None:
+        raise TypeError(f"{y_name} is missing: it holds the targets of the rows of {x_name}")
     X = check_inputs(x_name, X, net.widths[0], net.dtype)
     if len(X) == 0:
         raise ValueError(f"{x_name} must have at least one row, got shape {X.shape}")
@@ -126,6 +131,11 @@ def new_loop(
         each.insert(0, Progress(config.epochs))
     params = make_step(optimizer, config.l2, config.l1, config.clip_value, config.clip_norm)
     source: ArrayBatches | StreamBatches
+    if y is None and _is_data(X):
+        raise TypeError(
+            f"y is missing: fit(X, y) takes arrays, and X alone must be an iterable of batches "
+            f"(X, y), got a {type(X).__name__}"
+        )
     if is_stream(X, y):
         _check_stream(net, X, sample_weight, config, checkpointer)
         source = StreamBatches(X, lambda *batch: make_samples(net, *batch))
@@ -154,6 +164,21 @@ def new_loop(
         n_threads,
         checkpointer,
         resumed,
+    )
+
+
+def _is_data(X):
+    """Whether X is samples without targets, text or a mapping, and not an iterable of batches."""
+    if isinstance(X, list | tuple):
+        row = X[0] if len(X) else None
+        return isinstance(row, np.ndarray) or (
+            isinstance(row, list | tuple) and len(row) > 0 and np.isscalar(row[0])
+        )
+    return (
+        not hasattr(X, "__iter__")
+        or isinstance(X, str | bytes | Mapping)
+        or hasattr(X, "__array__")
+        or is_sparse(X)
     )
 
 
