@@ -60,6 +60,8 @@ def _network(saved):
         optimizer_=saved.optimizer,
         history_=saved.history,
         preprocessing_=saved.preprocessing,
+        class_labels=saved.classes,
+        feature_names=saved.feature_names,
     )
     return net
 
@@ -145,7 +147,7 @@ def resume(
     config = fit_state.config
     if net.history_.stopped_by is not None:
         samples = make_samples(net, X, y, sample_weight, class_weight=config.class_weight)
-        validation = make_validation(net, X_val, y_val)
+        validation = make_validation(net, X_val, y_val, samples)
         check_same(fingerprints(samples, validation), fit_state.data)
         return net
     loop = new_loop(

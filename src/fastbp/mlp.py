@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from .base.activations import HIDDEN, OUTPUTS
 from .base.fit_config import FitConfig
 from .base.html import net_html
+from .base.labels import check_classes, class_count, same_classes, shown
 from .base.losses import CUSTOM, LOSSES
 from .base.network_arguments import (
     check_dropout,
@@ -26,6 +27,7 @@ from .base.validation import (
     check_choice,
     check_count,
     check_inputs,
+    check_not_nan,
     check_number,
 )
 from .engine import custom_loss
@@ -65,6 +67,8 @@ FIXED = dict.fromkeys(
     "make another net with fastbp.MLP",
 ) | {
     "dtype": "net.astype returns a copy in another dtype",
+    "class_labels": "net.classes_ = [...] sets them",
+    "feature_names": "a fit on a data frame sets them",
     "train_state": "net.parameters[:] = ... changes its parameters",
     "optimizer_": "net.fit(X, y, optimizer=...) changes it together with its state",
 }
@@ -140,6 +144,12 @@ class MLP:
         only `dropout` can be assigned.
     loss_function : callable or None
         The loss, if it is a callable.
+    classes_ : ndarray (n_classes,) or None
+        The labels that `predict` returns: 0..n_classes - 1, or those of the first fit. A sequence
+        of labels can be assigned, as for a net from another library.
+    feature_names_in_ : ndarray of str (n_in,) or None
+        The columns of the data frame that the net was fitted on: another data frame must have the
+        same ones.
     history_ : History or None
         Of the last fit.
     optimizer_ : optimizer or None
@@ -170,6 +180,8 @@ class MLP:
     >>> net.predict(X)
     array([0, 1, 1, 0])
     """
+
+    network: CompiledNetwork
 
     def __init__(
         self,
@@ -203,6 +215,9 @@ class MLP:
         self._bind()
         for view in self.weights:
             view[...] = initial_weights(init, self.train_state.rng, view.shape, self.dtype)
+        # The classes, None for 0..n_classes - 1; the columns of a data frame.
+        self.class_labels: np.ndarray | None = None
+        self.feature_names: tuple[str, ...] | None = None
         self.optimizer_: Optimizer | None = None
         self.history_: History | None = None
         self.preprocessing_: Preprocessing | None = None
@@ -243,7 +258,7 @@ class MLP:
         return {name: value for name, value in self.__dict__.items() if name not in derived}
 
     def __setstate__(self, state):
-        self.__dict__.update(state)
+        vars(self).update({"class_labels": None, "feature_names": None} | state)
         self._bind()
 
     @property
@@ -255,6 +270,38 @@ class MLP:
         ndarray (n_parameters,)
         """
         return self.train_state.parameters
+
+    @property
+    def classes_(self) -> np.ndarray | None:
+        """The labels that `predict` returns, in the order of the outputs.
+
+        Returns
+        -------
+        ndarray (n_classes,) or None
+            0..n_classes - 1, or those of the first fit; None for a regression and for several
+            sigmoid outputs. A sequence of different labels can be assigned, which names the
+            outputs.
+        """
+        n_classes = class_count(self.output, self.loss_name, self.widths[-1])
+        if self.class_labels is None:
+            return None if n_classes is None else np.arange(n_classes)
+        return self.class_labels.copy()
+
+    @classes_.setter
+    def classes_(self, values):
+        n_classes = class_count(self.output, self.loss_name, self.widths[-1])
+        vars(self)["class_labels"] = check_classes("classes_", values, n_classes)
+
+    @property
+    def feature_names_in_(self) -> np.ndarray | None:
+        """The columns of the data frame that the net was fitted on, in the order of its inputs.
+
+        Returns
+        -------
+        ndarray of str (n_in,) or None
+            None for arrays, for names that are not all text, and for names of more than 128 KiB.
+        """
+        return None if self.feature_names is None else np.array(self.feature_names, object)
 
     @property
     def weights(self) -> Parameters:
@@ -323,9 +370,11 @@ class MLP:
             step. A thread iterates over it once an epoch, one batch ahead of the training.
             `batch_size` and `shuffle` have no effect then.
         y : array_like
-            Integer labels (n_samples,), one-hot or probabilities (n_samples, n_out), 0 or 1
-            (n_samples,) for one sigmoid output, real (n_samples,) or (n_samples, n_out) for
-            regression, none below 0 for "poisson".
+            Labels (n_samples,), one-hot or probabilities (n_samples, n_out), 0 or 1 (n_samples,)
+            for one sigmoid output, real (n_samples,) or (n_samples, n_out) for regression, none
+            below 0 for "poisson". Labels are 0..n_out - 1; or, from the first fit on, text,
+            booleans or other whole numbers, as many as there are classes. They become `classes_`,
+            sorted.
         epochs : int, default 300
             Passes over the samples, at most.
         batch_size : int or None, default 25
@@ -465,6 +514,7 @@ class MLP:
         clip_norm: float | None = None,
         sample_weight: ArrayLike | None = None,
         n_threads: int | None = None,
+        classes: ArrayLike | None = None,
     ) -> float:
         """Make one step with these samples as its batch: for streams and custom training loops.
 
@@ -475,6 +525,9 @@ class MLP:
         ----------
         X, y, optimizer, l2, l1, clip_value, clip_norm, sample_weight, n_threads
             As for ``fit``.
+        classes : array_like (n_classes,), optional
+            All labels, in the order of the outputs; needed in the first call if they are others
+            than 0..n_classes - 1, as a batch need not have all of them.
 
         Returns
         -------
@@ -488,7 +541,16 @@ class MLP:
         KeyboardInterrupt
             On Ctrl-C, after the step.
         """
-        samples = make_samples(self, X, y, sample_weight)
+        if classes is not None:
+            given = classes
+            n_classes = class_count(self.output, self.loss_name, self.widths[-1])
+            classes = check_classes("classes", given, n_classes)
+            fitted = self.history_ is not None or self.class_labels is not None
+            if fitted and not same_classes(classes, self.class_labels):
+                raise ValueError(
+                    f"classes must be those of the net, {shown(self.classes_)}, got {given!r:.200}"
+                )
+        samples = make_samples(self, X, y, sample_weight, classes=classes, whole=False)
         step = make_step(optimizer, l2, l1, clip_value, clip_norm)
         source = ArrayBatches(samples, samples.n, shuffle=False, single=False)
         history = train(TrainingLoop(self, source, None, [], optimizer, step, 1, n_threads))
@@ -511,9 +573,10 @@ class MLP:
         Raises
         ------
         ValueError, TypeError
-            For a wrong number of features, NaN, infinity, or an array of anything but real numbers.
+            For a wrong number of features, NaN, infinity, or an array of anything but real numbers;
+            for a data frame with other columns than `feature_names_in_`.
         """
-        X = check_inputs("X", X, self.widths[0], self.dtype)
+        X = check_inputs("X", X, self.widths[0], self.dtype, self.feature_names)
         return activations(self.network, self.parameters, X, range(len(self.widths) - 1))
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -526,23 +589,30 @@ class MLP:
         Returns
         -------
         ndarray
-            Softmax output, softmax cross-entropy or hinge: the label of the largest output, int64
-            (n_samples,). Sigmoid outputs with their own loss: 0 or 1, int64 (n_samples,), or
-            (n_samples, n_out) for several. Otherwise the outputs, (n_samples,) for one, else
+            Softmax output, softmax cross-entropy or hinge: the label of the largest output
+            (n_samples,). One sigmoid output with its own loss: the label of 0 or 1 (n_samples,);
+            several: 0 or 1, int64 (n_samples, n_out). Labels are those of `classes_`, int64 unless
+            the net was fitted to others. Otherwise the outputs, (n_samples,) for one, else
             (n_samples, n_out).
 
         Raises
         ------
         ValueError, TypeError
-            As for ``forward``.
+            As for ``forward``. A ValueError if an output of a classifier is NaN, as with weights
+            that are: it stands for no class.
         """
-        X = check_inputs("X", X, self.widths[0], self.dtype)
+        X = check_inputs("X", X, self.widths[0], self.dtype, self.feature_names)
         a = outputs(self.network, self.parameters, X)
         if self.output == "softmax" or self.loss_name in ("softmax_cross_entropy", "hinge"):
-            return a.argmax(axis=1)
-        if self.loss_name == "binary_cross_entropy":
-            a = (a > 0.5).astype(np.int64)
-        return a[:, 0] if a.shape[1] == 1 else a
+            check_not_nan("the outputs for X", a)
+            labels = a.argmax(axis=1)
+        elif self.loss_name == "binary_cross_entropy":
+            check_not_nan("the outputs for X", a)
+            labels = (a > 0.5).astype(np.int64)
+            labels = labels[:, 0] if a.shape[1] == 1 else labels
+        else:
+            return a[:, 0] if a.shape[1] == 1 else a
+        return labels if self.class_labels is None else self.class_labels[labels]
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Probabilities of a classifier's classes.
@@ -568,7 +638,7 @@ class MLP:
             raise ValueError(
                 f"predict_proba needs a classifier whose outputs are probabilities, got {what}"
             )
-        X = check_inputs("X", X, self.widths[0], self.dtype)
+        X = check_inputs("X", X, self.widths[0], self.dtype, self.feature_names)
         a = outputs(self.network, self.parameters, X)
         if self.loss_name == "softmax_cross_entropy":
             a = np.exp(a - a.max(axis=1, keepdims=True))

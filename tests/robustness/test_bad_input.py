@@ -117,8 +117,12 @@ TARGETS = {
     ),
     "sum is not 1": (with_value(ONE_HOT, 4, 0.3), ValueError, r"1\.2 in row 4"),
     "scalar": (1, ValueError, r"\(\)"),
-    "strings": (np.array(list("abcdefg")), TypeError, "U1"),
+    "strings": (np.array(list("abcdefg")), ValueError, "labels 0, 1, 2, 3, got 'a' in row 0"),
+    "bytes": (np.array(list("abcdefg"), "S1"), TypeError, "S1"),
     "objects": (Y.astype(object), TypeError, "object"),
+    "text and numbers": (np.array(["a", *Y[1:]], object), TypeError, "'a' of type str in row 0"),
+    "dates": (np.full(N, "2020", "M8[D]"), TypeError, "datetime64"),
+    "masked": (np.ma.masked_array(Y), TypeError, "masked"),
     "ragged": ([[1, 0, 0, 0], [0]] + [[1]] * 5, ValueError, "row|shape|length|inhomogeneous"),
 }
 WEIGHTS = {

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from .strict_json import decode_fields, encode_fields
 from .validation import check_count, check_flag, check_number
 
@@ -46,7 +48,7 @@ def encode_fit_config(config):
     """A `FitConfig` as values of JSON; a mapping of class weights becomes pairs [label, weight]."""
     weights = config.class_weight
     if isinstance(weights, Mapping):
-        weights = [[int(label), float(weight)] for label, weight in weights.items()]
+        weights = [[_plain(label), float(weight)] for label, weight in weights.items()]
     return encode_fields(replace(config, class_weight=weights))
 
 
@@ -61,7 +63,11 @@ def decode_fit_config(value):
     weights = config.class_weight
     if isinstance(weights, list):
         if not all(
-            isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is int for pair in weights
+            isinstance(pair, list)
+            and len(pair) == 2
+            and isinstance(pair[0], str | int | float)
+            and isinstance(pair[1], int | float)
+            for pair in weights
         ):
             raise ValueError(
                 f"class_weight must be pairs of a label and a weight, got {weights!r:.200}"
@@ -70,3 +76,8 @@ def decode_fit_config(value):
     elif weights not in (None, "balanced"):
         raise ValueError(f"class_weight must be null, 'balanced' or pairs, got {weights!r:.200}")
     return config
+
+
+def _plain(label):
+    """A label as a value of JSON."""
+    return label.item() if isinstance(label, np.generic) else label

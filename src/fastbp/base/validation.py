@@ -17,6 +17,9 @@ from .tables import (
     is_sparse,
     unreadable,
 )
+from .tables import (
+    feature_names as names_of,
+)
 
 FLAGS = (bool, np.bool_)
 LARGEST = {np.dtype(t): float(np.finfo(t).max) for t in ("f4", "f8")}
@@ -157,14 +160,29 @@ def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
         raise ValueError(f"{name} must be {limits}, got {bad} in row {row}")
 
 
-def check_inputs(name, X, n_in, dtype):
+def check_not_nan(name, array):
+    """Raise a ValueError that names the row if a value of `array` (n, k) is NaN."""
+    flat = array.ravel()
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.dot(flat, flat) >= 0:  # it is NaN if a value is, or inf - inf occurs on the way
+            return
+    rows = np.flatnonzero(np.isnan(array).any(axis=1))
+    if len(rows):
+        raise ValueError(
+            f"{name} must be numbers, got nan in row {rows[0]}: the net's weights are not finite, "
+            "or its activations overflow"
+        )
+
+
+def check_inputs(name, X, n_in, dtype, feature_names=None):
     """`X` as an (n, n_in) array of real numbers that are finite in `dtype`; a sparse matrix as
-    `SparseRows`."""
+    `SparseRows`. A data frame must have the columns `feature_names`."""
     frame = None
     if type(X) is not np.ndarray:
         if is_sparse(X):
             return _check_sparse(name, X, n_in, dtype)
         frame = X if is_frame(X) else None
+        _check_names(name, names_of(X), feature_names)
     if frame is None or frame.shape[1] == n_in:
         X = check_real_array(name, X, (2,), dtype)
     if X.shape[1] != n_in:
@@ -177,6 +195,29 @@ def check_inputs(name, X, n_in, dtype):
                 check_finite(f"{name} in column {column!r}", X[:, i], dtype)
         raise
     return X
+
+
+def _check_names(name, names, wanted):
+    """Raise a ValueError if a data frame has other columns than that of the fit, or in another
+    order."""
+    if names is None or wanted is None or names == tuple(wanted):
+        return
+    missing = [each for each in wanted if each not in names]
+    further = [each for each in names if each not in wanted]
+    if missing or further:
+        differences = [
+            f"{what} {', '.join(map(repr, found[:5]))}" + ", ..." * (len(found) > 5)
+            for what, found in (("without", missing), ("with", further))
+            if found
+        ]
+        raise ValueError(
+            f"{name} must have the columns that the net was fitted on, got a data frame "
+            f"{' and '.join(differences)}"
+        )
+    raise ValueError(
+        f"{name} must have its columns in the order of the fit, got {', '.join(names[:5])}"
+        f"{', ...' * (len(names) > 5)}: {name}[net.feature_names_in_] sorts them"
+    )
 
 
 def _check_sparse(name, X, n_in, dtype):

@@ -69,7 +69,17 @@ class Samples:
     labels : ndarray of int64 (n,) or None
     weight : ndarray (n,) or None
     dtype : of the network
+
+    Attributes
+    ----------
+    feature_names : tuple of str or None
+        Of the columns of a data frame.
+    classes : ndarray (n_classes,) or None
+        The class of each label; None for 0..n_classes - 1.
     """
+
+    feature_names = None
+    classes = None
 
     def __init__(self, x, targets, labels, weight, dtype):
         self.dtype = np.dtype(dtype)
@@ -108,13 +118,16 @@ class Samples:
 
     def converted(self, index):
         """The samples `index`, converted to the network's dtype."""
-        return Samples(
+        part = Samples(
             self.x.rows(index),
             None if self.targets is None else self.targets.array[index].astype(self.dtype),
             None if self.labels is None else self.labels[index],
             None if self.weight is None else self.weight[index],
             self.dtype,
         )
+        part.feature_names = self.feature_names
+        part.classes = self.classes
+        return part
 
     def chunks(self, order, batch):
         """Split the samples along `order` into chunks that a kernel can read.

@@ -16,6 +16,7 @@ import numpy as np
 
 from .._version import __version__
 from ..base.files import replace_file
+from ..base.labels import class_count
 from ..base.network_arguments import (
     parameter_count,
 )
@@ -35,7 +36,10 @@ from . import container, encoding
 from .checkpoint_format import DTYPES, FitState, decode_fit_state, encode_fit_state, restore_arrays
 from .encoding import LISTS
 
-FORMAT = 1  # of the files that are written; all from 1 on are read
+# Of the files; all from 1 on are read. Format 1 has no FURTHER_KEYS and is written where they would
+# be empty.
+FORMAT = 2
+FURTHER_KEYS = ("classes", "feature_names")
 KEYS = (
     "format",
     "versions",
@@ -64,6 +68,8 @@ class SavedModel:
     optimizer, history, preprocessing : or None
     fit_state : FitState or None
         Of a checkpoint.
+    classes : ndarray (n_classes,) or None
+    feature_names : tuple of str or None
     """
 
     arguments: dict[str, Any]
@@ -72,6 +78,8 @@ class SavedModel:
     history: History | None
     preprocessing: Preprocessing | None
     fit_state: FitState | None
+    classes: np.ndarray | None
+    feature_names: tuple[str, ...] | None
 
 
 def save(net, path: str | os.PathLike) -> None:
@@ -106,7 +114,7 @@ def to_bytes(net, fit_state=None):
             "no code"
         )
     document = {
-        "format": FORMAT,
+        "format": 1,
         "versions": _versions(),
         "net": {
             "widths": net.widths,
@@ -125,6 +133,12 @@ def to_bytes(net, fit_state=None):
         "history": encoding.encode_history(net.history_),
         "preprocessing": net.preprocessing_ and net.preprocessing_.document(),
     }
+    further = {
+        "classes": None if net.class_labels is None else net.class_labels.tolist(),
+        "feature_names": net.feature_names,
+    }
+    if any(value is not None for value in further.values()):
+        document |= {"format": FORMAT} | further
     if net.history_ is not None:
         for name in LISTS:
             arrays[f"history.{name}"] = np.array(getattr(net.history_, name), np.float64)
@@ -210,6 +224,11 @@ def from_bytes(content):
                 f"preprocessing must be of {widths[0]} inputs and {widths[-1]} outputs, "
                 f"got {given[0]} and {given[1]}"
             )
+    classes = encoding.decode_classes(
+        document.get("classes"),
+        class_count(arguments["output"], arguments["loss"], widths[-1]),
+    )
+    feature_names = encoding.decode_feature_names(document.get("feature_names"), widths[0])
     fit_state = None
     expected: dict[str, tuple] = {}
     if FIT_STATE in document:
@@ -245,7 +264,9 @@ def from_bytes(content):
             getattr(history, name)[:] = arrays[f"history.{name}"].tolist()
     if fit_state is not None:
         restore_arrays(fit_state, arrays)
-    return SavedModel(arguments, state, optimizer, history, preprocessing, fit_state)
+    return SavedModel(
+        arguments, state, optimizer, history, preprocessing, fit_state, classes, feature_names
+    )
 
 
 def _decode_counters(document, optimizer):
@@ -270,7 +291,8 @@ def _read_document(content):
     number = check_count("format", document.get("format"))
     if number > FORMAT:
         raise ValueError(f"its format {number} is of a newer fastbp: this one reads up to {FORMAT}")
-    require_keys("the document", document, [*KEYS, FIT_STATE] if FIT_STATE in document else KEYS)
+    keys = [*KEYS, *(FURTHER_KEYS if number > 1 else ()), *([FIT_STATE] * (FIT_STATE in document))]
+    require_keys("the document", document, keys)
     versions = require_keys("versions", document["versions"], _versions())
     if not all(isinstance(version, str) for version in versions.values()):
         raise ValueError(f"versions must be text, got {versions!r}")

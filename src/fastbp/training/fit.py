@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ..base.tables import is_sparse
+from ..base.labels import (
+    MAX_DOCUMENT_BYTES,
+    class_count,
+    document_size,
+    find_classes,
+    label_array,
+    positions,
+)
+from ..base.tables import feature_names, is_sparse
 from ..base.validation import check_flag, check_inputs, check_number, check_targets, check_weight
 from ..callbacks import Callback, EarlyStopping
 from ..callbacks.progress import Progress
@@ -27,7 +35,18 @@ from .loop import TrainingLoop
 AnyCallback = Callback | Callable[[Any, History], object]
 
 
-def make_samples(net, X, y, sample_weight=None, x_name="X", y_name="y", class_weight=None):
+def make_samples(
+    net,
+    X,
+    y,
+    sample_weight=None,
+    x_name="X",
+    y_name="y",
+    class_weight=None,
+    names=None,
+    classes=None,
+    whole=True,
+):
     """Check inputs and targets for a network, see `MLP.fit`.
 
     Parameters
@@ -37,6 +56,12 @@ def make_samples(net, X, y, sample_weight=None, x_name="X", y_name="y", class_we
         As for `MLP.fit`.
     x_name, y_name : str
         Names of X and y in errors.
+    names : tuple of str, optional
+        Of the features, by default those of the net.
+    classes : ndarray (n_classes,), optional
+        By default those of the net.
+    whole : bool
+        Whether y has all classes, which become those of a net that has none.
 
     Returns
     -------
@@ -44,9 +69,64 @@ def make_samples(net, X, y, sample_weight=None, x_name="X", y_name="y", class_we
     """
     if y is None:
         raise TypeError(f"{y_name} is missing: it holds the targets of the rows of {x_name}")
-    X = check_inputs(x_name, X, net.widths[0], net.dtype)
+    names = net.feature_names if names is None else names
+    found = feature_names(X)
+    X = check_inputs(x_name, X, net.widths[0], net.dtype, names)
+    if names is None and found is not None and document_size(found) <= MAX_DOCUMENT_BYTES:
+        names = found
     if len(X) == 0:
         raise ValueError(f"{x_name} must have at least one row, got shape {X.shape}")
+    classes = net.class_labels if classes is None else classes
+    y, classes = _labels(net, y_name, y, classes, whole)
+    samples = _samples(net, X, y, sample_weight, y_name, class_weight, classes)
+    samples.feature_names = names
+    samples.classes = classes
+    return samples
+
+
+def _labels(net, name, y, classes, whole):
+    """Labels as 0..n_classes - 1 where the classes are others; other targets unchanged.
+
+    Parameters
+    ----------
+    net : MLP
+    name : str
+        Of `y` in errors.
+    y : array_like
+    classes : ndarray (n_classes,) or None
+        Those of the net; None for 0..n_classes - 1 or if there are none yet.
+    whole : bool
+        See `make_samples`.
+
+    Returns
+    -------
+    y : array_like
+    classes : ndarray (n_classes,) or None
+    """
+    n_classes = class_count(net.output, net.loss_name, net.widths[-1])
+    if n_classes is None:
+        return y, classes
+    labels = label_array(name, y)
+    is_text = labels.dtype.kind == "U"
+    if labels.ndim == 2 and labels.shape[1] == 1 and (is_text or net.widths[-1] == 1):
+        labels = labels[:, 0]
+    if labels.ndim != 1 or (classes is None and net.loss_function is not None and not is_text):
+        return y, classes
+    if classes is None:
+        if net.history_ is None and whole:
+            classes = find_classes(name, labels, n_classes)
+        elif is_text:
+            classes = np.arange(n_classes)
+            if net.history_ is None:
+                raise ValueError(
+                    f"{name} holds text before the net has its classes: net.classes_ = [...], or "
+                    "partial_fit(classes=[...]), sets them"
+                )
+    return (y, None) if classes is None else (positions(name, labels, classes), classes)
+
+
+def _samples(net, X, y, sample_weight, y_name, class_weight, classes):
+    """The samples of checked inputs X, see `make_samples`."""
     n_out = net.widths[-1]
     if net.loss_function is not None:
         for name, weight in (("sample_weight", sample_weight), ("class_weight", class_weight)):
@@ -59,17 +139,31 @@ def make_samples(net, X, y, sample_weight=None, x_name="X", y_name="y", class_we
     targets, labels = check_targets(y_name, y, len(X), n_out, net.loss_name, net.dtype)
     weight = check_weight(sample_weight, len(X), net.dtype)
     if class_weight is not None:
-        weight = weigh_classes(class_weight, labels, targets, weight, max(2, n_out), net.dtype)
+        weight = weigh_classes(
+            class_weight, labels, targets, weight, max(2, n_out), net.dtype, classes
+        )
     return Samples(X, targets, labels, weight, net.dtype)
 
 
-def make_validation(net, X_val, y_val):
-    """The samples of a validation set, or None without one."""
+def make_validation(net, X_val, y_val, samples):
+    """The samples of a validation set, or None without one; `samples` are those of the fit."""
     if (X_val is None) != (y_val is None):
         raise ValueError(
             f"X_val and y_val go together, got only {'X_val' if y_val is None else 'y_val'}"
         )
-    return None if X_val is None else make_samples(net, X_val, y_val, None, "X_val", "y_val")
+    if X_val is None:
+        return None
+    return make_samples(
+        net,
+        X_val,
+        y_val,
+        None,
+        "X_val",
+        "y_val",
+        names=samples.feature_names,
+        classes=samples.classes,
+        whole=False,
+    )
 
 
 def make_step(optimizer, l2=0.0, l1=0.0, clip_value=None, clip_norm=None):
@@ -122,7 +216,6 @@ def new_loop(
     ValueError, TypeError, OSError
         Before anything is changed.
     """
-    validation = make_validation(net, X_val, y_val)
     check_flag("progress", progress)
     each = as_callbacks(callbacks)
     if config.patience is not None:
@@ -138,9 +231,15 @@ def new_loop(
         )
     if is_stream(X, y):
         _check_stream(net, X, sample_weight, config, checkpointer)
-        source = StreamBatches(X, lambda *batch: make_samples(net, *batch))
+        source = StreamBatches(X, lambda *given: make_samples(net, *given[:3], whole=False))
+        try:
+            validation = make_validation(net, X_val, y_val, source.first)
+        except BaseException:
+            source.close()
+            raise
     else:
         samples = make_samples(net, X, y, sample_weight, class_weight=config.class_weight)
+        validation = make_validation(net, X_val, y_val, samples)
         batch_size = config.batch_of(samples.n)
         if net.loss_function is not None:
             check_trainable(net.weights, net.biases)
@@ -231,7 +330,13 @@ def train(loop):
             state = net.train_state.prepared(loop.optimizer, net.optimizer_)
             # The state must be that of the optimizer, or the kernels would read beyond its end: one
             # call in C, which no signal's handler can interrupt.
-            vars(net).update(train_state=state, optimizer_=loop.optimizer)
+            first = loop.source.first
+            vars(net).update(
+                train_state=state,
+                optimizer_=loop.optimizer,
+                class_labels=first.classes,
+                feature_names=first.feature_names,
+            )
             if loop.resumed is None:
                 net.history_ = History(has_validation=loop.validation is not None)
             loop.prepare(sizes)
