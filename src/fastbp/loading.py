@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .base.validation import suggest_keywords
 from .mlp import MLP
 from .serialization.checkpoint_format import check_consistency
 from .serialization.fingerprints import check_same, fingerprints
@@ -78,6 +79,7 @@ def _checkpointed(content):
     return net, fit_state
 
 
+@suggest_keywords
 def resume(
     path: str | os.PathLike[str],
     X: ArrayLike,

@@ -2,16 +2,16 @@
 
 import copy
 from contextlib import suppress
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .base.validation import check_count, check_number
+from .base.validation import check_count, check_number, suggest_keywords
 from .callbacks import Callback
 from .history import DivergenceError
 from .mlp import MLP
-from .optimizers import SGD, Optimizer
+from .optimizers import SGD, Optimizer, as_optimizer
 from .schedules import Exponential
 
 DIVERGENCE_FACTOR = 4.0  # the test ends at this many times the lowest smoothed loss
@@ -60,11 +60,12 @@ class _Smoothing(Callback):
         return len(self.smoothed) == self._steps or self.smoothed[-1] > limit
 
 
+@suggest_keywords
 def lr_find(
     net: MLP,
     X: ArrayLike,
     y: ArrayLike,
-    optimizer: Optimizer = SGD(),  # noqa: B008 - a frozen value
+    optimizer: Optimizer | str = SGD(),  # noqa: B008 - a frozen value
     start: float = 1e-6,
     end: float = 10.0,
     steps: int = 100,
@@ -90,7 +91,7 @@ def lr_find(
         Not changed: a copy is trained.
     X, y, batch_size, l2, sample_weight, n_threads
         As for ``fit``.
-    optimizer : SGD or Adam, default SGD()
+    optimizer : optimizer or str, default SGD()
         Its `lr` is replaced.
     start, end : float, default 1e-6 and 10
         The first and the last learning rate, 0 < start < end.
@@ -116,11 +117,10 @@ def lr_find(
     beta = check_number("beta", beta, least=0, below=1)
     smoothing = _Smoothing(steps, beta)
     tried = copy.deepcopy(net)
-    # `fit` raises the error for anything that is not an optimizer.
-    if is_dataclass(optimizer) and not isinstance(optimizer, type):
-        optimizer = replace(
-            optimizer, lr=Exponential(start, (end / start) ** (1 / (steps - 1)), per="step")
-        )
+    optimizer = replace(
+        as_optimizer(optimizer),
+        lr=Exponential(start, (end / start) ** (1 / (steps - 1)), per="step"),
+    )
     with suppress(DivergenceError):
         tried.fit(
             X,

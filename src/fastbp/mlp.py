@@ -29,10 +29,12 @@ from .base.validation import (
     check_inputs,
     check_not_nan,
     check_number,
+    suggest_keywords,
 )
 from .engine import custom_loss
 from .engine.forward import activations, outputs
 from .engine.initializers import initial_weights
+from .engine.metrics import is_classifier, labels_of, score
 from .engine.network import CompiledNetwork
 from .engine.parameters import Parameters, layer_views
 from .engine.state import TrainState
@@ -44,7 +46,7 @@ from .graph.explain import explain
 from .history import History
 from .kernels.abi import GIVEN
 from .kernels.plan import aligned_zeros
-from .optimizers import SGD, Optimizer
+from .optimizers import SGD, Optimizer, as_optimizer
 from .preprocessing import Preprocessing
 from .serialization.save import save
 from .training.batches import ArrayBatches
@@ -183,6 +185,7 @@ class MLP:
 
     network: CompiledNetwork
 
+    @suggest_keywords
     def __init__(
         self,
         widths: Sequence[int],
@@ -333,13 +336,14 @@ class MLP:
     def biases(self, values):
         self._biases.assign(values)
 
+    @suggest_keywords
     def fit(
         self,
         X: ArrayLike | Iterable[Sequence[ArrayLike]],
         y: ArrayLike | None = None,
         epochs: int = 300,
         batch_size: int | None = 25,
-        optimizer: Optimizer = SGD(0.1),  # noqa: B008 - a frozen value
+        optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - a frozen value
         l2: float = 0.0,
         l1: float = 0.0,
         clip_value: float | None = None,
@@ -357,6 +361,8 @@ class MLP:
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float | None = None,
         checkpoint_errors: Literal["warn", "raise"] = "warn",
+        validation_split: float = 0.0,
+        metrics: str | Sequence[str] = (),
     ) -> History:
         """Train by minibatch descent, from the present weights and optimizer state on.
 
@@ -380,9 +386,9 @@ class MLP:
         batch_size : int or None, default 25
             Samples a step; the last batch of an epoch may be smaller. None takes all samples at
             once.
-        optimizer : SGD, Adam, AdamW, Nadam, RMSprop or Adagrad, default SGD(0.1)
-            Its state is kept in the net from fit to fit, until an optimizer of another type is
-            given.
+        optimizer : SGD, Adam, AdamW, Nadam, RMSprop, Adagrad or Lion, or str, default SGD(0.1)
+            A name such as "adam" stands for the optimizer with its default settings. The state is
+            kept in the net from fit to fit, until an optimizer of another type is given.
         l2 : float, default 0
             Penalty 1/2 l2 sum(W**2), weights only, part of the loss and of its gradient.
         l1 : float, default 0
@@ -429,6 +435,16 @@ class MLP:
         checkpoint_errors : "warn" or "raise", default "warn"
             If a checkpoint cannot be written (the disk is full, the folder is missing), warn and
             continue, or raise the error. The last checkpoint is kept in either case.
+        validation_split : float, default 0
+            In [0, 1): this share of the samples, rounded up, is the validation set instead of
+            `X_val, y_val`, unweighted. It is drawn at random by the seed of the net, the same for
+            the same y in every fit, and stratified where each sample has one class. A copy of its
+            rows is held. Arrays only.
+        metrics : "accuracy" or sequence of it, default ()
+            After each epoch record the accuracy of a classifier in the history: `accuracy` of the
+            training samples, by one more forward pass over them with the weights at the end of the
+            epoch and without dropout, and `val_accuracy` of a validation set. Unweighted, as
+            `score` without weights. Of batches only the latter.
 
         Returns
         -------
@@ -477,6 +493,8 @@ class MLP:
             patience,
             restore_best,
             class_weight,
+            validation_split,
+            metrics,
         )
         checkpointer = None
         if checkpoint is not None:
@@ -503,11 +521,12 @@ class MLP:
         warn_if_interrupted(history)
         return history
 
+    @suggest_keywords
     def partial_fit(
         self,
         X: ArrayLike,
         y: ArrayLike,
-        optimizer: Optimizer = SGD(0.1),  # noqa: B008 - a frozen value
+        optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - a frozen value
         l2: float = 0.0,
         l1: float = 0.0,
         clip_value: float | None = None,
@@ -551,9 +570,10 @@ class MLP:
                     f"classes must be those of the net, {shown(self.classes_)}, got {given!r:.200}"
                 )
         samples = make_samples(self, X, y, sample_weight, classes=classes, whole=False)
-        step = make_step(optimizer, l2, l1, clip_value, clip_norm)
+        rule = as_optimizer(optimizer)
+        step = make_step(rule, l2, l1, clip_value, clip_norm)
         source = ArrayBatches(samples, samples.n, shuffle=False, single=False)
-        history = train(TrainingLoop(self, source, None, [], optimizer, step, 1, n_threads))
+        history = train(TrainingLoop(self, source, None, [], rule, step, 1, n_threads))
         if history.stopped_by == "interrupt":
             raise KeyboardInterrupt
         return history.batch_loss[0]
@@ -603,15 +623,10 @@ class MLP:
         """
         X = check_inputs("X", X, self.widths[0], self.dtype, self.feature_names)
         a = outputs(self.network, self.parameters, X)
-        if self.output == "softmax" or self.loss_name in ("softmax_cross_entropy", "hinge"):
-            check_not_nan("the outputs for X", a)
-            labels = a.argmax(axis=1)
-        elif self.loss_name == "binary_cross_entropy":
-            check_not_nan("the outputs for X", a)
-            labels = (a > 0.5).astype(np.int64)
-            labels = labels[:, 0] if a.shape[1] == 1 else labels
-        else:
+        if not is_classifier(self):
             return a[:, 0] if a.shape[1] == 1 else a
+        check_not_nan("the outputs for X", a)
+        labels = labels_of(self, a)
         return labels if self.class_labels is None else self.class_labels[labels]
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
@@ -644,6 +659,28 @@ class MLP:
             a = np.exp(a - a.max(axis=1, keepdims=True))
             return a / a.sum(axis=1, keepdims=True)
         return np.hstack([1 - a, a]) if self.output == "sigmoid" and a.shape[1] == 1 else a
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """The accuracy of a classifier, or R² of a regression, as in scikit-learn.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for ``fit``.
+
+        Returns
+        -------
+        float
+            The share of samples with the predicted label; for several sigmoid outputs, of those
+            with all labels right. Or 1 - sum((y - a)**2) / sum((y - mean(y))**2), the mean over
+            outputs; NaN of one sample.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for ``fit``.
+        """
+        return score(self, make_samples(self, X, y, sample_weight))
 
     def loss(
         self,

@@ -120,7 +120,11 @@ TARGETS = {
     "strings": (np.array(list("abcdefg")), ValueError, "labels 0, 1, 2, 3, got 'a' in row 0"),
     "bytes": (np.array(list("abcdefg"), "S1"), TypeError, "S1"),
     "objects": (Y.astype(object), TypeError, "object"),
-    "text and numbers": (np.array(["a", *Y[1:]], object), TypeError, "'a' of type str in row 0"),
+    "text and numbers": (
+        np.array(["a", *Y[1:]], object),
+        TypeError,
+        "all text, got .*1.* of type int64 in row 1",
+    ),
     "dates": (np.full(N, "2020", "M8[D]"), TypeError, "datetime64"),
     "masked": (np.ma.masked_array(Y), TypeError, "masked"),
     "ragged": ([[1, 0, 0, 0], [0]] + [[1]] * 5, ValueError, "row|shape|length|inhomogeneous"),
@@ -249,7 +253,13 @@ SETTINGS = [(n, v, e) for n in ("epochs", "batch_size", "patience", "n_threads")
 SETTINGS += [("l2", v, e) for v, e in [*NUMBERS, (None, TypeError)]] + [("epochs", None, TypeError)]
 SETTINGS += [(n, v, e) for n in ("l1", "clip_value", "clip_norm") for v, e in NUMBERS]
 SETTINGS += [("l1", None, TypeError), ("clip_value", 0, ValueError), ("clip_norm", 0.0, ValueError)]
-SETTINGS += [("optimizer", v, TypeError) for v in ("sgd", fastbp.SGD, None, 0.1)]
+SETTINGS += [("optimizer", v, TypeError) for v in (fastbp.SGD, None, 0.1)]
+SETTINGS += [("optimizer", "sdg", ValueError), ("optimizer", "", ValueError)]
+SETTINGS += [
+    ("validation_split", v, e) for v, e in [*NUMBERS, (1.0, ValueError), (True, TypeError)]
+]
+SETTINGS += [("metrics", "acuracy", ValueError), ("metrics", ["loss"], ValueError)]
+SETTINGS += [("metrics", 3, TypeError), ("metrics", [3], TypeError)]
 SETTINGS += [(n, "no", TypeError) for n in ("shuffle", "restore_best", "progress")] + [
     ("n_threads", 10**6, ValueError)
 ]

@@ -41,7 +41,7 @@ def test_a_new_net(tmp_path):
 
 
 def test_every_argument_and_field_is_in_the_file(tmp_path):
-    net, _ = trained()
+    net, _ = trained(metrics="accuracy")
     net.save(tmp_path / "net")
     document, _ = container.read_header((tmp_path / "net").read_bytes())
     assert set(document["net"]) == set(inspect.signature(fastbp.MLP).parameters) - {"init", "seed"}
@@ -191,7 +191,7 @@ def test_files_of_every_format(number):
 
 
 if __name__ == "__main__":
-    made, _ = trained("deep")
+    made, _ = trained("deep", metrics="accuracy")
     made.classes_ = ["one", "zw\xf6lf", ""]
     vars(made)["feature_names"] = ("a", "b", "\u03b2", "d e")
     made.save(FORMATS / f"{save.FORMAT}.safetensors")

@@ -47,13 +47,19 @@ def history_html(history):
     plural = "s" * (history.n_epochs != 1)
     facts = [f"{history.n_epochs} epoch{plural}, {len(history.batch_loss):,} steps"]
     facts.append(f"stopped by {history.stopped_by}" if history.stopped_by else "running")
-    for name, losses in (("loss", history.loss), ("validation", history.val_loss)):
-        if losses:
-            facts.append(f"{name} {losses[0]:.4g}" + f" → {losses[-1]:.4g}" * (len(losses) > 1))
+    for name, values in (
+        ("loss", history.loss),
+        ("validation", history.val_loss),
+        ("accuracy", history.accuracy),
+        ("validation accuracy", history.val_accuracy),
+    ):
+        if values:
+            facts.append(f"{name} {values[0]:.4g}" + f" → {values[-1]:.4g}" * (len(values) > 1))
     if history.best_epoch is not None:
         facts.append(f"best epoch {history.best_epoch + 1}")
     text = escape("; ".join(facts))
-    return f'<div><p style="margin:4px 0"><b>History</b>: {text}</p>{loss_svg(history)}</div>'
+    drawings = loss_svg(history) + curves_svg(accuracies(history), [])
+    return f'<div><p style="margin:4px 0"><b>History</b>: {text}</p>{drawings}</div>'
 
 
 def curves(history):
@@ -75,18 +81,35 @@ def curves(history):
     return {name: curve for name, curve in found.items() if curve[0]}
 
 
-def loss_svg(history):
-    """The loss curves of a history as an SVG image; "" without a finite loss.
+def accuracies(history):
+    """The accuracies of a history that were recorded, as `curves` has the losses."""
+    found = {"training": history.accuracy, "validation": history.val_accuracy}
+    return {name: (range(1, len(y) + 1), y) for name, y in found.items() if y}
 
-    The scale is logarithmic where all losses are positive and the largest is more than ten times
-    the smallest. A circle marks the best epoch.
+
+def loss_svg(history):
+    """The loss curves of a history as an SVG image, with a circle at the best epoch."""
+    monitored = enumerate(history.val_loss or history.loss)
+    best = [(i + 1, y) for i, y in monitored if i == history.best_epoch and math.isfinite(y)]
+    return curves_svg(curves(history), best)
+
+
+def curves_svg(found, best):
+    """Curves as an SVG image; "" without a finite value.
+
+    The scale is logarithmic where all values are positive and the largest is more than ten times
+    the smallest.
+
+    Parameters
+    ----------
+    found : dict of str to (epochs, values)
+    best : list of (int, float)
+        Points that are marked.
     """
-    drawn = {name: _points(*curve) for name, curve in curves(history).items()}
+    drawn = {name: _points(*curve) for name, curve in found.items()}
     drawn = {name: points for name, points in drawn.items() if points}
     if not drawn:
         return ""
-    monitored = enumerate(history.val_loss or history.loss)
-    best = [(i + 1, y) for i, y in monitored if i == history.best_epoch and math.isfinite(y)]
     losses = [y for points in [*drawn.values(), best] for _, y in points]
     last = max(x for points in drawn.values() for x, _ in points)
     log = min(losses) > 0 and max(losses) > 10 * min(losses)

@@ -1,9 +1,14 @@
 """Checks of the arguments that callers pass, made once and before anything is changed. Each error
 names the argument, the wanted value and the given one."""
 
+import difflib
+import functools
+import inspect
 import math
 import numbers
 import operator
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
@@ -34,8 +39,38 @@ def check_choice(name, value, choices):
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+        raise ValueError(
+            f"{name} must be one of {', '.join(map(repr, choices))}, "
+            f"got {value!r}{close_match(value, choices)}"
+        )
     return value
+
+
+def close_match(word, choices):
+    """The end of an error on an unknown `word`: the most similar choice, if there is one."""
+    found = difflib.get_close_matches(word.lower(), choices, n=1)
+    return f": did you mean {found[0]!r}?" if found else ""
+
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def suggest_keywords(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """A decorator: an unknown keyword is a TypeError with the most similar one."""
+    known = inspect.signature(function).parameters
+
+    @functools.wraps(function)
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        for name in kwargs:
+            if name not in known:
+                raise TypeError(
+                    f"{function.__qualname__}() got an unexpected keyword argument {name!r}"
+                    f"{close_match(name, known)}"
+                )
+        return function(*args, **kwargs)
+
+    return call
 
 
 def check_number(name, value, *, least=None, above=None, below=None):

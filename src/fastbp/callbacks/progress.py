@@ -42,6 +42,9 @@ class Progress(Callback):
         figures = {"loss": f"{history.loss[-1]:.4f}"}
         if history.has_validation:
             figures["val_loss"] = f"{history.val_loss[-1]:.4f}"
+        for name in ("accuracy", "val_accuracy"):
+            if getattr(history, name):
+                figures[name] = f"{getattr(history, name)[-1]:.4f}"
         figures["samples/s"] = f"{(history.n_samples - self._samples) / (now - self._last):,.0f}"
         self._last = now
         self._samples = history.n_samples

@@ -116,6 +116,21 @@ class Samples:
         weights[-1] = len(order) - batch * (len(weights) - 1)
         return weights
 
+    def given_targets(self):
+        """The targets (n, n_out) that are no labels; (n,) or (n, k) for a function as loss."""
+        assert self.targets is not None
+        return self.targets.array
+
+    def subset(self, index):
+        """The samples `index` without weights, in the caller's dtype."""
+        return Samples(
+            self.x.array[index],
+            None if self.targets is None else self.targets.array[index],
+            None if self.labels is None else self.labels[index],
+            None,
+            self.dtype,
+        )
+
     def converted(self, index):
         """The samples `index`, converted to the network's dtype."""
         part = Samples(

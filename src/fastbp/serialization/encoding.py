@@ -27,6 +27,7 @@ KINDS_OF_CLASSES = ({str}, {int}, {float}, {bool})
 BIT_GENERATOR = "PCG64"  # that of numpy.random.default_rng
 # The fields of a history that are lists; a file holds them as arrays.
 LISTS = [field.name for field in fields(History) if field.default_factory is not MISSING]
+FURTHER_LISTS = ("accuracy", "val_accuracy")  # not in format 1
 
 
 def encode_optimizer(optimizer):
@@ -64,17 +65,27 @@ def decode_schedule_state(value, lr):
     return decoded
 
 
-def encode_history(history):
-    """The fields of a history, with the lengths of its lists in their place."""
-    return history and {k: len(v) if k in LISTS else v for k, v in vars(history).items()}
+def saved_lists(number):
+    """The names of the lists of a history in a file of this format."""
+    return [name for name in LISTS if number > 1 or name not in FURTHER_LISTS]
 
 
-def decode_history(value):
-    """A history with empty lists; `value` has their lengths."""
+def encode_history(history, number):
+    """The fields of a history, with the lengths of its lists in their place, in this format."""
+    return history and {
+        k: len(v) if k in LISTS else v
+        for k, v in vars(history).items()
+        if number > 1 or k not in FURTHER_LISTS
+    }
+
+
+def decode_history(value, number):
+    """A history with empty lists; `value` has their lengths, in this format."""
     if value is None:
         return None
-    require_keys("history", value, [field.name for field in fields(History)])
-    require_ints("the history's lengths", [value[name] for name in LISTS])
+    names = [field.name for field in fields(History)]
+    require_keys("history", value, [n for n in names if number > 1 or n not in FURTHER_LISTS])
+    require_ints("the history's lengths", [value[name] for name in saved_lists(number)])
     best_epoch = value["best_epoch"]
     stopped_by = value["stopped_by"]
     if best_epoch is not None:

@@ -34,10 +34,9 @@ from ..optimizers import Optimizer
 from ..preprocessing import Preprocessing
 from . import container, encoding
 from .checkpoint_format import DTYPES, FitState, decode_fit_state, encode_fit_state, restore_arrays
-from .encoding import LISTS
 
-# Of the files; all from 1 on are read. Format 1 has no FURTHER_KEYS and is written where they would
-# be empty.
+# Of the files; all from 1 on are read. Format 1 has no FURTHER_KEYS and no FURTHER_LISTS of the
+# history, and is written where they would be empty.
 FORMAT = 2
 FURTHER_KEYS = ("classes", "feature_names")
 KEYS = (
@@ -113,8 +112,14 @@ def to_bytes(net, fit_state=None):
             f"loss={net.loss_function!r} is a callable, which cannot be saved: a model file holds "
             "no code"
         )
+    further = {
+        "classes": None if net.class_labels is None else net.class_labels.tolist(),
+        "feature_names": net.feature_names,
+    }
+    lists = [getattr(net.history_, name, []) for name in encoding.FURTHER_LISTS]
+    number = FORMAT if any(lists) or any(v is not None for v in further.values()) else 1
     document = {
-        "format": 1,
+        "format": number,
         "versions": _versions(),
         "net": {
             "widths": net.widths,
@@ -130,17 +135,13 @@ def to_bytes(net, fit_state=None):
         "position": encoding.encode_schedule_state(state.schedule_state),
         "generator": encoding.encode_generator(state.rng.bit_generator.state),
         "dropout_key": state.dropout_key,
-        "history": encoding.encode_history(net.history_),
+        "history": encoding.encode_history(net.history_, number),
         "preprocessing": net.preprocessing_ and net.preprocessing_.document(),
     }
-    further = {
-        "classes": None if net.class_labels is None else net.class_labels.tolist(),
-        "feature_names": net.feature_names,
-    }
-    if any(value is not None for value in further.values()):
-        document |= {"format": FORMAT} | further
+    if number > 1:
+        document |= further
     if net.history_ is not None:
-        for name in LISTS:
+        for name in encoding.saved_lists(number):
             arrays[f"history.{name}"] = np.array(getattr(net.history_, name), np.float64)
     if fit_state is not None:
         document[FIT_STATE], fit_arrays = encode_fit_state(fit_state)
@@ -191,7 +192,8 @@ def read_history(content):
     ------
     ValueError, TypeError
     """
-    return encoding.decode_history(_read_document(content)[0]["history"])
+    document, _ = _read_document(content)
+    return encoding.decode_history(document["history"], document["format"])
 
 
 def from_bytes(content):
@@ -213,7 +215,8 @@ def from_bytes(content):
     dtype = np.dtype(check_choice("dtype", arguments["dtype"], DTYPES))
     optimizer = encoding.decode_optimizer(document["optimizer"])
     n_slots = 0 if optimizer is None else optimizer.n_slots
-    history = encoding.decode_history(document["history"])
+    lists = encoding.saved_lists(document["format"])
+    history = encoding.decode_history(document["history"], document["format"])
     counters = _decode_counters(document, optimizer)
     preprocessing = None
     if document["preprocessing"] is not None:
@@ -243,7 +246,7 @@ def from_bytes(content):
     expected |= {f"optimizer.{i}": (dtype, (size,)) for i in range(n_slots)}
     if history is not None:
         lengths = document["history"]
-        expected |= {f"history.{name}": (np.dtype("f8"), (lengths[name],)) for name in LISTS}
+        expected |= {f"history.{name}": (np.dtype("f8"), (lengths[name],)) for name in lists}
     if entries != expected:
         wrong = sorted(
             name for name in entries | expected if entries.get(name) != expected.get(name)
@@ -260,7 +263,7 @@ def from_bytes(content):
         for i, view in enumerate(views):
             view[...] = arrays[f"{name}.{i}"]
     if history is not None:
-        for name in LISTS:
+        for name in lists:
             getattr(history, name)[:] = arrays[f"history.{name}"].tolist()
     if fit_state is not None:
         restore_arrays(fit_state, arrays)

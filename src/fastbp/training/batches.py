@@ -33,35 +33,41 @@ class ArrayBatches:
     shuffle : bool
     single : bool
         Whether `epoch` yields one batch at a time instead of all batches of the epoch together.
+    rows : ndarray of int64 (n,), optional
+        The samples that are trained on; by default all.
 
     Attributes
     ----------
     first : Samples
         Those of the first epoch.
     order : ndarray of int64 (n,) or None
-        Of the samples in the present epoch; None before the first.
+        Of the rows in the present epoch; None before the first.
     n_steps : int
         Of an epoch.
     """
 
-    def __init__(self, samples, batch_size, shuffle, single):
+    def __init__(self, samples, batch_size, shuffle, single, rows=None):
         self.first = samples
+        self._rows = rows
+        self._n = samples.n if rows is None else len(rows)
         self._shuffle = shuffle
         self.batch_size = batch_size
         self.single = single
         self.order = None
-        self.n_steps = -(-samples.n // batch_size)
+        self.n_steps = -(-self._n // batch_size)
 
     def steps_into_epoch(self, history):
         """Number of steps that the present epoch has made."""
         return len(history.batch_loss) - history.n_epochs * self.n_steps
 
     def epoch(self, rng):
-        n = self.first.n
+        n = self._n
         self.order = order = epoch_order(rng, n, self._shuffle)
-        rows = self.batch_size if self.single else n
-        for first in range(0, n, rows):
-            yield self.first, order[first : first + rows]
+        if self._rows is not None:
+            order = self._rows[order]
+        size = self.batch_size if self.single else n
+        for first in range(0, n, size):
+            yield self.first, order[first : first + size]
 
     def close(self):
         pass

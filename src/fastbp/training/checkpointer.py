@@ -72,7 +72,8 @@ class Checkpointer:
             check_same(self._data, resumed.data)
             rng = np.random.default_rng()
             rng.bit_generator.state = resumed.generator
-            if resumed.order not in (None, digest(epoch_order(rng, samples.n, config.shuffle))):
+            n = samples.n - config.validation_count(samples.n)
+            if resumed.order not in (None, digest(epoch_order(rng, n, config.shuffle))):
                 raise ValueError(
                     f"path must be a checkpoint whose shuffles NumPy {np.__version__} draws alike, "
                     f"got {self.path!r}"

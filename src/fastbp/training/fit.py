@@ -21,16 +21,18 @@ from ..callbacks import Callback, EarlyStopping
 from ..callbacks.progress import Progress
 from ..engine import custom_loss
 from ..engine.forward import outputs
+from ..engine.metrics import is_classifier
 from ..engine.parameters import check_trainable
 from ..engine.samples import Samples
 from ..engine.steps import step_params, work_of
 from ..history import History
-from ..optimizers import OPTIMIZERS, Optimizer
+from ..optimizers import as_optimizer
 from ..runtime.autotune import thread_counts
 from .batches import ArrayBatches, StreamBatches, is_stream
 from .callback_list import as_callbacks, check_same_callbacks, overrides
 from .class_weight import weigh_classes
 from .loop import TrainingLoop
+from .validation_split import split
 
 AnyCallback = Callback | Callable[[Any, History], object]
 
@@ -168,10 +170,6 @@ def make_validation(net, X_val, y_val, samples):
 
 def make_step(optimizer, l2=0.0, l1=0.0, clip_value=None, clip_norm=None):
     """The record of a training step: the update rule's settings, penalties and clipping."""
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(
-            f"optimizer must be one of fastbp.{', '.join(OPTIMIZERS)}, got {optimizer!r}"
-        )
     settings = {name: check_number(name, x, least=0) for name, x in (("l2", l2), ("l1", l1))}
     for name, limit in (("clip_value", clip_value), ("clip_norm", clip_norm)):
         if limit is not None:
@@ -222,8 +220,15 @@ def new_loop(
         each.insert(0, EarlyStopping(config.patience, restore=config.restore_best))
     if progress:
         each.insert(0, Progress(config.epochs))
+    optimizer = as_optimizer(optimizer)
     params = make_step(optimizer, config.l2, config.l1, config.clip_value, config.clip_norm)
     source: ArrayBatches | StreamBatches
+    measured: list[tuple] = []
+    if config.metrics and not is_classifier(net):
+        raise ValueError(
+            f"metrics={config.metrics} needs a classifier, got output={net.output!r} with "
+            f"loss={net.loss_name!r}"
+        )
     if y is None and _is_data(X):
         raise TypeError(
             f"y is missing: fit(X, y) takes arrays, and X alone must be an iterable of batches "
@@ -231,7 +236,12 @@ def new_loop(
         )
     if is_stream(X, y):
         _check_stream(net, X, sample_weight, config, checkpointer)
-        source = StreamBatches(X, lambda *given: make_samples(net, *given[:3], whole=False))
+        if config.metrics and X_val is None:
+            raise ValueError(
+                f"metrics={config.metrics} of an iterable of batches need X_val, y_val: they are "
+                "computed after an epoch, when its batches are gone"
+            )
+        source = StreamBatches(X, lambda x, y, weight: make_samples(net, x, y, weight, whole=False))
         try:
             validation = make_validation(net, X_val, y_val, source.first)
         except BaseException:
@@ -239,19 +249,25 @@ def new_loop(
             raise
     else:
         samples = make_samples(net, X, y, sample_weight, class_weight=config.class_weight)
-        validation = make_validation(net, X_val, y_val, samples)
-        batch_size = config.batch_of(samples.n)
+        validation = given = make_validation(net, X_val, y_val, samples)
+        rows = None
+        if config.validation_split:
+            rows, validation = _split(net, samples, config, given)
+        batch_size = config.batch_of(samples.n - config.validation_count(samples.n))
+        measured.append(("accuracy", samples, rows))
         if net.loss_function is not None:
             check_trainable(net.weights, net.biases)
-            rows = min(batch_size, custom_loss.CHECKED_ROWS)
-            a = outputs(net.network, net.parameters, samples.x.array[:rows])
-            custom_loss.check_derivative(net.loss_function, a, samples.y[:rows], net.output)
+            first = slice(min(batch_size, custom_loss.CHECKED_ROWS))
+            a = outputs(net.network, net.parameters, samples.x.array[first])
+            custom_loss.check_derivative(net.loss_function, a, samples.y[first], net.output)
         if resumed is not None:
             check_same_callbacks(each, resumed.callbacks)
         if checkpointer is not None:
-            checkpointer.open(net, config, optimizer, samples, validation, resumed)
+            checkpointer.open(net, config, optimizer, samples, given, resumed)
         single = any(overrides(callback, "on_step_end") for callback in each)
-        source = ArrayBatches(samples, batch_size, config.shuffle, single)
+        source = ArrayBatches(samples, batch_size, config.shuffle, single, rows)
+    if validation is not None:
+        measured.append(("val_accuracy", validation, None))
     return TrainingLoop(
         net,
         source,
@@ -263,7 +279,24 @@ def new_loop(
         n_threads,
         checkpointer,
         resumed,
+        measured if config.metrics else (),
     )
+
+
+def _split(net, samples, config, validation):
+    """The rows to train on and the validation set that `validation_split` holds out."""
+    n_validation = config.validation_count(samples.n)
+    if validation is not None:
+        raise ValueError("validation_split and X_val, y_val exclude each other, got both")
+    if n_validation == samples.n:
+        raise ValueError(
+            f"validation_split={config.validation_split} must leave a sample to train on, got "
+            f"{samples.n} in all"
+        )
+    rows, held_out = split(samples, n_validation, net.train_state.dropout_key)
+    if samples.weight is not None and not samples.weight[rows].any():
+        raise ValueError("sample_weight must not be all zeros in the samples that are trained on")
+    return rows, held_out
 
 
 def _is_data(X):
@@ -294,6 +327,7 @@ def _check_stream(net, batches, sample_weight, config, checkpointer):
         ("class_weight", config.class_weight),
         ("loss", net.loss_function),
         ("checkpoint", checkpointer and checkpointer.path),
+        ("validation_split", config.validation_split or None),
     ):
         if value is not None:
             raise ValueError(
@@ -350,10 +384,11 @@ def train(loop):
 
 
 def warn_if_interrupted(history):
-    """Warn the caller of the calling function of a fit that Ctrl-C ended."""
+    """Warn the caller of the calling function, which `suggest_keywords` wraps, of a fit that Ctrl-C
+    ended."""
     if history.stopped_by == "interrupt":
         warnings.warn(
             f"fit was interrupted after {history.n_epochs} epochs and {len(history.batch_loss)} "
             "steps; the net holds the weights of its last whole step",
-            stacklevel=3,
+            stacklevel=4,
         )

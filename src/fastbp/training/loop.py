@@ -2,6 +2,7 @@
 
 import math
 from bisect import bisect_left
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..callbacks import Callback
 from ..engine.custom_loss import mean_loss, steps_of
+from ..engine.metrics import accuracy
 from ..engine.samples import Samples
 from ..engine.steps import StepRunner
 from ..history import DivergenceError
@@ -41,6 +43,9 @@ class TrainingLoop:
         With `ArrayBatches` only.
     resumed : FitState, optional
         Where the fit continues; the state and history of `net` are those of the same moment.
+    measured : sequence of (str, Samples, ndarray or None)
+        The accuracies to record after each epoch: the list of the history, samples, and the rows of
+        these that count.
     """
 
     net: Any
@@ -53,6 +58,7 @@ class TrainingLoop:
     n_threads: int | None = None
     checkpointer: Checkpointer | None = None
     resumed: FitState | None = None
+    measured: Sequence[tuple[str, Samples, np.ndarray | None]] = ()
 
     def prepare(self, sizes):
         """Set the initial state of the loop.
@@ -160,6 +166,8 @@ class TrainingLoop:
                     self.n_threads,
                 )
             )
+        for name, samples, rows in self.measured:
+            getattr(history, name).append(accuracy(net, samples, rows, self.n_threads))
         losses = np.array(history.batch_loss[self._epoch_start :])
         history.loss.append(float(np.dot(losses, weights) / weights.sum()))
         self._state.schedule_state.end_epoch(history.monitored)
