@@ -24,7 +24,7 @@ from .training.fit import (
 )
 
 
-def load(path: str | os.PathLike) -> MLP:
+def load(path: str | bytes | os.PathLike) -> MLP:
     """The network that `MLP.save` has written to a file: weights, optimizer and its state, the
     state of the generator, history.
 
@@ -35,7 +35,7 @@ def load(path: str | os.PathLike) -> MLP:
 
     Parameters
     ----------
-    path : str or path-like
+    path : str, bytes or path-like
 
     Returns
     -------
@@ -81,7 +81,7 @@ def _checkpointed(content):
 
 @suggest_keywords
 def resume(
-    path: str | os.PathLike[str],
+    path: str | bytes | os.PathLike,
     X: ArrayLike,
     y: ArrayLike,
     X_val: ArrayLike | None = None,
@@ -103,7 +103,7 @@ def resume(
 
     Parameters
     ----------
-    path : str or path-like
+    path : str, bytes or path-like
     X, y, X_val, y_val, sample_weight : array_like
         The same as for the fit: a checkpoint holds no data. Shapes, dtypes and a part of the values
         are compared.

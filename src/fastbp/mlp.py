@@ -358,7 +358,7 @@ class MLP:
         progress: bool = False,
         n_threads: int | None = None,
         class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint: str | bytes | os.PathLike | None = None,
         checkpoint_every: float | None = None,
         checkpoint_errors: Literal["warn", "raise"] = "warn",
         validation_split: float = 0.0,
@@ -425,7 +425,7 @@ class MLP:
             For targets with one class a sample: each sample's weight is multiplied by that of its
             class. "balanced" gives all classes in y the same total weight, n / (k n_c) a sample.
             Labels that are missing in a mapping have weight 1. The validation loss is unweighted.
-        checkpoint : str or path-like, optional
+        checkpoint : str, bytes or path-like, optional
             File for checkpoints during the fit and at its end, with arrays X and y only.
             `fastbp.resume` continues from it, to the same bits. An existing file is overwritten
             only if it is the checkpoint of a completed fit.
@@ -759,7 +759,7 @@ class MLP:
     explain = explain
     to_onnx = to_onnx
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | bytes | os.PathLike) -> None:
         """Write the net to a file, from which `fastbp.load` reads it: weights, optimizer state,
         generators and history, in the safetensors format.
 
@@ -768,7 +768,7 @@ class MLP:
 
         Parameters
         ----------
-        path : str or path-like
+        path : str, bytes or path-like
             An existing file is replaced, and keeps its permissions.
 
         Raises

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..base.activations import ACTIVATIONS
-from ..base.files import replace_file
+from ..base.files import check_path, replace_file
 from ..base.onnx_formulas import Graph
 from ..base.optional import require
 from ..base.validation import check_finite
@@ -66,7 +66,7 @@ def outputs(graph: Graph, x: str, weights: Sequence, biases: Sequence, names: Se
     return x
 
 
-def to_onnx(net: Any, path: str | os.PathLike) -> None:
+def to_onnx(net: Any, path: str | bytes | os.PathLike) -> None:
     """Write the net to an ONNX model file, from which ONNX Runtime and others compute its outputs,
     in any language.
 
@@ -82,7 +82,7 @@ def to_onnx(net: Any, path: str | os.PathLike) -> None:
 
     Parameters
     ----------
-    path : str or path-like
+    path : str, bytes or path-like
         An existing file is replaced, and keeps its permissions.
 
     Raises
@@ -106,6 +106,7 @@ def to_onnx(net: Any, path: str | os.PathLike) -> None:
     (1, 10)
     """
     onnx: Any = require("onnx", "net.to_onnx", "'fastbp[onnx]'")
+    path = check_path("path", path)
     for what in ("weights", "biases"):
         for i, values in enumerate(getattr(net, what)):
             check_finite(f"{what}[{i}]", values, net.dtype)

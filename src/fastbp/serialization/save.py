@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
-from ..base.files import replace_file
+from ..base.files import check_path, replace_file
 from ..base.labels import class_count
 from ..base.network_arguments import (
     parameter_count,
@@ -55,6 +55,22 @@ FIT_STATE = "course"  # a further key in checkpoints
 NET_KEYS = ("widths", "hidden", "output", "loss", "dtype", "label_smoothing", "dropout")
 
 
+# Beginnings of files that are often taken for a model.
+OTHER_FILES = (
+    (b"version https://git-lfs", "a pointer of Git LFS, for which `git lfs pull` gets the file"),
+    *(
+        (bytes([0x80, i]), "a pickle, of which only pickle.load makes an object")
+        for i in range(2, 6)
+    ),
+    (b"PK\3\4", "a zip archive, such as a model of PyTorch or Keras: see fastbp.from_torch"),
+    (b"\x89HDF\r\n", "an HDF5 file, such as a model of Keras: see fastbp.from_keras"),
+    (b"\x93NUMPY", "an array of NumPy"),
+    (b"\x1f\x8b", "compressed by gzip"),
+    (b"<!DOCTYPE", "an HTML page"),
+    (b"<html", "an HTML page"),
+)
+
+
 @dataclass
 class SavedModel:
     """The content of a file.
@@ -83,7 +99,7 @@ class SavedModel:
 
 def save(net, path: str | os.PathLike) -> None:
     """See `MLP.save`."""
-    replace_file(path, to_bytes(net))
+    replace_file(check_path("path", path), to_bytes(net))
 
 
 def to_bytes(net, fit_state=None):
@@ -171,17 +187,22 @@ def read_file(path, wanted, decode):
     ValueError
         With the path, if it is not a file or `decode` raises a ValueError or TypeError.
     """
+    path = check_path("path", path)
+    mode = os.stat(path).st_mode  # before a FIFO without a writer is opened, which would wait
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        kind = "FIFO" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+        raise ValueError(f"path must be a file, got {path!r}, a {kind}")
     with open(path, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError(f"path must be a file, got {os.fspath(path)!r}")
         content = file.read()
     try:
         return decode(content)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"path must be {wanted}, got {os.fspath(path)!r}: {error}") from error
+        kinds = (f"it is {kind}" for start, kind in OTHER_FILES if content.startswith(start))
+        why = next(kinds, error) if content else "it is empty"
+        raise ValueError(f"path must be {wanted}, got {path!r}: {why}") from error
     except RecursionError:  # of the JSON parser, or of a repr in an error
         raise ValueError(
-            f"path must be {wanted}, got {os.fspath(path)!r}: its header is nested too deeply"
+            f"path must be {wanted}, got {path!r}: its header is nested too deeply"
         ) from None
 
 

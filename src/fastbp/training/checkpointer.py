@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from ..base.files import check_writable, replace_file
+from ..base.files import check_path, check_writable, replace_file
 from ..base.validation import check_choice, check_number
 from ..runtime.signals import DeferSignals
 from ..serialization import encoding
@@ -34,9 +34,7 @@ class Checkpointer:
     """
 
     def __init__(self, path, every, errors):
-        if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
-            raise TypeError(f"checkpoint must be a path as text, got {path!r}")
-        self.path: str = os.fspath(path)
+        self.path = check_path("checkpoint", path)
         self.every = None if every is None else check_number("checkpoint_every", every, least=0)
         self._errors = check_choice("checkpoint_errors", errors, ("warn", "raise"))
         self._last = "none has been written yet"
