@@ -787,8 +787,9 @@ class MLP:
         Parameters
         ----------
         classes : array_like (n_classes,), optional
-            The classes of the labels 0..n_classes - 1 of a classifier, sorted; by default the
-            labels. None for a net with several sigmoid outputs (multilabel) and for a regression.
+            The classes of a classifier, in the order of its outputs and sorted; by default
+            `classes_`. None for a net with several sigmoid outputs (multilabel) and for a
+            regression.
 
         Returns
         -------
@@ -825,7 +826,8 @@ class MLP:
             with copies of the weights, on the CPU, in evaluation mode. Its outputs are those of
             ``forward(X)[-1]`` up to rounding. If the net's output is softmax or sigmoid,
             ``module[:-1]`` gives the logits, which PyTorch's losses take. A module has no loss and
-            no optimizer state.
+            no optimizer state. Labels other than 0..n_classes - 1 are its attribute `classes_`,
+            which PyTorch does not save with its ``state_dict()``.
 
         Raises
         ------

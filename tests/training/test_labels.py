@@ -2,6 +2,7 @@
 and what keeps them."""
 
 import copy
+import json
 import pickle
 import re
 
@@ -402,3 +403,50 @@ def make_labels(y):
     net = make_small()
     net.fit(X, y, epochs=1)
     return bits(net), net.predict(X).tolist(), net.classes_.tolist()
+
+
+@pytest.fixture
+def named():
+    pd = pytest.importorskip("pandas")
+    net = make()
+    net.fit(frame(pd), NAMES[Y], epochs=2)
+    return net
+
+
+def test_onnx_names_them(named, tmp_path):
+    pytest.importorskip("onnx")
+    ort = pytest.importorskip("onnxruntime")
+    named.to_onnx(tmp_path / "named")
+    session = ort.InferenceSession(tmp_path / "named")
+    properties = session.get_modelmeta().custom_metadata_map
+    assert json.loads(properties["classes"]) == NAMES.tolist()
+    assert json.loads(properties["feature_names"]) == list("abcd")
+    (a,) = session.run(None, {"X": X.astype("f4")})
+    assert np.array_equal(NAMES[a.argmax(1)], named.predict(X))
+    make().to_onnx(tmp_path / "plain")
+    plain = ort.InferenceSession(tmp_path / "plain").get_modelmeta().custom_metadata_map
+    assert plain == {}
+
+
+def test_pytorch_names_them(named):
+    pytest.importorskip("torch", reason="where PyTorch is installed")
+    module = named.to_torch()
+    assert module.classes_.tolist() == NAMES.tolist()
+    assert np.array_equal(fastbp.from_torch(module).predict(X), named.predict(X))
+    assert not hasattr(make().to_torch(), "classes_")
+
+
+def test_tools_take_them(named):
+    wanted = copy.deepcopy(named)
+    wanted.classes_ = range(3)
+    assert str(named.explain(X[0], NAMES[Y[0]])) == str(wanted.explain(X[0], Y[0]))
+    with pytest.raises(ValueError, match=r"^y must hold the net's labels .* got 'x' in row 0"):
+        named.explain(X[0], "x")
+    assert fastbp.check_gradients(named.astype("float64"), X, NAMES[Y]).max_error < 1e-4
+    found = fastbp.lr_find(named, X, NAMES[Y], steps=20)
+    assert np.array_equal(found.losses, fastbp.lr_find(wanted, X, Y, steps=20).losses)
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("sklearn")
+    display = fastbp.plot.ConfusionMatrixDisplay.from_estimator(named, X, NAMES[Y])
+    assert display.display_labels.tolist() == NAMES.tolist()
+    assert display.confusion_matrix.trace() == round(named.score(X, NAMES[Y]) * N)

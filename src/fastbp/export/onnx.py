@@ -6,6 +6,7 @@ Opset 13 has all operators needed, so runtimes from 2021 on load the model.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from importlib import metadata
@@ -76,6 +77,10 @@ def to_onnx(net: Any, path: str | bytes | os.PathLike) -> None:
     13, contains the parameters, and passes ONNX's checker before it is written. The file is written
     as a whole or not at all, as by `save`.
 
+    The metadata name `classes_`, in the order of the outputs, and `feature_names_in_`, as lists of
+    JSON under "classes" and "feature_names", where the net has others than 0..n_classes - 1 and
+    has names.
+
     Not part of it: the labels that `predict` makes of the outputs; the softmax that `predict_proba`
     takes of them with loss="softmax_cross_entropy"; `preprocessing_`, with which X has to be made
     as for the net itself; and everything that training needs, the loss included.
@@ -130,6 +135,13 @@ def to_onnx(net: Any, path: str | bytes | os.PathLike) -> None:
         ir_version=IR_VERSION,
         producer_name="fastbp",
         producer_version=metadata.version("fastbp"),
+    )
+    metadata_of = {
+        "classes": None if net.class_labels is None else net.class_labels.tolist(),
+        "feature_names": net.feature_names,
+    }
+    onnx.helper.set_model_props(
+        proto, {name: json.dumps(value) for name, value in metadata_of.items() if value is not None}
     )
     onnx.checker.check_model(proto, full_check=True)
     replace_file(path, [proto.SerializeToString()])

@@ -97,7 +97,7 @@ class SavedModel:
     feature_names: tuple[str, ...] | None
 
 
-def save(net, path: str | os.PathLike) -> None:
+def save(net, path: str | bytes | os.PathLike) -> None:
     """See `MLP.save`."""
     replace_file(check_path("path", path), to_bytes(net))
 
