@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, SupportsFloat, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -88,9 +88,9 @@ def resume(
     y_val: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     callbacks: AnyCallback | Sequence[AnyCallback] = (),
-    progress: bool = False,
-    n_threads: int | None = None,
-    checkpoint_every: float | None = None,
+    progress: bool | np.bool_ = False,
+    n_threads: SupportsIndex | None = None,
+    checkpoint_every: SupportsFloat | None = None,
     checkpoint_errors: Literal["warn", "raise"] = "warn",
 ) -> MLP:
     """Continue a fit from the checkpoint that ``fit(checkpoint=path)`` has written, with further

@@ -3,6 +3,7 @@
 import copy
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -66,14 +67,14 @@ def lr_find(
     X: ArrayLike,
     y: ArrayLike,
     optimizer: Optimizer | str = SGD(),  # noqa: B008 - a frozen value
-    start: float = 1e-6,
-    end: float = 10.0,
-    steps: int = 100,
-    beta: float = 0.9,
-    batch_size: int | None = 25,
-    l2: float = 0.0,
+    start: SupportsFloat = 1e-6,
+    end: SupportsFloat = 10.0,
+    steps: SupportsIndex = 100,
+    beta: SupportsFloat = 0.9,
+    batch_size: SupportsIndex | None = 25,
+    l2: SupportsFloat = 0.0,
     sample_weight: ArrayLike | None = None,
-    n_threads: int | None = None,
+    n_threads: SupportsIndex | None = None,
 ) -> RangeTest:
     """Find a learning rate: train a copy of the net with an exponentially rising rate until its
     loss diverges.

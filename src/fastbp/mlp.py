@@ -3,7 +3,7 @@
 import copy
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self, SupportsFloat, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -188,15 +188,15 @@ class MLP:
     @suggest_keywords
     def __init__(
         self,
-        widths: Sequence[int],
+        widths: Sequence[SupportsIndex] | np.ndarray,
         hidden: str | Sequence[str] = "sigmoid",
         output: str = "softmax",
         loss: str | LossFunction | None = None,
         init: str | Callable[[np.random.Generator, tuple[int, int]], ArrayLike] = "glorot_uniform",
         dtype: DTypeLike = "float32",
-        seed: int | None = 0,
-        label_smoothing: float = 0.0,
-        dropout: float | Sequence[float] = 0.0,
+        seed: SupportsIndex | None = 0,
+        label_smoothing: SupportsFloat = 0.0,
+        dropout: SupportsFloat | Sequence[SupportsFloat] = 0.0,
     ) -> None:
         self.widths = check_widths(widths)
         self.hidden = check_hidden(hidden, len(self.widths) - 2)
@@ -341,27 +341,27 @@ class MLP:
         self,
         X: ArrayLike | Iterable[Sequence[ArrayLike]],
         y: ArrayLike | None = None,
-        epochs: int = 300,
-        batch_size: int | None = 25,
+        epochs: SupportsIndex = 300,
+        batch_size: SupportsIndex | None = 25,
         optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - a frozen value
-        l2: float = 0.0,
-        l1: float = 0.0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        shuffle: bool = True,
+        l2: SupportsFloat = 0.0,
+        l1: SupportsFloat = 0.0,
+        clip_value: SupportsFloat | None = None,
+        clip_norm: SupportsFloat | None = None,
+        shuffle: bool | np.bool_ = True,
         X_val: ArrayLike | None = None,
         y_val: ArrayLike | None = None,
-        patience: int | None = None,
-        restore_best: bool = True,
+        patience: SupportsIndex | None = None,
+        restore_best: bool | np.bool_ = True,
         sample_weight: ArrayLike | None = None,
         callbacks: AnyCallback | Sequence[AnyCallback] = (),
-        progress: bool = False,
-        n_threads: int | None = None,
-        class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
+        progress: bool | np.bool_ = False,
+        n_threads: SupportsIndex | None = None,
+        class_weight: Mapping[Any, SupportsFloat] | Literal["balanced"] | None = None,
         checkpoint: str | bytes | os.PathLike | None = None,
-        checkpoint_every: float | None = None,
+        checkpoint_every: SupportsFloat | None = None,
         checkpoint_errors: Literal["warn", "raise"] = "warn",
-        validation_split: float = 0.0,
+        validation_split: SupportsFloat = 0.0,
         metrics: str | Sequence[str] = (),
     ) -> History:
         """Train by minibatch descent, from the present weights and optimizer state on.
@@ -482,7 +482,7 @@ class MLP:
         ends a fit like Ctrl-C and is then raised by it. ``signal.signal(signal.SIGTERM, lambda *_:
         sys.exit())`` writes a last checkpoint when a job is terminated.
         """
-        config = FitConfig(
+        settings: Any = (
             epochs,
             batch_size,
             l2,
@@ -496,6 +496,7 @@ class MLP:
             validation_split,
             metrics,
         )
+        config = FitConfig(*settings)
         checkpointer = None
         if checkpoint is not None:
             checkpointer = Checkpointer(checkpoint, checkpoint_every, checkpoint_errors)
@@ -527,12 +528,12 @@ class MLP:
         X: ArrayLike,
         y: ArrayLike,
         optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - a frozen value
-        l2: float = 0.0,
-        l1: float = 0.0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
+        l2: SupportsFloat = 0.0,
+        l1: SupportsFloat = 0.0,
+        clip_value: SupportsFloat | None = None,
+        clip_norm: SupportsFloat | None = None,
         sample_weight: ArrayLike | None = None,
-        n_threads: int | None = None,
+        n_threads: SupportsIndex | None = None,
         classes: ArrayLike | None = None,
     ) -> float:
         """Make one step with these samples as its batch: for streams and custom training loops.
@@ -686,9 +687,9 @@ class MLP:
         self,
         X: ArrayLike,
         y: ArrayLike,
-        l2: float = 0.0,
+        l2: SupportsFloat = 0.0,
         sample_weight: ArrayLike | None = None,
-        l1: float = 0.0,
+        l1: SupportsFloat = 0.0,
     ) -> float:
         """The mean loss over the samples, penalty included.
 
@@ -720,10 +721,10 @@ class MLP:
         self,
         X: ArrayLike,
         y: ArrayLike,
-        l2: float = 0.0,
+        l2: SupportsFloat = 0.0,
         sample_weight: ArrayLike | None = None,
-        n_threads: int | None = None,
-        l1: float = 0.0,
+        n_threads: SupportsIndex | None = None,
+        l1: SupportsFloat = 0.0,
     ) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
         """The loss and its gradient, with all samples as one batch. The net is not changed.
 

@@ -73,7 +73,7 @@ def suggest_keywords(function: Callable[Arguments, Result]) -> Callable[Argument
     return call
 
 
-def check_number(name, value, *, least=None, above=None, below=None):
+def check_number(name, value, *, least=None, above=None, below=None) -> float:
     """`value` as a finite float with `least` <= value, `above` < value < `below`."""
     # fastbp.functional checks several numbers a step, so a valid float takes the shortest path.
     if type(value) is not float and (
@@ -106,7 +106,7 @@ def check_flag(name, value):
     return bool(value)
 
 
-def check_count(name, value, least=1, most=None):
+def check_count(name, value, least=1, most=None) -> int:
     """`value` as an int with `least` <= value <= `most`."""
     try:
         if isinstance(value, FLAGS):

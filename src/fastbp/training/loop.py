@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class TrainingLoop:
     optimizer: Optimizer
     step_params: np.ndarray
     n_epochs: int
-    n_threads: int | None = None
+    n_threads: SupportsIndex | None = None
     checkpointer: Checkpointer | None = None
     resumed: FitState | None = None
     measured: Sequence[tuple[str, Samples, np.ndarray | None]] = ()
