@@ -71,9 +71,10 @@ def test_accepted_by_the_type_checker(tmp_path):
     pytest.importorskip("mypy")
     (tmp_path / "accepted.py").write_text(ACCEPTED)
     (tmp_path / "refused.py").write_text(REFUSED)
+    files = [tmp_path / "accepted.py", tmp_path / "refused.py"]
+    settings = ["--config-file", ROOT / "pyproject.toml", "--cache-dir", ROOT / ".mypy_cache"]
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml", "--cache-dir"]
-        + [ROOT / ".mypy_cache", tmp_path / "accepted.py", tmp_path / "refused.py"],
+        [sys.executable, "-m", "mypy", *settings, *files],
         capture_output=True,
         text=True,
         timeout=600,
