@@ -252,6 +252,11 @@ class MLP:
                 )
         super().__setattr__(name, value)
 
+    def __delattr__(self, name):
+        if name in FIXED:
+            raise AttributeError(f"{name} of a net cannot be deleted")
+        super().__delattr__(name)
+
     def __copy__(self):
         """A copy with arrays and a lock of its own, as `copy.deepcopy` makes it."""
         return copy.deepcopy(self)

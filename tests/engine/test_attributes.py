@@ -37,6 +37,8 @@ def test_what_a_net_is_made_of_cannot_be_assigned(net, name, value):
     before = pickle.dumps(net)
     with pytest.raises(AttributeError, match=f"^{name} of a net cannot be assigned: "):
         setattr(net, name, value)
+    with pytest.raises(AttributeError, match=f"^{name} of a net cannot be deleted"):
+        delattr(net, name)
     assert pickle.dumps(net) == before
 
 

@@ -393,6 +393,8 @@ def test_pandas_labels():
         pd.Series(NAMES[Y], dtype="category"),
         pd.Series(NAMES[Y], dtype="string[pyarrow]"),
         pd.Index(NAMES[Y]),
+        pd.DataFrame({"label": NAMES[Y]}),
+        NAMES[Y][:, None],
     ):
         assert make_labels(y) == wanted
     with pytest.raises(TypeError, match=r"^y must hold labels that are all text, got .* in row 0"):

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from .tables import unreadable
+from .tables import only_column, unreadable
 from .validation import as_array
 
 MAX_DOCUMENT_BYTES = 1 << 17  # of labels, or of features' names, as JSON in a model file
@@ -23,7 +23,7 @@ def class_count(output, loss, n_out):
 def label_array(name, values):
     """Labels of any shape as an array of bool, int64, float64 or text, the dtypes of a net's
     classes; numbers that are no labels in their own dtype."""
-    array = as_array(name, values)
+    array = as_array(name, only_column(values))
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError(
             f"{name} must be a plain array, got a masked one: fill or drop the masked values first"

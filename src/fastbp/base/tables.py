@@ -86,6 +86,13 @@ def frame_array(name, frame, dtype):
     return out
 
 
+def only_column(values):
+    """The column of a data frame that has no other; anything else unchanged."""
+    if not is_frame(values) or values.shape[1] != 1:
+        return values
+    return values.iloc[:, 0] if hasattr(values, "iloc") else values.get_columns()[0]
+
+
 def column_array(column):
     """A column of pandas or polars as an array (n,), NaN for missing numbers."""
     dtype = column.dtype

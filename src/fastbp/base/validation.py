@@ -168,12 +168,11 @@ def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
     """Raise a ValueError that names the row if a value is NaN, too large for `dtype` or outside
     [low, high]."""
     if array.size <= SMALL_SIZE and array.dtype == dtype and low == -np.inf and high == np.inf:
-        flat = array.ravel()
-        # A signalling NaN, which a file may hold, is an invalid operation. The sum of squares is
-        # finite only if all values are; if it overflows, the loop below decides.
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.dot(flat, flat) < np.inf:
-                return
+        # The sum of squares is finite only if all values are; if it overflows, the loop below
+        # decides. Unlike np.dot, np.vdot gives no warning of overflow, nor of a signalling NaN,
+        # which a file may hold.
+        if np.vdot(array, array) < np.inf:
+            return
     largest = LARGEST[np.dtype(dtype)]
     low, high = max(low, -largest), min(high, largest)
     if array.size == 0:
@@ -197,10 +196,8 @@ def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
 
 def check_not_nan(name, array):
     """Raise a ValueError that names the row if a value of `array` (n, k) is NaN."""
-    flat = array.ravel()
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.dot(flat, flat) >= 0:  # it is NaN if a value is, or inf - inf occurs on the way
-            return
+    if np.vdot(array, array) >= 0:  # it is NaN only if a value is
+        return
     rows = np.flatnonzero(np.isnan(array).any(axis=1))
     if len(rows):
         raise ValueError(

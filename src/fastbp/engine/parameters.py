@@ -52,10 +52,7 @@ def check_trainable(weights, biases):
                 raise ValueError(
                     f"{name}[{i}] must be writable, got a read-only array: fit trains all layers"
                 )
-            flat = view.reshape(-1)
-            with np.errstate(over="ignore", invalid="ignore"):
-                finite = np.dot(flat, flat) < np.inf
-            if not finite:  # or its squares overflow
+            if not np.vdot(view, view) < np.inf:  # or its squares overflow
                 check_finite(f"{name}[{i}]", view, view.dtype)
 
 
