@@ -8,16 +8,15 @@ from typing import Literal, SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .base.validation import suggest_keywords
+from .base.close_match import suggest_keywords
 from .mlp import MLP
 from .serialization.checkpoint_format import check_consistency
 from .serialization.fingerprints import check_same, fingerprints
 from .serialization.save import from_bytes, read_file
+from .training.checked_samples import make_samples, make_validation
 from .training.checkpointer import Checkpointer
 from .training.fit import (
     AnyCallback,
-    make_samples,
-    make_validation,
     new_loop,
     train,
     warn_if_interrupted,

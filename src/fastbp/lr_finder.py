@@ -8,7 +8,8 @@ from typing import SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .base.validation import check_count, check_number, suggest_keywords
+from .base.close_match import suggest_keywords
+from .base.validation import check_count, check_number
 from .callbacks import Callback
 from .history import DivergenceError
 from .mlp import MLP

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .base.activations import HIDDEN, OUTPUTS
+from .base.close_match import suggest_keywords
 from .base.fit_config import FitConfig
 from .base.html import net_html
 from .base.labels import check_classes, class_count, same_classes, shown
@@ -29,7 +30,6 @@ from .base.validation import (
     check_inputs,
     check_not_nan,
     check_number,
-    suggest_keywords,
 )
 from .engine import custom_loss
 from .engine.forward import activations, outputs
@@ -50,10 +50,10 @@ from .optimizers import SGD, Optimizer, as_optimizer
 from .preprocessing import Preprocessing
 from .serialization.save import save
 from .training.batches import ArrayBatches
+from .training.checked_samples import make_samples
 from .training.checkpointer import Checkpointer
 from .training.fit import (
     AnyCallback,
-    make_samples,
     make_step,
     new_loop,
     train,

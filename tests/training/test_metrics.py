@@ -206,7 +206,7 @@ def test_drawn():
 
 def splits(y, fraction=0.2, make=make, n=50, **options):
     """The validation rows of a fit, seen by their loss: those of the net itself."""
-    from fastbp.training.fit import make_samples
+    from fastbp.training.checked_samples import make_samples
     from fastbp.training.validation_split import split
 
     net = make(**options)

@@ -125,9 +125,10 @@ def positions(name, y, classes):
         labels = order[np.minimum(place, len(classes) - 1)]
         wrong = np.flatnonzero(classes[labels] != y)
     if len(y) and len(wrong):
+        is_new = y.dtype.kind == "U" and classes.dtype.kind != "U"
         raise ValueError(
             f"{name} must hold the net's labels {shown(classes)}, got {y[wrong[0]].item()!r:.60} "
-            f"in row {wrong[0]}"
+            f"in row {wrong[0]}" + "; net.classes_ = [...] names them" * is_new
         )
     return labels if len(y) else np.zeros(0, np.int64)
 

@@ -1,17 +1,13 @@
 """Checks of the arguments that callers pass, made once and before anything is changed. Each error
 names the argument, the wanted value and the given one."""
 
-import difflib
-import functools
-import inspect
 import math
 import numbers
 import operator
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
 
 import numpy as np
 
+from .close_match import close_match
 from .losses import LOSSES
 from .tables import (
     REAL,
@@ -44,33 +40,6 @@ def check_choice(name, value, choices):
             f"got {value!r}{close_match(value, choices)}"
         )
     return value
-
-
-def close_match(word, choices):
-    """The end of an error on an unknown `word`: the most similar choice, if there is one."""
-    found = difflib.get_close_matches(word.lower(), choices, n=1)
-    return f": did you mean {found[0]!r}?" if found else ""
-
-
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
-
-
-def suggest_keywords(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """A decorator: an unknown keyword is a TypeError with the most similar one."""
-    known = inspect.signature(function).parameters
-
-    @functools.wraps(function)
-    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        for name in kwargs:
-            if name not in known:
-                raise TypeError(
-                    f"{function.__qualname__}() got an unexpected keyword argument {name!r}"
-                    f"{close_match(name, known)}"
-                )
-        return function(*args, **kwargs)
-
-    return call
 
 
 def check_number(name, value, *, least=None, above=None, below=None) -> float:
@@ -167,12 +136,12 @@ def as_array(name, given, dtype=np.float64):
 def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
     """Raise a ValueError that names the row if a value is NaN, too large for `dtype` or outside
     [low, high]."""
-    if array.size <= SMALL_SIZE and array.dtype == dtype and low == -np.inf and high == np.inf:
-        # The sum of squares is finite only if all values are; if it overflows, the loop below
-        # decides. Unlike np.dot, np.vdot gives no warning of overflow, nor of a signalling NaN,
-        # which a file may hold.
-        if np.vdot(array, array) < np.inf:
-            return
+    # The sum of squares is finite only if all values are; if it overflows, the loop below decides.
+    # Unlike np.dot, np.vdot gives no warning of overflow, nor of a signalling NaN, which a file may
+    # hold.
+    unlimited = low == -np.inf and high == np.inf and array.dtype == dtype
+    if unlimited and array.size <= SMALL_SIZE and np.vdot(array, array) < np.inf:
+        return
     largest = LARGEST[np.dtype(dtype)]
     low, high = max(low, -largest), min(high, largest)
     if array.size == 0:

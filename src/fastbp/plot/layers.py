@@ -12,7 +12,7 @@ from ..engine.custom_loss import steps_of
 from ..engine.parameters import layer_views
 from ..engine.steps import loss_and_gradient
 from ..mlp import MLP
-from ..training.fit import make_samples
+from ..training.checked_samples import make_samples
 from .display import Display, as_net
 
 BINS = 80
