@@ -22,6 +22,11 @@ class History:
         Of each step: the loss of its batch before the update, penalty included.
     learning_rate : list of float
         Of each step.
+    accuracy : list of float
+        With ``metrics="accuracy"``: the share of the training samples that are classified right,
+        after each epoch, without dropout.
+    val_accuracy : list of float
+        Likewise of the validation set.
     n_epochs : int
         Number of complete epochs.
     n_samples : int
@@ -40,6 +45,8 @@ class History:
     val_loss: list[float] = field(default_factory=list)
     batch_loss: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    val_accuracy: list[float] = field(default_factory=list)
     n_samples: int = 0
     has_validation: bool = False
     best_epoch: int | None = None

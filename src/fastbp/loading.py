@@ -3,27 +3,27 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, SupportsFloat, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .base.close_match import suggest_keywords
 from .mlp import MLP
 from .serialization.checkpoint_format import check_consistency
 from .serialization.fingerprints import check_same, fingerprints
 from .serialization.save import from_bytes, read_file
+from .training.checked_samples import make_samples, make_validation
 from .training.checkpointer import Checkpointer
 from .training.fit import (
     AnyCallback,
-    make_samples,
-    make_validation,
     new_loop,
     train,
     warn_after_fit,
 )
 
 
-def load(path: str | os.PathLike) -> MLP:
+def load(path: str | bytes | os.PathLike) -> MLP:
     """The network that `MLP.save` has written to a file: weights, optimizer and its state, the
     state of the generator, history.
 
@@ -34,7 +34,7 @@ def load(path: str | os.PathLike) -> MLP:
 
     Parameters
     ----------
-    path : str or path-like
+    path : str, bytes or path-like
 
     Returns
     -------
@@ -55,10 +55,14 @@ def _network(saved):
     """The network of a `SavedModel`."""
     net = MLP(**saved.arguments, init=lambda rng, shape: np.zeros(shape))
     net.parameters[:] = saved.state.parameters
-    net.train_state = replace(saved.state, parameters=net.parameters)
-    net.optimizer_ = saved.optimizer
-    net.history_ = saved.history
-    net.preprocessing_ = saved.preprocessing
+    vars(net).update(
+        train_state=replace(saved.state, parameters=net.parameters),
+        optimizer_=saved.optimizer,
+        history_=saved.history,
+        preprocessing_=saved.preprocessing,
+        class_labels=saved.classes,
+        feature_names=saved.feature_names,
+    )
     return net
 
 
@@ -74,17 +78,18 @@ def _checkpointed(content):
     return net, fit_state
 
 
+@suggest_keywords
 def resume(
-    path: str | os.PathLike[str],
+    path: str | bytes | os.PathLike,
     X: ArrayLike,
     y: ArrayLike,
     X_val: ArrayLike | None = None,
     y_val: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     callbacks: AnyCallback | Sequence[AnyCallback] = (),
-    progress: bool = False,
-    n_threads: int | None = None,
-    checkpoint_every: float | None = None,
+    progress: bool | np.bool_ = False,
+    n_threads: SupportsIndex | None = None,
+    checkpoint_every: SupportsFloat | None = None,
     checkpoint_errors: Literal["warn", "raise"] = "warn",
 ) -> MLP:
     """Continue a fit from the checkpoint that ``fit(checkpoint=path)`` has written, with further
@@ -97,7 +102,7 @@ def resume(
 
     Parameters
     ----------
-    path : str or path-like
+    path : str, bytes or path-like
     X, y, X_val, y_val, sample_weight : array_like
         The same as for the fit: a checkpoint holds no data. Shapes, dtypes and a part of the values
         are compared.
@@ -143,7 +148,7 @@ def resume(
     config = fit_state.config
     if net.history_.stopped_by is not None:
         samples = make_samples(net, X, y, sample_weight, class_weight=config.class_weight)
-        validation = make_validation(net, X_val, y_val)
+        validation = make_validation(net, X_val, y_val, samples)
         check_same(fingerprints(samples, validation), fit_state.data)
         return net
     loop = new_loop(

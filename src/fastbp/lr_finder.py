@@ -3,16 +3,18 @@
 import copy
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
+from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .base.close_match import suggest_keywords
 from .base.validation import check_count, check_number
 from .callbacks import Callback
 from .history import DivergenceError
 from .mlp import MLP
-from .optimizers import SGD, Optimizer
+from .optimizers import SGD, Optimizer, as_optimizer
 from .schedules import Exponential
 from .training.fit import make_samples
 
@@ -89,19 +91,20 @@ class _Smoothing(_Steps):
         return diverged or super().on_step_end(net, history)
 
 
+@suggest_keywords
 def lr_find(
     net: MLP,
     X: ArrayLike,
     y: ArrayLike,
-    optimizer: Optimizer = SGD(),  # noqa: B008 - a frozen value
-    start: float = 1e-6,
-    end: float = 10.0,
-    steps: int = 100,
-    beta: float = 0.9,
-    batch_size: int | None = 25,
-    l2: float = 0.0,
+    optimizer: Optimizer | str = SGD(),  # noqa: B008 - a frozen value
+    start: SupportsFloat = 1e-6,
+    end: SupportsFloat = 10.0,
+    steps: SupportsIndex = 100,
+    beta: SupportsFloat = 0.9,
+    batch_size: SupportsIndex | None = 25,
+    l2: SupportsFloat = 0.0,
     sample_weight: ArrayLike | None = None,
-    n_threads: int | None = None,
+    n_threads: SupportsIndex | None = None,
 ) -> RangeTest:
     """Find a learning rate: train a copy of the net with an exponentially rising rate until its
     loss diverges.
@@ -125,7 +128,7 @@ def lr_find(
         Not changed: a copy is trained, with a new optimizer state.
     X, y, batch_size, l2, sample_weight, n_threads
         As for ``fit``.
-    optimizer : optimizer, default SGD()
+    optimizer : optimizer or str, default SGD()
         Its `lr` is replaced.
     start, end : float, default 1e-6 and 10
         The first and the last learning rate, 0 < start < end.
@@ -156,12 +159,14 @@ def lr_find(
     beta = check_number("beta", beta, least=0, below=1)
     if sample_weight is not None:
         X, y, sample_weight = _without_zeros(make_samples(net, X, y, sample_weight))
+    optimizer = as_optimizer(optimizer)
     schedule = Exponential(start, (end / start) ** (1 / (steps - 1)), per="step")
     arguments = (X, y, steps, batch_size)
     settings = {"l2": l2, "sample_weight": sample_weight, "n_threads": n_threads}
 
     untrained = copy.deepcopy(net)
-    untrained.optimizer_ = None  # its state, such as a velocity, would change the weights further
+    # Its optimizer's state, such as a velocity, would change the weights further.
+    vars(untrained)["optimizer_"] = None
     tried = copy.deepcopy(untrained)
     before = _fit(untrained, arguments, optimizer, NO_RATE, settings, _Steps(steps)).batch_loss
     smoothing = _Smoothing(steps, beta, before)
@@ -188,10 +193,7 @@ def lr_find(
 
 def _fit(net, arguments, optimizer, lr, settings, callback):
     """Train with another learning rate; Ctrl-C is raised."""
-    # `fit` raises the error for anything that is not an optimizer.
-    if is_dataclass(optimizer) and not isinstance(optimizer, type):
-        optimizer = replace(optimizer, lr=lr)
-    history = net.fit(*arguments, optimizer, callbacks=callback, **settings)
+    history = net.fit(*arguments, replace(optimizer, lr=lr), callbacks=callback, **settings)
     if history.stopped_by == "interrupt":
         raise KeyboardInterrupt
     return history

@@ -3,14 +3,16 @@
 import copy
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self, SupportsFloat, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .base.activations import HIDDEN, OUTPUTS
+from .base.close_match import suggest_keywords
 from .base.fit_config import FitConfig
 from .base.html import net_html
+from .base.labels import check_classes, class_count, same_classes, shown
 from .base.losses import CUSTOM, LOSSES
 from .base.network_arguments import (
     check_dropout,
@@ -26,11 +28,13 @@ from .base.validation import (
     check_choice,
     check_count,
     check_inputs,
+    check_not_nan,
     check_number,
 )
 from .engine import custom_loss
 from .engine.forward import activations, outputs
 from .engine.initializers import initial_weights
+from .engine.metrics import is_classifier, labels_of, score
 from .engine.network import CompiledNetwork
 from .engine.parameters import Parameters, layer_views
 from .engine.state import TrainState
@@ -42,14 +46,14 @@ from .graph.explain import explain
 from .history import History
 from .kernels.abi import GIVEN
 from .kernels.plan import aligned_zeros
-from .optimizers import SGD, Optimizer
+from .optimizers import SGD, Optimizer, as_optimizer
 from .preprocessing import Preprocessing
 from .serialization.save import save
 from .training.batches import ArrayBatches
+from .training.checked_samples import make_samples
 from .training.checkpointer import Checkpointer
 from .training.fit import (
     AnyCallback,
-    make_samples,
     make_step,
     new_loop,
     train,
@@ -58,6 +62,18 @@ from .training.fit import (
 from .training.loop import TrainingLoop
 
 LossFunction = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
+
+# Attributes that a net is made with or that its fits set, and what changes them.
+FIXED = dict.fromkeys(
+    ("widths", "hidden", "output", "loss_name", "loss_function", "label_smoothing", "network"),
+    "make another net with fastbp.MLP",
+) | {
+    "dtype": "net.astype returns a copy in another dtype",
+    "class_labels": "net.classes_ = [...] sets them",
+    "feature_names": "a fit on a data frame sets them",
+    "train_state": "net.parameters[:] = ... changes its parameters",
+    "optimizer_": "net.fit(X, y, optimizer=...) changes it together with its state",
+}
 
 
 class MLP:
@@ -75,14 +91,16 @@ class MLP:
         default), "silu" (z sigmoid(z)) and "mish" (z tanh(softplus(z))), for which training stores
         one more number a unit and sample; "softsign" (z / (1 + abs(z))).
     output : str, default "softmax"
-        "softmax", "sigmoid", "identity", "tanh", "relu", "softplus" or "exp".
+        "softmax" (of at least two outputs), "sigmoid", "identity", "tanh", "relu", "softplus" or
+        "exp".
     loss : str or callable, optional
         A mean over rows; the gradient is exactly that of the loss reported. With targets t, outputs
         a = f(z), and sums over outputs:
 
         - "cross_entropy" (softmax output only, its default), "binary_cross_entropy" (sigmoid output
           only, its default);
-        - "softmax_cross_entropy": the cross-entropy of softmax(a), for all outputs but "exp";
+        - "softmax_cross_entropy": the cross-entropy of softmax(a), of at least two outputs, for all
+          outputs but "exp";
         - "squared_error": 1/2 sum (a - t)**2, the default of all other outputs;
         - "huber": sum of 1/2 (a - t)**2 where abs(a - t) <= 1, of abs(a - t) - 1/2 elsewhere;
         - "absolute_error": sum abs(a - t);
@@ -124,9 +142,16 @@ class MLP:
         The same memory, flat: for each layer W in row-major order, then b. ``saved =
         net.parameters.copy()`` and ``net.parameters[:] = saved`` save and restore them.
     widths, hidden, output, loss_name, dtype, label_smoothing, dropout
-        The arguments, with defaults filled in; ``loss_name`` is "custom" for a callable.
+        The arguments, with defaults filled in; ``loss_name`` is "custom" for a callable. Of these
+        only `dropout` can be assigned.
     loss_function : callable or None
         The loss, if it is a callable.
+    classes_ : ndarray (n_classes,) or None
+        The labels that `predict` returns: 0..n_classes - 1, or those of the first fit. A sequence
+        of labels can be assigned, as for a net from another library.
+    feature_names_in_ : ndarray of str (n_in,) or None
+        The columns of the data frame that the net was fitted on: another data frame must have the
+        same ones.
     history_ : History or None
         Of the last fit.
     optimizer_ : optimizer or None
@@ -158,17 +183,20 @@ class MLP:
     array([0, 1, 1, 0])
     """
 
+    network: CompiledNetwork
+
+    @suggest_keywords
     def __init__(
         self,
-        widths: Sequence[int],
+        widths: Sequence[SupportsIndex] | np.ndarray,
         hidden: str | Sequence[str] = "sigmoid",
         output: str = "softmax",
         loss: str | LossFunction | None = None,
         init: str | Callable[[np.random.Generator, tuple[int, int]], ArrayLike] = "glorot_uniform",
         dtype: DTypeLike = "float32",
-        seed: int | None = 0,
-        label_smoothing: float = 0.0,
-        dropout: float | Sequence[float] = 0.0,
+        seed: SupportsIndex | None = 0,
+        label_smoothing: SupportsFloat = 0.0,
+        dropout: SupportsFloat | Sequence[SupportsFloat] = 0.0,
     ) -> None:
         self.widths = check_widths(widths)
         self.hidden = check_hidden(hidden, len(self.widths) - 2)
@@ -177,12 +205,7 @@ class MLP:
         self.loss_function = loss if self.loss_name == CUSTOM else None
         self.label_smoothing = label_smoothing
         self.dtype = check_dtype(dtype)
-        self.dropout = check_dropout(dropout, len(self.hidden))
-        if any(self.dropout) and self.loss_function is not None:
-            raise ValueError(
-                "dropout cannot be used with a callable as loss, which is called on the outputs of "
-                "the whole net"
-            )
+        self.dropout = dropout
         seeds = np.random.SeedSequence(seed if seed is None else check_count("seed", seed, least=0))
         self.train_state = TrainState(
             parameters=aligned_zeros(parameter_count(self.widths), self.dtype),
@@ -196,6 +219,9 @@ class MLP:
         self._bind()
         for view in self.weights:
             view[...] = initial_weights(init, self.train_state.rng, view.shape, self.dtype)
+        # The classes, None for 0..n_classes - 1; the columns of a data frame.
+        self.class_labels: np.ndarray | None = None
+        self.feature_names: tuple[str, ...] | None = None
         self.optimizer_: Optimizer | None = None
         self.history_: History | None = None
         self.preprocessing_: Preprocessing | None = None
@@ -205,7 +231,7 @@ class MLP:
         weights, biases = layer_views(self.parameters, self.widths)
         self._weights = Parameters("weights", weights)
         self._biases = Parameters("biases", biases)
-        self.network = CompiledNetwork(
+        vars(self)["network"] = CompiledNetwork(
             self.widths,
             [HIDDEN[name] for name in self.hidden] + [0],
             OUTPUTS[self.output],
@@ -214,12 +240,34 @@ class MLP:
             check_smoothing(self.label_smoothing, self.loss_name, self.widths[-1]),
         )
 
+    def __setattr__(self, name, value):
+        """Refuse to change what the kernels' tables were made of and what belongs together."""
+        if name in FIXED and name in vars(self):
+            raise AttributeError(f"{name} of a net cannot be assigned: {FIXED[name]}")
+        if name == "dropout":
+            value = check_dropout(value, len(self.hidden))
+            if any(value) and self.loss_function is not None:
+                raise ValueError(
+                    "dropout cannot be used with a callable as loss, which is called on the "
+                    "outputs of the whole net"
+                )
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name):
+        if name in FIXED:
+            raise AttributeError(f"{name} of a net cannot be deleted")
+        super().__delattr__(name)
+
+    def __copy__(self):
+        """A copy with arrays and a lock of its own, as `copy.deepcopy` makes it."""
+        return copy.deepcopy(self)
+
     def __getstate__(self):
         derived = ("_weights", "_biases", "network")
         return {name: value for name, value in self.__dict__.items() if name not in derived}
 
     def __setstate__(self, state):
-        self.__dict__.update(state)
+        vars(self).update({"class_labels": None, "feature_names": None} | state)
         self._bind()
 
     @property
@@ -231,6 +279,38 @@ class MLP:
         ndarray (n_parameters,)
         """
         return self.train_state.parameters
+
+    @property
+    def classes_(self) -> np.ndarray | None:
+        """The labels that `predict` returns, in the order of the outputs.
+
+        Returns
+        -------
+        ndarray (n_classes,) or None
+            0..n_classes - 1, or those of the first fit; None for a regression and for several
+            sigmoid outputs. A sequence of different labels can be assigned, which names the
+            outputs.
+        """
+        n_classes = class_count(self.output, self.loss_name, self.widths[-1])
+        if self.class_labels is None:
+            return None if n_classes is None else np.arange(n_classes)
+        return self.class_labels.copy()
+
+    @classes_.setter
+    def classes_(self, values):
+        n_classes = class_count(self.output, self.loss_name, self.widths[-1])
+        vars(self)["class_labels"] = check_classes("classes_", values, n_classes)
+
+    @property
+    def feature_names_in_(self) -> np.ndarray | None:
+        """The columns of the data frame that the net was fitted on, in the order of its inputs.
+
+        Returns
+        -------
+        ndarray of str (n_in,) or None
+            None for arrays, for names that are not all text, and for names of more than 128 KiB.
+        """
+        return None if self.feature_names is None else np.array(self.feature_names, object)
 
     @property
     def weights(self) -> Parameters:
@@ -262,37 +342,42 @@ class MLP:
     def biases(self, values):
         self._biases.assign(values)
 
+    @suggest_keywords
     def fit(
         self,
         X: ArrayLike | Iterable[Sequence[ArrayLike]],
         y: ArrayLike | None = None,
-        epochs: int = 300,
-        batch_size: int | None = 25,
-        optimizer: Optimizer = SGD(0.1),  # noqa: B008 - a frozen value
-        l2: float = 0.0,
-        l1: float = 0.0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        shuffle: bool = True,
+        epochs: SupportsIndex = 300,
+        batch_size: SupportsIndex | None = 25,
+        optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - a frozen value
+        l2: SupportsFloat = 0.0,
+        l1: SupportsFloat = 0.0,
+        clip_value: SupportsFloat | None = None,
+        clip_norm: SupportsFloat | None = None,
+        shuffle: bool | np.bool_ = True,
         X_val: ArrayLike | None = None,
         y_val: ArrayLike | None = None,
-        patience: int | None = None,
-        restore_best: bool = True,
+        patience: SupportsIndex | None = None,
+        restore_best: bool | np.bool_ = True,
         sample_weight: ArrayLike | None = None,
         callbacks: AnyCallback | Sequence[AnyCallback] = (),
-        progress: bool = False,
-        n_threads: int | None = None,
-        class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        checkpoint_every: float | None = None,
+        progress: bool | np.bool_ = False,
+        n_threads: SupportsIndex | None = None,
+        class_weight: Mapping[Any, SupportsFloat] | Literal["balanced"] | None = None,
+        checkpoint: str | bytes | os.PathLike | None = None,
+        checkpoint_every: SupportsFloat | None = None,
         checkpoint_errors: Literal["warn", "raise"] = "warn",
+        validation_split: SupportsFloat = 0.0,
+        metrics: str | Sequence[str] = (),
     ) -> History:
         """Train by minibatch descent, from the present weights and optimizer state on.
 
         Parameters
         ----------
         X : array_like (n_samples, n_in)
-            Any real dtype and memory layout; converted a batch at a time, never copied whole. Or,
+            Any real dtype and memory layout; converted a batch at a time, never copied whole. A
+            data frame with columns of several types, nullable or of pyarrow, is copied
+            once, in the net's dtype; a SciPy sparse matrix becomes dense a batch at a time. Or,
             without y, an iterable of batches (X, y) or (X, y, sample_weight), or an object with
             ``__len__`` and ``__getitem__`` only (Keras's Sequence, of which ``on_epoch_end`` is
             called; a PyTorch Dataset of batches). Each batch is one step. The source is read once
@@ -303,17 +388,19 @@ class MLP:
             ``itertools.islice(generator, steps)``.
             `batch_size` and `shuffle` have no effect then.
         y : array_like
-            Integer labels (n_samples,), one-hot or probabilities (n_samples, n_out), 0 or 1
-            (n_samples,) for one sigmoid output, real (n_samples,) or (n_samples, n_out) for
-            regression, none below 0 for "poisson".
+            Labels (n_samples,), one-hot or probabilities (n_samples, n_out), 0 or 1 (n_samples,)
+            for one sigmoid output, real (n_samples,) or (n_samples, n_out) for regression, none
+            below 0 for "poisson". Labels are 0..n_out - 1; or, from the first fit on, text,
+            booleans or other whole numbers, as many as there are classes. They become `classes_`,
+            sorted.
         epochs : int, default 300
             Passes over the samples, at most.
         batch_size : int or None, default 25
             Samples a step; the last batch of an epoch may be smaller. None takes all samples at
             once.
-        optimizer : SGD, Adam, AdamW, Nadam, RMSprop or Adagrad, default SGD(0.1)
-            Its state is kept in the net from fit to fit, until an optimizer of another type is
-            given.
+        optimizer : SGD, Adam, AdamW, Nadam, RMSprop, Adagrad or Lion, or str, default SGD(0.1)
+            A name such as "adam" stands for the optimizer with its default settings. The state is
+            kept in the net from fit to fit, until an optimizer of another type is given.
         l2 : float, default 0
             Penalty 1/2 l2 sum(W**2), weights only, part of the loss and of its gradient.
         l1 : float, default 0
@@ -351,7 +438,7 @@ class MLP:
             For targets with one class a sample: each sample's weight is multiplied by that of its
             class. "balanced" gives all classes in y the same total weight, n / (k n_c) a sample.
             Labels that are missing in a mapping have weight 1. The validation loss is unweighted.
-        checkpoint : str or path-like, optional
+        checkpoint : str, bytes or path-like, optional
             File for checkpoints during the fit and at its end, with arrays X and y only.
             `fastbp.resume` continues from it, to the same bits. An existing file is overwritten
             only if it is the checkpoint of a completed fit.
@@ -361,6 +448,16 @@ class MLP:
         checkpoint_errors : "warn" or "raise", default "warn"
             If a checkpoint cannot be written (the disk is full, the folder is missing), warn and
             continue, or raise the error. The last checkpoint is kept in either case.
+        validation_split : float, default 0
+            In [0, 1): this share of the samples, rounded up, is the validation set instead of
+            `X_val, y_val`, unweighted. It is drawn at random by the seed of the net, the same for
+            the same y in every fit, and stratified where each sample has one class. A copy of its
+            rows is held. Arrays only.
+        metrics : "accuracy" or sequence of it, default ()
+            After each epoch record the accuracy of a classifier in the history: `accuracy` of the
+            training samples, by one more forward pass over them with the weights at the end of the
+            epoch and without dropout, and `val_accuracy` of a validation set. Unweighted, as
+            `score` without weights. Of batches only the latter.
 
         Returns
         -------
@@ -400,7 +497,7 @@ class MLP:
         ends a fit like Ctrl-C and is then raised by it. ``signal.signal(signal.SIGTERM, lambda *_:
         sys.exit())`` writes a last checkpoint when a job is terminated.
         """
-        config = FitConfig(
+        settings: Any = (
             epochs,
             batch_size,
             l2,
@@ -411,7 +508,10 @@ class MLP:
             patience,
             restore_best,
             class_weight,
+            validation_split,
+            metrics,
         )
+        config = FitConfig(*settings)
         checkpointer = None
         if checkpoint is not None:
             checkpointer = Checkpointer(checkpoint, checkpoint_every, checkpoint_errors)
@@ -437,17 +537,19 @@ class MLP:
         warn_after_fit(self)
         return history
 
+    @suggest_keywords
     def partial_fit(
         self,
         X: ArrayLike,
         y: ArrayLike,
-        optimizer: Optimizer = SGD(0.1),  # noqa: B008 - a frozen value
-        l2: float = 0.0,
-        l1: float = 0.0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
+        optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - a frozen value
+        l2: SupportsFloat = 0.0,
+        l1: SupportsFloat = 0.0,
+        clip_value: SupportsFloat | None = None,
+        clip_norm: SupportsFloat | None = None,
         sample_weight: ArrayLike | None = None,
-        n_threads: int | None = None,
+        n_threads: SupportsIndex | None = None,
+        classes: ArrayLike | None = None,
     ) -> float:
         """Make one step with these samples as its batch: for streams and custom training loops.
 
@@ -458,6 +560,9 @@ class MLP:
         ----------
         X, y, optimizer, l2, l1, clip_value, clip_norm, sample_weight, n_threads
             As for ``fit``.
+        classes : array_like (n_classes,), optional
+            All labels, in the order of the outputs; needed in the first call if they are others
+            than 0..n_classes - 1, as a batch need not have all of them.
 
         Returns
         -------
@@ -476,10 +581,20 @@ class MLP:
         UserWarning
             If the step had the learning rate 0 of a schedule that had ended.
         """
-        samples = make_samples(self, X, y, sample_weight)
-        step = make_step(optimizer, l2, l1, clip_value, clip_norm)
+        if classes is not None:
+            given = classes
+            n_classes = class_count(self.output, self.loss_name, self.widths[-1])
+            classes = check_classes("classes", given, n_classes)
+            fitted = self.history_ is not None or self.class_labels is not None
+            if fitted and not same_classes(classes, self.class_labels):
+                raise ValueError(
+                    f"classes must be those of the net, {shown(self.classes_)}, got {given!r:.200}"
+                )
+        samples = make_samples(self, X, y, sample_weight, classes=classes, whole=False)
+        rule = as_optimizer(optimizer)
+        step = make_step(rule, l2, l1, clip_value, clip_norm)
         source = ArrayBatches(samples, samples.n, shuffle=False, single=False)
-        history = train(TrainingLoop(self, source, None, [], optimizer, step, 1, n_threads))
+        history = train(TrainingLoop(self, source, None, [], rule, step, 1, n_threads))
         if history.stopped_by == "interrupt":
             raise KeyboardInterrupt
         warn_after_fit(self)
@@ -500,9 +615,10 @@ class MLP:
         Raises
         ------
         ValueError, TypeError
-            For a wrong number of features, NaN, infinity, or an array of anything but real numbers.
+            For a wrong number of features, NaN, infinity, or an array of anything but real numbers;
+            for a data frame with other columns than `feature_names_in_`.
         """
-        X = check_inputs("X", X, self.widths[0], self.dtype)
+        X = check_inputs("X", X, self.widths[0], self.dtype, self.feature_names)
         return activations(self.network, self.parameters, X, range(len(self.widths) - 1))
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -515,23 +631,25 @@ class MLP:
         Returns
         -------
         ndarray
-            Softmax output, softmax cross-entropy or hinge: the label of the largest output, int64
-            (n_samples,). Sigmoid outputs with their own loss: 0 or 1, int64 (n_samples,), or
-            (n_samples, n_out) for several. Otherwise the outputs, (n_samples,) for one, else
+            Softmax output, softmax cross-entropy or hinge: the label of the largest output
+            (n_samples,). One sigmoid output with its own loss: the label of 0 or 1 (n_samples,);
+            several: 0 or 1, int64 (n_samples, n_out). Labels are those of `classes_`, int64 unless
+            the net was fitted to others. Otherwise the outputs, (n_samples,) for one, else
             (n_samples, n_out).
 
         Raises
         ------
         ValueError, TypeError
-            As for ``forward``.
+            As for ``forward``. A ValueError if an output of a classifier is NaN, as with weights
+            that are: it stands for no class.
         """
-        X = check_inputs("X", X, self.widths[0], self.dtype)
+        X = check_inputs("X", X, self.widths[0], self.dtype, self.feature_names)
         a = outputs(self.network, self.parameters, X)
-        if self.output == "softmax" or self.loss_name in ("softmax_cross_entropy", "hinge"):
-            return a.argmax(axis=1)
-        if self.loss_name == "binary_cross_entropy":
-            a = (a > 0.5).astype(np.int64)
-        return a[:, 0] if a.shape[1] == 1 else a
+        if not is_classifier(self):
+            return a[:, 0] if a.shape[1] == 1 else a
+        check_not_nan("the outputs for X", a)
+        labels = labels_of(self, a)
+        return labels if self.class_labels is None else self.class_labels[labels]
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Probabilities of a classifier's classes.
@@ -557,20 +675,42 @@ class MLP:
             raise ValueError(
                 f"predict_proba needs a classifier whose outputs are probabilities, got {what}"
             )
-        X = check_inputs("X", X, self.widths[0], self.dtype)
+        X = check_inputs("X", X, self.widths[0], self.dtype, self.feature_names)
         of_outputs = self.loss_name == "softmax_cross_entropy"
         a = outputs(self.network, self.parameters, X, probabilities=of_outputs)
         if of_outputs:
             return a
         return np.hstack([1 - a, a]) if self.output == "sigmoid" and a.shape[1] == 1 else a
 
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """The accuracy of a classifier, or R² of a regression, as in scikit-learn.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for ``fit``.
+
+        Returns
+        -------
+        float
+            The share of samples with the predicted label; for several sigmoid outputs, of those
+            with all labels right. Or 1 - sum((y - a)**2) / sum((y - mean(y))**2), the mean over
+            outputs; NaN of one sample.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for ``fit``.
+        """
+        return score(self, make_samples(self, X, y, sample_weight))
+
     def loss(
         self,
         X: ArrayLike,
         y: ArrayLike,
-        l2: float = 0.0,
+        l2: SupportsFloat = 0.0,
         sample_weight: ArrayLike | None = None,
-        l1: float = 0.0,
+        l1: SupportsFloat = 0.0,
     ) -> float:
         """The mean loss over the samples, penalty included.
 
@@ -602,10 +742,10 @@ class MLP:
         self,
         X: ArrayLike,
         y: ArrayLike,
-        l2: float = 0.0,
+        l2: SupportsFloat = 0.0,
         sample_weight: ArrayLike | None = None,
-        n_threads: int | None = None,
-        l1: float = 0.0,
+        n_threads: SupportsIndex | None = None,
+        l1: SupportsFloat = 0.0,
     ) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
         """The loss and its gradient, with all samples as one batch. The net is not changed.
 
@@ -641,7 +781,7 @@ class MLP:
     explain = explain
     to_onnx = to_onnx
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | bytes | os.PathLike) -> None:
         """Write the net to a file, from which `fastbp.load` reads it: weights, optimizer state,
         generators and history, in the safetensors format.
 
@@ -650,7 +790,7 @@ class MLP:
 
         Parameters
         ----------
-        path : str or path-like
+        path : str, bytes or path-like
             An existing file is replaced, and keeps its permissions.
 
         Raises
@@ -669,8 +809,9 @@ class MLP:
         Parameters
         ----------
         classes : array_like (n_classes,), optional
-            The classes of the labels 0..n_classes - 1 of a classifier, sorted; by default the
-            labels. None for a net with several sigmoid outputs (multilabel) and for a regression.
+            The classes of a classifier, in the order of its outputs and sorted; by default
+            `classes_`. None for a net with several sigmoid outputs (multilabel) and for a
+            regression.
 
         Returns
         -------
@@ -707,7 +848,8 @@ class MLP:
             with copies of the weights, on the CPU, in evaluation mode. Its outputs are those of
             ``forward(X)[-1]`` up to rounding. If the net's output is softmax or sigmoid,
             ``module[:-1]`` gives the logits, which PyTorch's losses take. A module has no loss and
-            no optimizer state.
+            no optimizer state. Labels other than 0..n_classes - 1 are its attribute `classes_`,
+            which PyTorch does not save with its ``state_dict()``.
 
         Raises
         ------
@@ -735,8 +877,8 @@ class MLP:
             If a weight or a value of the optimizer's state is too large for `dtype`.
         """
         net = copy.deepcopy(self)
-        net.dtype = check_dtype(dtype)
-        net.train_state = net.train_state.astype(net.dtype)
+        dtype = check_dtype(dtype)
+        vars(net).update(dtype=dtype, train_state=net.train_state.astype(dtype))
         net._bind()
         return net
 

@@ -4,7 +4,7 @@ continues with it."""
 from dataclasses import dataclass
 
 from .base.schedule_state import Schedule, check_rate, constant_rate
-from .base.validation import check_flag, check_number
+from .base.validation import check_choice, check_flag, check_number
 from .kernels import abi
 
 
@@ -321,3 +321,22 @@ OPTIMIZERS = {
     for name, kind in list(globals().items())
     if isinstance(kind, type) and issubclass(kind, Optimizer) and kind is not Optimizer
 }
+NAMES = {name.lower(): kind for name, kind in OPTIMIZERS.items()}
+
+
+def as_optimizer(optimizer: object) -> Optimizer:
+    """An optimizer, or that of a name with its default settings.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else.
+    """
+    if isinstance(optimizer, str):
+        return NAMES[check_choice("optimizer", optimizer.lower(), NAMES)]()
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"optimizer must be one of fastbp.{', '.join(OPTIMIZERS)}, or its name, "
+            f"got {optimizer!r}"
+        )
+    return optimizer

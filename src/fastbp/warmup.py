@@ -23,7 +23,7 @@ def warmup(dtypes: Sequence[str] = ("float32", "float64")) -> None:
         On Ctrl-C.
     """
     for dtype in dtypes:
-        net = MLP([1, 1], dtype=dtype)
+        net = MLP([1, 2], dtype=dtype)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "fit was interrupted")  # raised below
             # Two threads compile the kernel for one thread and that for several.

@@ -202,6 +202,11 @@ W, B, X = parameters(3, 4, 2)
         (
             ValueError,
             r"y must be of shape \(1,\) .* got the label 0",
+            {"weights": [np.ones((3, 1))], "biases": [[0]], "output": "sigmoid"},
+        ),
+        (
+            ValueError,
+            "output='softmax' needs at least 2 outputs, .* got 1",
             {"weights": [np.ones((3, 1))], "biases": [[0]]},
         ),
         (ValueError, r"x must be of shape \(3,\), got \(2,\)", {"x": X[:2]}),

@@ -14,11 +14,10 @@ class Leave(fastbp.callbacks.Callback):
             raise KeyError("left")
 
 
-def written(path):
+def written(path, **options):
+    options |= {"checkpoint": path, "checkpoint_every": 0, "callbacks": Leave()}
     with pytest.raises(KeyError):
-        make().fit(
-            X, Y, **VALIDATION, **SETTINGS, checkpoint=path, checkpoint_every=0, callbacks=Leave()
-        )
+        make().fit(X, Y, **VALIDATION, **SETTINGS, **options)
     return path.read_bytes()
 
 

@@ -59,6 +59,7 @@ def everything(net):
     parts = vars(net) | vars(net.train_state)
     for name in ("train_state", "_weights", "_biases", "network"):
         del parts[name]
+    parts["class_labels"] = str(net.classes_), str(getattr(net.classes_, "dtype", None))
     parts["rng"] = net.train_state.rng.bit_generator.state
     parts["schedule_state"] = vars(net.train_state.schedule_state)
     for name in ("parameters", "optimizer_state"):

@@ -55,7 +55,7 @@ for dtype in ("float32", "float64"):
     net.fit(X, rng.integers(0, 3, 2050), epochs=1, batch_size=None)
 # The check works: a plan for fewer rows than the job has must raise.
 from fastbp.engine.steps import StepRunner, step_params
-from fastbp.training.fit import make_samples
+from fastbp.training.checked_samples import make_samples
 samples = make_samples(net, X, rng.integers(0, 3, 2050))
 step = step_params("sgd", lr=0.1)
 steps = StepRunner(

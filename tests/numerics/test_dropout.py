@@ -140,15 +140,15 @@ def test_gradient_of_the_thinned_net(hidden, dtype):
 def test_rates():
     """The share that is kept, and that draws of units, samples, steps and layers have nothing to do
     with each other."""
-    net = fastbp.MLP([1, 64, 64, 1], dropout=0.25)
+    net = fastbp.MLP([1, 64, 64, 2], dropout=0.25)
     draws = np.array(
         [[kept(net, layer, 64, step).ravel() for step in range(3)] for layer in range(2)]
     )
     assert abs(draws.mean() - 0.75) < 0.01
     flat = np.vstack([draws.reshape(6, -1), draws[0, 0].reshape(64, 64).T.ravel()])
     assert abs(np.corrcoef(flat) - np.eye(7)).max() < 0.06
-    assert net.train_state.dropout_key == fastbp.MLP([1, 1]).train_state.dropout_key
-    assert net.train_state.dropout_key != fastbp.MLP([1, 1], seed=1).train_state.dropout_key
+    assert net.train_state.dropout_key == fastbp.MLP([1, 2]).train_state.dropout_key
+    assert net.train_state.dropout_key != fastbp.MLP([1, 2], seed=1).train_state.dropout_key
 
 
 def fitted(X, y, dropout=0.4, threads=None, **options):

@@ -117,8 +117,16 @@ TARGETS = {
     ),
     "sum is not 1": (with_value(ONE_HOT, 4, 0.3), ValueError, r"1\.2 in row 4"),
     "scalar": (1, ValueError, r"\(\)"),
-    "strings": (np.array(list("abcdefg")), TypeError, "U1"),
+    "strings": (np.array(list("abcdefg")), ValueError, "labels 0, 1, 2, 3, got 'a' in row 0"),
+    "bytes": (np.array(list("abcdefg"), "S1"), TypeError, "S1"),
     "objects": (Y.astype(object), TypeError, "object"),
+    "text and numbers": (
+        np.array(["a", *Y[1:]], object),
+        TypeError,
+        "all text, got .*1.* of type int64 in row 1",
+    ),
+    "dates": (np.full(N, "2020", "M8[D]"), TypeError, "datetime64"),
+    "masked": (np.ma.masked_array(Y), TypeError, "masked"),
     "ragged": ([[1, 0, 0, 0], [0]] + [[1]] * 5, ValueError, "row|shape|length|inhomogeneous"),
 }
 WEIGHTS = {
@@ -168,7 +176,16 @@ def test_no_rows_and_none(trained, call):
         trained, lambda net: getattr(net, call)(X[:0], Y[:0]), ValueError, r"^X\b.*row.*\(0, 3\)"
     )
     refused(trained, lambda net: getattr(net, call)(None, Y), TypeError, "^X .*object")
-    refused(trained, lambda net: getattr(net, call)(X, None), TypeError, "^y .*None")
+    refused(trained, lambda net: getattr(net, call)(X, None), TypeError, "^y is missing: ")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [X.tolist(), list(X), tuple(map(tuple, X)), "train.csv", b"x", {"a": X}, 3, None],
+    ids=lambda data: type(data).__name__,
+)
+def test_no_targets(trained, data):
+    refused(trained, lambda net: net.fit(data), TypeError, "^y is missing: .* got a ")
 
 
 @pytest.mark.parametrize(("given", "named"), [({"X_val": X}, "X_val"), ({"y_val": Y}, "y_val")])
@@ -235,7 +252,13 @@ SETTINGS = [(n, v, e) for n in ("epochs", "batch_size", "patience", "n_threads")
 SETTINGS += [("l2", v, e) for v, e in [*NUMBERS, (None, TypeError)]] + [("epochs", None, TypeError)]
 SETTINGS += [(n, v, e) for n in ("l1", "clip_value", "clip_norm") for v, e in NUMBERS]
 SETTINGS += [("l1", None, TypeError), ("clip_value", 0, ValueError), ("clip_norm", 0.0, ValueError)]
-SETTINGS += [("optimizer", v, TypeError) for v in ("sgd", fastbp.SGD, None, 0.1)]
+SETTINGS += [("optimizer", v, TypeError) for v in (fastbp.SGD, None, 0.1)]
+SETTINGS += [("optimizer", "sdg", ValueError), ("optimizer", "", ValueError)]
+SETTINGS += [
+    ("validation_split", v, e) for v, e in [*NUMBERS, (1.0, ValueError), (True, TypeError)]
+]
+SETTINGS += [("metrics", "acuracy", ValueError), ("metrics", ["loss"], ValueError)]
+SETTINGS += [("metrics", 3, TypeError), ("metrics", [3], TypeError)]
 SETTINGS += [(n, "no", TypeError) for n in ("shuffle", "restore_best", "progress")] + [
     ("n_threads", 10**6, ValueError)
 ]

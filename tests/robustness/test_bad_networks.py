@@ -44,6 +44,17 @@ MAKING = [  # arguments of MLP, error, message
         "^hidden .*'elu'.*got 'swish'",
     ),
     ({"hidden": 3}, TypeError, "^hidden .*3"),
+    *(
+        ({"widths": widths, **more}, ValueError, f"^{name}=.* at least 2 outputs.*'sigmoid'")
+        for widths in ([2, 4, 1], [2, 1])
+        for name, more in (
+            ("output", {}),
+            ("output", {"loss": "squared_error"}),
+            ("output", {"loss": lambda a, y: (0.0, a)}),
+            ("loss", {"output": "identity", "loss": "softmax_cross_entropy"}),
+            ("loss", {"output": "sigmoid", "loss": "softmax_cross_entropy"}),
+        )
+    ),
     ({"output": "leaky_relu"}, ValueError, "^output .*'softmax'.*'identity'.*got 'leaky_relu'"),
     ({"output": None}, TypeError, "^output .*None"),
     ({"loss": "mse"}, ValueError, "^loss .*'cross_entropy'.*'squared_error'.*'hinge'.*got 'mse'"),

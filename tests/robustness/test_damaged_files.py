@@ -78,8 +78,8 @@ def drop(*keys):
 NAN = np.float32(np.nan).tobytes()
 WRONG = {
     "newer format": (
-        put("document", "format", value=2),
-        "its format 2 is of a newer fastbp: this one reads up to 1",
+        put("document", "format", value=3),
+        "its format 3 is of a newer fastbp: this one reads up to 2",
     ),
     "format 0": (put("document", "format", value=0), "format must be at least 1"),
     "no format": (drop("document", "format"), "format must be a whole number, got None"),
@@ -293,3 +293,58 @@ def test_pickles_are_not_run(tmp_path, monkeypatch):
     for module, name in ((pickle, "load"), (pickle, "loads"), (pickle, "Unpickler"), (np, "load")):
         monkeypatch.setattr(module, name, refuse)
     assert everything(fastbp.load(tmp_path / "net")) == expected
+
+
+def further(path):
+    """A file with classes, names of features and accuracies."""
+    net, _ = trained(metrics="accuracy")
+    net.classes_ = ["a", "b", "c"]
+    vars(net)["feature_names"] = ("p", "q", "r", "s")
+    net.save(path)
+    return path.read_bytes()
+
+
+FURTHER = {
+    "two classes": ("classes", ["a", "b"], "classes must be 3 different labels"),
+    "a class twice": ("classes", ["a", "b", "a"], "classes must be 3 different labels"),
+    "classes of two types": ("classes", ["a", "b", 1], "classes must be a list of .* one type"),
+    "no list": ("classes", "abc", "classes must be a list"),
+    "no labels": ("classes", [[1], [2], [3]], "classes must be a list"),
+    "empty": ("classes", [], "classes must be a list"),
+    "infinite": ("classes", [1e308 * 10, 1.0, 2.0], "finite|different labels"),
+    "beyond 64 bits": ("classes", [2**64, 1, 2], "classes must be 64-bit numbers"),
+    "below 64 bits": ("classes", [-(2**63) - 1, 1, 2], "classes must"),
+    "far beyond": ("classes", [10**400, 1, 2], "classes must be 64-bit numbers"),
+    "long": ("classes", ["a" * 100_000, "b", "c"], "classes must have at most 87381 characters"),
+    "too long": ("classes", ["a" * 200_000, "b", "c"], "classes must take at most"),
+    "three names": ("feature_names", ["p", "q", "r"], "feature_names must be a list of 4 texts"),
+    "numbers as names": ("feature_names", [1, 2, 3, 4], "feature_names must be a list of 4 texts"),
+    "other names": ("feature_names", {}, "feature_names must be a list of 4 texts"),
+    "accuracies": ("history", {}, "history must have the keys"),
+    "format 1": ("format", 1, "the document must have the keys"),
+}
+
+
+@pytest.mark.parametrize(("key", "value", "message"), FURTHER.values(), ids=FURTHER)
+def test_further_keys_are_checked(key, value, message, tmp_path):
+    content = further(tmp_path / "net")
+    assert fastbp.load(tmp_path / "net").classes_.tolist() == ["a", "b", "c"]
+    with pytest.raises(
+        ValueError, match=f"path must be a model saved by fastbp, .*: .*({message})"
+    ):
+        loading(changed(content, put("document", key, value=value)), tmp_path / "net")
+
+
+def test_further_keys_mutated(tmp_path):
+    content = further(tmp_path / "net")
+    refusals = []
+    for seed in range(N_MUTATIONS // 3):
+        try:
+            net = loading(mutated(content, random.Random(seed)), tmp_path / "net")
+        except ValueError as error:
+            refusals.append(str(error))
+        else:
+            assert net.classes_ is None or len(net.classes_) == max(2, net.widths[-1])
+            assert net.feature_names is None or len(net.feature_names) == net.widths[0]
+    assert refusals
+    assert all(text.startswith("path must be a model saved by fastbp, got '") for text in refusals)

@@ -6,7 +6,7 @@ import pytest
 
 import fastbp
 from fastbp.engine import forward, steps
-from fastbp.training.fit import make_samples
+from fastbp.training.checked_samples import make_samples
 
 pytestmark = pytest.mark.usefixtures("many_cpus")
 NETS = [[3, 2], [64, 20, 20, 10], [30, 70, 45, 7], [5, 200, 1]]

@@ -43,7 +43,15 @@ def test_damaged(content, tmp_path):
 
 
 WRONG = {
-    "newer": (("format",), 2, "course is in format 2 of a newer fastbp: this one reads up to 1"),
+    "newer": (("format",), 3, "course is in format 3 of a newer fastbp: this one reads up to 2"),
+    "validation split": (
+        ("settings", "validation_split"),
+        1.0,
+        "validation_split must be .* below 1",
+    ),
+    "no validation split": (("settings", "validation_split"), 0.5, "history does not agree"),
+    "metrics": (("settings", "metrics"), ["loss"], "metrics must be one of 'accuracy', got 'loss'"),
+    "no metrics": (("settings", "metrics"), ["accuracy"], "history does not agree"),
     "format": (("format",), None, "format must be a whole number"),
     "one more": (("more",), 1, "the course must have the keys"),
     "no course": ((), None, "the course's format must be a whole number"),
@@ -250,7 +258,7 @@ def test_files_of_every_format(number, tmp_path):
 
 if __name__ == "__main__":
     file = FORMATS / f"checkpoint-{checkpoint_format.FORMAT}.safetensors"
-    held = written(file)
+    held = written(file, metrics="accuracy")
     history = resuming(held, file).history_
     file.write_bytes(held)
     figures = {

@@ -200,7 +200,8 @@ def test_too_much_for_a_file():
 
 
 def net_with(preprocessing):
-    net = fastbp.MLP([preprocessing.width, 4, preprocessing.target.width])
+    output = "sigmoid" if preprocessing.target.width == 1 else "softmax"
+    net = fastbp.MLP([preprocessing.width, 4, preprocessing.target.width], output=output)
     net.preprocessing_ = preprocessing
     return net
 

@@ -41,7 +41,7 @@ def test_a_new_net(tmp_path):
 
 
 def test_every_argument_and_field_is_in_the_file(tmp_path):
-    net, _ = trained()
+    net, _ = trained(metrics="accuracy")
     net.save(tmp_path / "net")
     document, _ = container.read_header((tmp_path / "net").read_bytes())
     assert set(document["net"]) == set(inspect.signature(fastbp.MLP).parameters) - {"init", "seed"}
@@ -59,6 +59,8 @@ def test_every_argument_and_field_is_in_the_file(tmp_path):
         "label_smoothing",
         "dropout",
         "train_state",
+        "class_labels",
+        "feature_names",
         "optimizer_",
         "history_",
         "preprocessing_",
@@ -147,11 +149,11 @@ def test_what_is_not_fastbp_s_own_is_not_saved(about, optimizer, tmp_path):
 
 
 def test_too_many_layers_are_refused_by_save(tmp_path):
-    net = fastbp.MLP([1] * 8000)
+    net = fastbp.MLP([1] * 8000, output="sigmoid")
     with pytest.raises(ValueError, match="too many layers"):
         net.save(tmp_path / "net")
     assert list(tmp_path.iterdir()) == []
-    net = fastbp.MLP([1] * 3000, seed=3)
+    net = fastbp.MLP([1] * 3000, output="sigmoid", seed=3)
     net.save(tmp_path / "net")
     assert everything(fastbp.load(tmp_path / "net")) == everything(net)
 
@@ -166,11 +168,12 @@ def test_a_copy_is_saved_as_the_original(tmp_path):
 def further(net):
     """What its outputs and losses are, now and after more training."""
     first = net.forward(X[:5])[-1].tolist()
-    history = net.fit(X, Y, epochs=2, batch_size=16, optimizer=net.optimizer_)
+    history = net.fit(X, net.classes_[Y], epochs=2, batch_size=16, optimizer=net.optimizer_)
     return {
         "outputs": first,
         "loss": history.loss,
         "outputs after": net.forward(X[:5])[-1].tolist(),
+        "labels": [*net.predict(X[:5]).tolist(), *(net.feature_names or ())],
     }
 
 
@@ -180,12 +183,17 @@ def test_files_of_every_format(number):
     script, an old one never."""
     expected = json.loads((FORMATS / f"{number}.json").read_text())
     got = further(fastbp.load(FORMATS / f"{number}.safetensors"))
-    assert got.keys() == expected.keys()
+    assert got.keys() >= expected.keys()
     for name in expected:
+        if name == "labels":
+            assert got[name] == expected[name]
+            continue
         np.testing.assert_allclose(got[name], expected[name], rtol=1e-5, atol=1e-7)
 
 
 if __name__ == "__main__":
-    made, _ = trained("deep")
+    made, _ = trained("deep", metrics="accuracy")
+    made.classes_ = ["one", "zw\xf6lf", ""]
+    vars(made)["feature_names"] = ("a", "b", "\u03b2", "d e")
     made.save(FORMATS / f"{save.FORMAT}.safetensors")
     (FORMATS / f"{save.FORMAT}.json").write_text(json.dumps(further(made)) + "\n")

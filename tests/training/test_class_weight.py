@@ -35,6 +35,8 @@ def test_the_weight_of_a_class_is_that_of_its_samples():
     wanted = fitted(sample_weight=weight)
     assert fitted(class_weight=MAPPING) == wanted != fitted()
     assert fitted(np.eye(4)[Y], class_weight=MAPPING) == wanted
+    as_floats = {0.0: 0.5, np.float32(2): 3, 3.0: np.float64(0)}
+    assert fitted(class_weight=as_floats) == wanted
     assert fitted(class_weight={}) == fitted(sample_weight=np.ones(60)) == fitted()
     assert fitted(output="identity", loss="hinge", class_weight=MAPPING) == fitted(
         output="identity", loss="hinge", sample_weight=weight
@@ -110,9 +112,10 @@ WRONG = [  # class_weight, other options, error, message
     ("even", {}, ValueError, "^class_weight .*balanced.*mapping.*'even'"),
     ([1.0, 2.0, 3.0, 4.0], {}, TypeError, r"^class_weight .*mapping.*\[1.0"),
     (2.0, {}, TypeError, "^class_weight .*mapping.*2.0"),
+    ({2.5: 1.0}, {}, ValueError, r"^class_weight .*0\.\.3 as keys, got 2\.5"),
     ({4: 1.0}, {}, ValueError, "^class_weight .*0..3 as keys, got 4"),
     ({-1: 1.0}, {}, ValueError, "^class_weight .*0..3 as keys, got -1"),
-    ({"a": 1.0}, {}, TypeError, "^class_weight .*0..3 as keys, got 'a'"),
+    ({"a": 1.0}, {}, ValueError, "^class_weight .*0..3 as keys, got 'a'"),
     ({0: -1.0}, {}, ValueError, r"^class_weight\[0\] .*at least 0.*-1.0"),
     ({0: np.nan}, {}, ValueError, r"^class_weight\[0\] .*finite.*nan"),
     ({0: "1"}, {}, TypeError, r"^class_weight\[0\] .*number.*'1'"),

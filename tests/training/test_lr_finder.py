@@ -131,7 +131,8 @@ BAD = [
     ("beta", 1.0, ValueError),
 ]
 BAD += [
-    ("optimizer", "sgd", TypeError),
+    ("optimizer", "sdg", ValueError),
+    ("optimizer", fastbp.SGD, TypeError),
     ("optimizer", fastbp.SGD, TypeError),
     ("batch_size", 0, ValueError),
 ]

@@ -13,6 +13,21 @@ from pathlib import Path
 _PREFIX_BYTES = 100  # of a temporary file's name, so that the whole is below 143, the least limit
 
 
+def check_path(name: str, path: object) -> str:
+    """`path`, text, bytes or path-like, as text that can be the path of a file."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        hint = ": write its content to a file first" * hasattr(path, "read")
+        raise TypeError(
+            f"{name} must be the path of a file, got an object of type {type(path).__name__}{hint}"
+        )
+    text = os.fsdecode(path)
+    if "\0" in text or not text:
+        raise ValueError(f"{name} must be the path of a file, got {text!r}")
+    if text.endswith(os.sep):
+        raise ValueError(f"{name} must be the path of a file, got that of a folder, {text!r}")
+    return text
+
+
 def replace_file(path: str | os.PathLike, parts: Iterable[bytes]) -> None:
     """Write the concatenated `parts` to the file `path`, which is replaced; a link is followed.
 

@@ -56,18 +56,24 @@ def history_text(history):
     epochs = counted(history.n_epochs, "epoch")
     facts = [f"{epochs}, {counted(len(history.batch_loss), 'step')}"]
     facts.append(f"stopped by {history.stopped_by}" if history.stopped_by else "running")
-    for name, losses in (("loss", history.loss), ("validation", history.val_loss)):
-        if losses:
-            facts.append(f"{name} {losses[0]:.4g}" + f" → {losses[-1]:.4g}" * (len(losses) > 1))
+    for name, values in (
+        ("loss", history.loss),
+        ("validation", history.val_loss),
+        ("accuracy", history.accuracy),
+        ("validation accuracy", history.val_accuracy),
+    ):
+        if values:
+            facts.append(f"{name} {values[0]:.4g}" + f" → {values[-1]:.4g}" * (len(values) > 1))
     if history.best_epoch is not None:
         facts.append(f"best epoch {history.best_epoch + 1}")
     return "; ".join(facts)
 
 
 def history_html(history):
-    """The figures of a history and its loss curves."""
+    """The figures of a history and its curves."""
     text = escape(history_text(history))
-    return f'<div><p style="margin:4px 0"><b>History</b>: {text}</p>{loss_svg(history)}</div>'
+    drawings = loss_svg(history) + curves_svg(accuracies(history), [], "accuracy")
+    return f'<div><p style="margin:4px 0"><b>History</b>: {text}</p>{drawings}</div>'
 
 
 def curves(history):
@@ -89,18 +95,37 @@ def curves(history):
     return {name: curve for name, curve in found.items() if curve[0]}
 
 
-def loss_svg(history):
-    """The loss curves of a history as an SVG image; "" without a finite loss.
+def accuracies(history):
+    """The accuracies of a history that were recorded, as `curves` has the losses."""
+    found = {"training": history.accuracy, "validation": history.val_accuracy}
+    return {name: (range(1, len(y) + 1), y) for name, y in found.items() if y}
 
-    The scale is logarithmic where all losses are positive and the largest is more than ten times
-    the smallest. A circle marks the best epoch.
+
+def loss_svg(history):
+    """The loss curves of a history as an SVG image, with a circle at the best epoch."""
+    monitored = enumerate(history.val_loss or history.loss)
+    best = _in_range((i + 1, y) for i, y in monitored if i == history.best_epoch)
+    return curves_svg(curves(history), best)
+
+
+def curves_svg(found, best, label="loss"):
+    """Curves as an SVG image; "" without a finite value.
+
+    The scale is logarithmic where all values are positive and the largest is more than ten times
+    the smallest.
+
+    Parameters
+    ----------
+    found : dict of str to (epochs, values)
+    best : list of (int, float)
+        Points that are marked.
+    label : str
+        Of the values' axis.
     """
-    drawn = {name: _points(*curve) for name, curve in curves(history).items()}
+    drawn = {name: _points(*curve) for name, curve in found.items()}
     drawn = {name: points for name, points in drawn.items() if points}
     if not drawn:
         return ""
-    monitored = enumerate(history.val_loss or history.loss)
-    best = _in_range((i + 1, y) for i, y in monitored if i == history.best_epoch)
     losses = [y for points in [*drawn.values(), best] for _, y in points]
     last = max(x for points in drawn.values() for x, _ in points)
     log = min(losses) > 0 and max(losses) > 10 * min(losses)
@@ -113,7 +138,7 @@ def loss_svg(history):
         return linear_place(shape(y))
 
     epochs = [x for x in linear_ticks(0, last) if x == int(x) and x <= last]
-    parts = frame(epochs, ticks, x_place, y_place, "epoch", "loss")
+    parts = frame(epochs, ticks, x_place, y_place, "epoch", label)
     for k, (name, points) in enumerate(drawn.items()):
         line = " ".join(f"{x_place(x):.1f},{y_place(y):.1f}" for x, y in points)
         line += f" {line}" * (len(points) == 1)  # with round ends, a line of no length is a dot

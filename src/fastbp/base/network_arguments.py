@@ -79,6 +79,12 @@ def check_dropout(dropout, n_hidden):
 
 def check_loss(loss, output, n_out):
     """The name of a loss that goes with the output; of None, the output's own."""
+    for name, given in (("output", output), ("loss", loss)):
+        if n_out < 2 and given in ("softmax", "softmax_cross_entropy"):
+            raise ValueError(
+                f"{name}={given!r} needs at least 2 outputs, one a class, got {n_out}, which it "
+                "makes constant: output='sigmoid' is the single output of two classes"
+            )
     if loss is None:
         return CANONICAL.get(output, "squared_error")
     if callable(loss):

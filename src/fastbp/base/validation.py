@@ -7,7 +7,20 @@ import operator
 
 import numpy as np
 
+from .close_match import close_match
 from .losses import LOSSES
+from .tables import (
+    REAL,
+    SparseRows,
+    column_array,
+    frame_array,
+    is_frame,
+    is_sparse,
+    unreadable,
+)
+from .tables import (
+    feature_names as names_of,
+)
 
 FLAGS = (bool, np.bool_)
 LARGEST = {np.dtype(t): float(np.finfo(t).max) for t in ("f4", "f8")}
@@ -29,11 +42,14 @@ def check_choice(name, value, choices):
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+        raise ValueError(
+            f"{name} must be one of {', '.join(map(repr, choices))}, "
+            f"got {value!r}{close_match(value, choices)}"
+        )
     return value
 
 
-def check_number(name, value, *, least=None, above=None, below=None):
+def check_number(name, value, *, least=None, above=None, below=None) -> float:
     """`value` as a finite float with `least` <= value, `above` < value < `below`."""
     # fastbp.functional checks several numbers a step, so a valid float takes the shortest path.
     if type(value) is not float and (
@@ -68,7 +84,7 @@ def check_flag(name, value):
     return bool(value)
 
 
-def check_count(name, value, least=1, most=None):
+def check_count(name, value, least=1, most=None) -> int:
     """`value` as an int with `least` <= value <= `most`."""
     try:
         if isinstance(value, FLAGS):
@@ -96,20 +112,16 @@ def is_sequence(value):
     return False
 
 
-def check_real_array(name, array, ndim):
+def check_real_array(name, array, ndim, dtype=np.float64):
     """`array` as an ndarray of real numbers with one of the numbers of axes `ndim`, without a copy
-    where it is an ndarray."""
-    if type(array) is not np.ndarray and is_sequence(array):
-        raise TypeError(
-            f"{name} must be an array of real numbers, got an object of {type(array).__name__} "
-            "with a length and items"
-        )
-    try:
-        array = np.asanyarray(array)
-    except ValueError as error:
-        raise ValueError(
-            f"{name} must be an array of real numbers with rows of one length: {error}"
-        ) from None
+    where it is an ndarray; a data frame of mixed types becomes one of `dtype`."""
+    if type(array) is not np.ndarray:
+        if is_sequence(array):
+            raise TypeError(
+                f"{name} must be an array of real numbers, got an object of "
+                f"{type(array).__name__} with a length and items"
+            )
+        array = as_array(name, array, dtype)
     if type(array) is not np.ndarray:
         if isinstance(array, np.ma.MaskedArray):
             raise TypeError(
@@ -117,24 +129,46 @@ def check_real_array(name, array, ndim):
                 "first"
             )
         array = array.view(np.ndarray)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must be an array of real numbers, got dtype {array.dtype}")
+    if array.dtype.kind not in REAL:
+        raise TypeError(f"{name} must be an array of real numbers, got {unreadable(name, array)}")
     if array.ndim not in ndim:
         wanted = " or ".join(f"{n}-dimensional" for n in ndim)
         raise ValueError(f"{name} must be {wanted}, got shape {array.shape}")
     return array
 
 
+def as_array(name, given, dtype=np.float64):
+    """What is given as an ndarray of any dtype: NumPy's reading, and that of data frames and their
+    columns."""
+    if is_frame(given):
+        return frame_array(name, given, dtype)
+    if hasattr(given, "to_numpy") and hasattr(given, "dtype"):  # a column of a frame
+        return column_array(given)
+    if is_sparse(given):
+        raise TypeError(f"{name} must be a dense array, got a sparse one: {name}.toarray()")
+    try:
+        return np.asanyarray(given)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must be an array of real numbers with rows of one length: {error}"
+        ) from None
+    except (TypeError, RuntimeError) as error:  # of a tensor of PyTorch, for example
+        way_out = f": {name}.float() converts it" * ("BFloat16" in str(error))
+        raise TypeError(
+            f"{name} must be an array that NumPy can read, got a {type(given).__name__}: "
+            f"{error}{way_out}"
+        ) from None
+
+
 def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
     """Raise a ValueError that names the row if a value is NaN, too large for `dtype` or outside
     [low, high]."""
-    if array.size <= SMALL_SIZE and array.dtype == dtype and low == -np.inf and high == np.inf:
-        flat = array.ravel()
-        # A signalling NaN, which a file may hold, is an invalid operation. The sum of squares is
-        # finite only if all values are; if it overflows, the loop below decides.
-        with np.errstate(all="ignore"):
-            if np.dot(flat, flat) < np.inf:
-                return
+    # The sum of squares is finite only if all values are; if it overflows, the loop below decides.
+    # Unlike np.dot, np.vdot gives no warning of overflow, nor of a signalling NaN, which a file may
+    # hold.
+    unlimited = low == -np.inf and high == np.inf and array.dtype == dtype
+    if unlimited and array.size <= SMALL_SIZE and np.vdot(array, array) < np.inf:
+        return
     largest = LARGEST[np.dtype(dtype)]
     low, high = max(low, -largest), min(high, largest)
     if array.size == 0:
@@ -156,12 +190,80 @@ def check_finite(name, array, dtype, low=-np.inf, high=np.inf):
         raise ValueError(f"{name} must be {limits}, got {bad} in row {row}")
 
 
-def check_inputs(name, X, n_in, dtype):
-    """`X` as an (n, n_in) array of real numbers that are finite in `dtype`."""
-    X = check_real_array(name, X, (2,))
+def check_not_nan(name, array):
+    """Raise a ValueError that names the row if a value of `array` (n, k) is NaN."""
+    if np.vdot(array, array) >= 0:  # it is NaN only if a value is
+        return
+    rows = np.flatnonzero(np.isnan(array).any(axis=1))
+    if len(rows):
+        raise ValueError(
+            f"{name} must be numbers, got nan in row {rows[0]}: the net's weights are not finite, "
+            "or its activations overflow"
+        )
+
+
+def check_inputs(name, X, n_in, dtype, feature_names=None):
+    """`X` as an (n, n_in) array of real numbers that are finite in `dtype`; a sparse matrix as
+    `SparseRows`. A data frame must have the columns `feature_names`."""
+    frame = None
+    if type(X) is not np.ndarray:
+        if is_sparse(X):
+            return _check_sparse(name, X, n_in, dtype)
+        frame = X if is_frame(X) else None
+        _check_names(name, names_of(X), feature_names)
+    if frame is None or frame.shape[1] == n_in:
+        X = check_real_array(name, X, (2,), dtype)
     if X.shape[1] != n_in:
         raise ValueError(f"{name} must have {n_in} features (columns), got shape {X.shape}")
-    check_finite(name, X, dtype)
+    try:
+        check_finite(name, X, dtype)
+    except ValueError:
+        if frame is not None:
+            for i, column in enumerate(frame.columns):
+                check_finite(f"{name} in column {column!r}", X[:, i], dtype)
+        raise
+    return X
+
+
+def _check_names(name, names, wanted):
+    """Raise a ValueError if a data frame has other columns than that of the fit, or in another
+    order."""
+    if names is None or wanted is None or names == tuple(wanted):
+        return
+    missing = [each for each in wanted if each not in names]
+    further = [each for each in names if each not in wanted]
+    if missing or further:
+        differences = [
+            f"{what} {', '.join(map(repr, found[:5]))}" + ", ..." * (len(found) > 5)
+            for what, found in (("without", missing), ("with", further))
+            if found
+        ]
+        raise ValueError(
+            f"{name} must have the columns that the net was fitted on, got a data frame "
+            f"{' and '.join(differences)}"
+        )
+    raise ValueError(
+        f"{name} must have its columns in the order of the fit, got {', '.join(names[:5])}"
+        f"{', ...' * (len(names) > 5)}: {name}[net.feature_names_in_] sorts them"
+    )
+
+
+def _check_sparse(name, X, n_in, dtype):
+    """See `check_inputs`."""
+    X = SparseRows(X)
+    if X.dtype.kind not in REAL:
+        raise TypeError(f"{name} must be an array of real numbers, got dtype {X.dtype}")
+    if X.shape[1:] != (n_in,):
+        raise ValueError(f"{name} must have {n_in} features (columns), got shape {X.shape}")
+    try:
+        check_finite(name, X.matrix.data, dtype)
+    except ValueError:
+        values = X.matrix.data.astype(np.float64)
+        wrong = int(np.argmin(abs(values) <= LARGEST[np.dtype(dtype)]))
+        row = int(np.searchsorted(X.matrix.indptr, wrong, "right")) - 1
+        raise ValueError(
+            f"{name} must be finite in {np.dtype(dtype)}, got {values[wrong]} in row {row}"
+        ) from None
     return X
 
 

@@ -54,6 +54,9 @@ class Progress(Callback):
         figures = {"loss": f"{history.loss[-1]:.4f}"}
         if history.has_validation:
             figures["val_loss"] = f"{history.val_loss[-1]:.4f}"
+        for name in ("accuracy", "val_accuracy"):
+            if getattr(history, name):
+                figures[name] = f"{getattr(history, name)[-1]:.4f}"
         figures["samples/s"] = f"{speed:,.0f}"
         self._last = now
         self._samples = history.n_samples

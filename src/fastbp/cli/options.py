@@ -6,10 +6,9 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Literal
 
 from ..base.activations import HIDDEN
-from ..optimizers import OPTIMIZERS
+from ..optimizers import NAMES as OPTIMIZER_OF
 from .arguments import DATA_HELP, delimiter, model_path, number, whole, widths
 
-OPTIMIZER_OF = {kind.__name__.lower(): kind for kind in OPTIMIZERS.values()}
 MAX_INTEGER_CLASSES = (
     20  # different whole numbers taken for classes, if each has two rows on average
 )

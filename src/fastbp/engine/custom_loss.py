@@ -46,6 +46,13 @@ class CustomSamples(Samples):
         super().__init__(x, np.zeros((len(x), n_out), dtype), None, None, dtype)
         self.y = y
 
+    def given_targets(self):
+        return self.y
+
+    def subset(self, index):
+        n_out = super().given_targets().shape[1]
+        return CustomSamples(self.x.array[index], "y", self.y[index], n_out, self.dtype)
+
 
 class CustomStepRunner(StepRunner):
     """Training steps with a function as loss; parameters as for `StepRunner`."""

@@ -43,6 +43,19 @@ def ensure_aligned(array):
     return copy
 
 
+def check_trainable(weights, biases):
+    """Raise a ValueError with the name of the first array of a net that a fit cannot train: one
+    that is read-only, or holds NaN or infinity."""
+    for name, views in (("weights", weights), ("biases", biases)):
+        for i, view in enumerate(views):
+            if not view.flags.writeable:
+                raise ValueError(
+                    f"{name}[{i}] must be writable, got a read-only array: fit trains all layers"
+                )
+            if not np.vdot(view, view) < np.inf:  # or its squares overflow
+                check_finite(f"{name}[{i}]", view, view.dtype)
+
+
 class Parameters(Sequence[np.ndarray]):
     """The weights (n_in, n_out), or the biases (n_out,), of each layer.
 

@@ -15,7 +15,7 @@ class StridedArray:
 
     Attributes
     ----------
-    array : ndarray (n, k)
+    array : ndarray (n, k) or SparseRows
     zero_copy : bool
         Whether a kernel of the network's dtype can read the array in place; if not, `rows`
         converts a part of it.
@@ -28,7 +28,8 @@ class StridedArray:
         self.dtype = np.dtype(dtype)
         size = self.dtype.itemsize
         self.zero_copy = (
-            array.dtype == dtype
+            isinstance(array, np.ndarray)  # not sparse
+            and array.dtype == dtype
             and array.flags.aligned
             and all(s % size == 0 for s in array.strides)
         )
@@ -86,7 +87,17 @@ class Samples:
     dtype : of the network
     weight_unit : float, default 1
         The unit of the weights, see `in_units`.
+
+    Attributes
+    ----------
+    feature_names : tuple of str or None
+        Of the columns of a data frame.
+    classes : ndarray (n_classes,) or None
+        The class of each label; None for 0..n_classes - 1.
     """
+
+    feature_names = None
+    classes = None
 
     def __init__(self, x, targets, labels, weight, dtype, weight_unit=1.0):
         self.dtype = np.dtype(dtype)
@@ -129,9 +140,24 @@ class Samples:
         weights[-1] = len(order) - batch * (len(weights) - 1)
         return weights
 
+    def given_targets(self):
+        """The targets (n, n_out) that are no labels; (n,) or (n, k) for a function as loss."""
+        assert self.targets is not None
+        return self.targets.array
+
+    def subset(self, index):
+        """The samples `index` without weights, in the caller's dtype."""
+        return Samples(
+            self.x.array[index],
+            None if self.targets is None else self.targets.array[index],
+            None if self.labels is None else self.labels[index],
+            None,
+            self.dtype,
+        )
+
     def converted(self, index):
         """The samples `index`, converted to the network's dtype."""
-        return Samples(
+        part = Samples(
             self.x.rows(index),
             None if self.targets is None else cast(self.targets.array[index], self.dtype),
             None if self.labels is None else self.labels[index],
@@ -139,6 +165,9 @@ class Samples:
             self.dtype,
             self.weight_unit,
         )
+        part.feature_names = self.feature_names
+        part.classes = self.classes
+        return part
 
     def resident(self):
         """These samples, converted to the network's dtype once where that takes little memory."""

@@ -6,6 +6,7 @@ Opset 13 has all operators needed, so runtimes from 2021 on load the model.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from importlib import metadata
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..base.activations import ACTIVATIONS
-from ..base.files import replace_file
+from ..base.files import check_path, replace_file
 from ..base.onnx_formulas import Graph
 from ..base.optional import require
 from ..base.validation import check_finite
@@ -66,7 +67,7 @@ def outputs(graph: Graph, x: str, weights: Sequence, biases: Sequence, names: Se
     return x
 
 
-def to_onnx(net: Any, path: str | os.PathLike) -> None:
+def to_onnx(net: Any, path: str | bytes | os.PathLike) -> None:
     """Write the net to an ONNX model file, from which ONNX Runtime and others compute its outputs,
     in any language.
 
@@ -76,13 +77,17 @@ def to_onnx(net: Any, path: str | os.PathLike) -> None:
     13, contains the parameters, and passes ONNX's checker before it is written. The file is written
     as a whole or not at all, as by `save`.
 
+    The metadata name `classes_`, in the order of the outputs, and `feature_names_in_`, as lists of
+    JSON under "classes" and "feature_names", where the net has others than 0..n_classes - 1 and
+    has names.
+
     Not part of it: the labels that `predict` makes of the outputs; the softmax that `predict_proba`
     takes of them with loss="softmax_cross_entropy"; `preprocessing_`, with which X has to be made
     as for the net itself; and everything that training needs, the loss included.
 
     Parameters
     ----------
-    path : str or path-like
+    path : str, bytes or path-like
         An existing file is replaced, and keeps its permissions.
 
     Raises
@@ -106,6 +111,7 @@ def to_onnx(net: Any, path: str | os.PathLike) -> None:
     (1, 10)
     """
     onnx: Any = require("onnx", "net.to_onnx", "'fastbp[onnx]'")
+    path = check_path("path", path)
     for what in ("weights", "biases"):
         for i, values in enumerate(getattr(net, what)):
             check_finite(f"{what}[{i}]", values, net.dtype)
@@ -129,6 +135,13 @@ def to_onnx(net: Any, path: str | os.PathLike) -> None:
         ir_version=IR_VERSION,
         producer_name="fastbp",
         producer_version=metadata.version("fastbp"),
+    )
+    metadata_of = {
+        "classes": None if net.class_labels is None else net.class_labels.tolist(),
+        "feature_names": net.feature_names,
+    }
+    onnx.helper.set_model_props(
+        proto, {name: json.dumps(value) for name, value in metadata_of.items() if value is not None}
     )
     onnx.checker.check_model(proto, full_check=True)
     replace_file(path, [proto.SerializeToString()])

@@ -44,6 +44,15 @@ def to_sklearn(net, classes):
     weights = [w.copy() for w in net.weights]
     biases = [b.copy() for b in net.biases]
     n_out = net.widths[-1]
+    if classes is None and net.class_labels is not None:  # scikit-learn's are sorted
+        order = np.argsort(net.class_labels)
+        classes = net.class_labels[order]
+        if n_out > 1:
+            weights[-1] = weights[-1][:, order]
+            biases[-1] = biases[-1][order]
+        elif order[0] == 1:
+            weights[-1] = -weights[-1]
+            biases[-1] = -biases[-1]
     settings = {
         "hidden_layer_sizes": net.widths[1:-1],
         "activation": HIDDEN_ACTIVATIONS[net.hidden[0]] if net.hidden else "identity",
@@ -71,6 +80,8 @@ def to_sklearn(net, classes):
     estimator.coefs_ = weights
     estimator.intercepts_ = biases
     estimator.n_features_in_ = net.widths[0]
+    if net.feature_names is not None:
+        estimator.feature_names_in_ = net.feature_names_in_
     return estimator
 
 
@@ -83,8 +94,6 @@ def _labels(classes, n_out, out_activation):
             )
         return np.eye(n_out, dtype=int)
     n_classes = 2 if out_activation == "logistic" else n_out
-    if n_classes == 1:
-        raise ValueError("scikit-learn has no softmax over a single class")
     labels = np.arange(n_classes) if classes is None else np.asarray(classes)
     if labels.shape != (n_classes,) or not np.array_equal(np.unique(labels), labels):
         raise ValueError(f"classes must be {n_classes} different labels, sorted, got {classes!r}")

@@ -29,4 +29,7 @@ def to_torch(net):
             parts.append(getattr(torch.nn, MODULES[name].kind)(**settings))
         if rate:
             parts.append(torch.nn.Dropout(rate))
-    return torch.nn.Sequential(*parts).eval()
+    module = torch.nn.Sequential(*parts).eval()
+    if net.class_labels is not None:
+        module.classes_ = net.classes_
+    return module

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..base.formula_text import number
+from ..base.labels import label_array, positions
 from ..base.validation import (
     check_count,
     check_finite,
@@ -139,7 +140,7 @@ def explain(
     ----------
     x : array_like (n_in,)
         The sample.
-    y : int, float or array_like (n_out,)
+    y : label, float or array_like (n_out,)
         Its label or targets, as one row of `fit`'s.
     lr : float, default 0.1
         Learning rate of the step.
@@ -237,5 +238,7 @@ def _targets(net, y):
         row = np.asarray(y)[None]
     except ValueError as error:
         raise ValueError(f"y must be a label or targets ({n_out},): {error}") from None
+    if net.class_labels is not None and row.ndim == 1:
+        row = positions("y", label_array("y", row), net.class_labels)
     targets, labels = check_targets("y", row, 1, n_out, net.loss_name, net.dtype)
     return np.eye(n_out)[labels[0]] if targets is None else targets[0].astype(np.float64)

@@ -1,6 +1,7 @@
 """Networks from fitted scikit-learn estimators, with equal predictions."""
 
 from ..base.activations import HIDDEN
+from ..base.labels import MAX_DOCUMENT_BYTES, document_size
 from ..base.losses import LOSSES
 from ..base.optional import require_sklearn_perceptron
 from ..base.validation import check_choice
@@ -29,9 +30,8 @@ def from_sklearn(fitted: object) -> MLP:
     MLP
         Of the weights' dtype, with copies of the weights, without the optimizer's state and the
         settings of training. ``predict_proba``, or ``predict`` of a regression, gives the same
-        numbers to rounding. A classifier's labels become 0..n_classes - 1, so that
-        ``fitted.classes_[net.predict(X)]`` equals ``fitted.predict(X)``; those of a multilabel
-        classifier are equal unchanged.
+        numbers to rounding. ``predict`` of a classifier gives the same labels: `classes_` and
+        `feature_names_in_` are kept.
 
     Raises
     ------
@@ -66,4 +66,11 @@ def from_sklearn(fitted: object) -> MLP:
     output = OUTPUTS[
         check_choice("the output activation of fitted", fitted.out_activation_, OUTPUTS)
     ]
-    return net_from_arrays(fitted.coefs_, fitted.intercepts_, activation, output)
+    net = net_from_arrays(fitted.coefs_, fitted.intercepts_, activation, output)
+    classes = getattr(fitted, "classes_", ())
+    if net.classes_ is not None and len(classes) == len(net.classes_):
+        net.classes_ = classes
+    names = getattr(fitted, "feature_names_in_", None)
+    if names is not None and document_size(list(names)) <= MAX_DOCUMENT_BYTES:
+        vars(net)["feature_names"] = tuple(map(str, names))
+    return net

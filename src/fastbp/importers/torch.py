@@ -44,7 +44,8 @@ def from_torch(
     MLP
         Of the module's dtype, with copies of the weights, transposed to (n_in, n_out). Its
         outputs are the module's in evaluation mode, to rounding. ``Dropout`` behind a hidden
-        layer's activation becomes the net's.
+        layer's activation becomes the net's. It has the `classes_` of a module of
+        ``net.to_torch()``; ``net.classes_ = [...]`` names those of another.
 
     Raises
     ------
@@ -105,7 +106,11 @@ def from_torch(
             activation, settings = MODULES[kind]
             check_settings(where, part, activation, settings)
             builder.activation(where, activation)
-    return builder.net("module", output, loss)
+    net = builder.net("module", output, loss)
+    classes = getattr(module, "classes_", None)  # of net.to_torch()
+    if classes is not None and net.classes_ is not None:
+        net.classes_ = classes
+    return net
 
 
 def _parts(nn, name, module):

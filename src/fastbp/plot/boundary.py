@@ -185,7 +185,7 @@ def as_estimator(net: MLP) -> Any:
             self.fit = net.fit
             self.predict = net.predict
             if n_classes:
-                self.classes_ = np.arange(n_classes)
+                self.classes_ = net.classes_
             if n_classes and net.loss_name != "hinge":  # outputs of hinge are no probabilities
                 self.predict_proba = net.predict_proba
 

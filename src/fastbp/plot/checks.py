@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..base.validation import check_number, check_real_array
 from ..gradcheck import GradientCheck, check_gradients
-from .display import Display, as_labels, as_net
+from .display import Display, as_net
 
 # Relative errors below which a gradient is usually right, and above which it is usually wrong
 # (Karpathy, CS231n course notes, "Gradient checks").
@@ -91,9 +91,7 @@ class GradientCheckDisplay(Display):
         ImportError
             Without Matplotlib.
         """
-        return cls.from_check(
-            check_gradients(as_net(estimator), X, as_labels(estimator, y), **kwargs), ax=ax
-        )
+        return cls.from_check(check_gradients(as_net(estimator), X, y, **kwargs), ax=ax)
 
     def _draw(self, ax):
         places = np.arange(len(self.check.layers))

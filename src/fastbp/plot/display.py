@@ -5,8 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-
 from ..base.optional import require
 from ..importers.sklearn import from_sklearn
 from ..mlp import MLP
@@ -79,15 +77,3 @@ def as_net(estimator):
             f"estimator must be a fastbp.MLP, or a fitted MLPClassifier or MLPRegressor, got {kind}"
         )
     return from_sklearn(estimator)
-
-
-def as_labels(estimator, y):
-    """`y` for the net of `as_net`: an estimator's classes as numbers from 0."""
-    if isinstance(estimator, MLP) or not hasattr(estimator, "classes_") or np.ndim(y) != 1:
-        return y
-    unknown = np.setdiff1d(y, estimator.classes_)
-    if len(unknown):
-        raise ValueError(
-            f"y must hold the classes that estimator was fitted on, got {unknown.tolist()[0]!r}"
-        )
-    return np.searchsorted(estimator.classes_, y)

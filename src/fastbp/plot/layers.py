@@ -7,9 +7,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..base.validation import check_count, check_inputs, check_targets
+from ..base.validation import check_count
+from ..engine.custom_loss import steps_of
+from ..engine.parameters import layer_views
+from ..engine.steps import loss_and_gradient
 from ..mlp import MLP
-from .display import Display, as_labels, as_net
+from ..training.checked_samples import make_samples
+from .display import Display, as_net
 
 BINS = 80
 HEIGHT = 0.78  # of a histogram, relative to the distance between two
@@ -179,7 +183,7 @@ class DeltasDisplay(_LayersDisplay):
             Without Matplotlib.
         """
         net = as_net(estimator)
-        found = deltas(net, X, as_labels(estimator, y), max_samples)
+        found = deltas(net, X, y, max_samples)
         return cls(deltas=found, names=[*net.hidden, net.output]).plot(ax)
 
     def _draw(self, ax):
@@ -216,13 +220,12 @@ def deltas(net: MLP, X: Any, y: Any, max_samples: int) -> list[np.ndarray]:
     A sample's delta is its gradient by b, which `loss_and_gradients` computes for all activations
     and losses.
     """
-    X = check_inputs("X", X, net.widths[0], net.dtype)
-    if not len(X):
-        raise ValueError("X must have at least one row, got none")
-    if net.loss_function is None:
-        check_targets("y", y, len(X), net.widths[-1], net.loss_name, net.dtype)
-    y = np.asarray(y)
-    n = min(len(X), check_count("max_samples", max_samples))
-    rows = np.unique(np.linspace(0, len(X) - 1, n).astype(int))
-    found = [net.loss_and_gradients(X[i : i + 1], y[i : i + 1], n_threads=1)[2] for i in rows]
+    samples = make_samples(net, X, y)
+    n = min(samples.n, check_count("max_samples", max_samples))
+    steps = steps_of(net.loss_function)
+    found = []
+    for row in np.unique(np.linspace(0, samples.n - 1, n).astype(int)):
+        one = samples.subset(np.array([row]))
+        _, flat = loss_and_gradient(net.network, net.parameters, one, 0.0, 1, 0.0, steps)
+        found.append(layer_views(flat, net.widths)[1])
     return [np.stack(layer) for layer in zip(*found, strict=True)]

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..base.html import COLOURS, curves
+from ..base.html import COLOURS, accuracies, curves
 from ..history import History
 from .display import Display
 
@@ -18,7 +18,8 @@ LABELS = {
 
 
 class LossCurveDisplay(Display):
-    """Losses of a fit over its epochs: of minibatches, training samples and the validation set.
+    """Losses of a fit over its epochs: of minibatches, training samples and the validation set;
+    accuracies that were recorded as dashed lines, with the axis on the right.
 
     Created by `from_history` or `from_estimator`. Losses that are not finite are left out. The
     scale is logarithmic where all losses are positive and the largest is more than ten times the
@@ -120,6 +121,11 @@ class LossCurveDisplay(Display):
         if len(values) and 0 < 10 * values.min() < values.max():
             ax.set_yscale("log")
         ax.set(xlabel="epoch", ylabel="loss")
+        if accuracies(history):
+            right = ax.twinx()
+            right.set(ylabel="accuracy")
+            for name, (epochs, values) in accuracies(history).items():
+                right.plot(epochs, values, color=COLOURS[name], linewidth=2, linestyle="--")
         ax.set_xlim(left=0)
         for line in ax.legend(loc="upper right").legend_handles:
             line.set_linewidth(2)  # the minibatches' own width would be hard to see here

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ..base.fit_config import FitConfig, decode_fit_config, encode_fit_config
+from ..base.fit_config import FURTHER, FitConfig, decode_fit_config, encode_fit_config
 from ..base.strict_json import require_ints, require_keys
 from ..base.validation import check_choice, check_count
 from .encoding import decode_generator, encode_generator
 from .fingerprints import NAMES
 
-FORMAT = 1  # of the fit state that is written; all from 1 on are read
+# Of the fit state; all from 1 on are read. Format 1 has no FURTHER settings.
+FORMAT = 2
 KEYS = ("format", "settings", "data", "generator", "order", "callbacks")
 DTYPES = ("float32", "float64")
 
@@ -70,9 +71,10 @@ def encode_fit_state(fit_state):
             else:
                 values[key] = value
         callbacks.append({"type": name, "values": values, "arrays": shapes})
+    settings = encode_fit_config(fit_state.config)
     return {
-        "format": FORMAT,
-        "settings": encode_fit_config(fit_state.config),
+        "format": 1 if FURTHER.keys().isdisjoint(settings) else FORMAT,
+        "settings": settings,
         "data": fit_state.data,
         "generator": encode_generator(fit_state.generator),
         "order": fit_state.order,
@@ -148,18 +150,23 @@ def check_consistency(fit_state, history, train_state):
     ------
     ValueError
     """
+    config = fit_state.config
     n = fit_state.data["X"]["shape"][0]
+    n -= config.validation_count(n)
     if n == 0:
         raise ValueError("its course is one of no samples")
     steps = len(history.batch_loss)
-    steps_an_epoch = -(-n // fit_state.config.batch_of(n))
+    steps_an_epoch = -(-n // config.batch_of(n))
     done = steps - history.n_epochs * steps_an_epoch
     if not (
         0 <= done <= steps_an_epoch  # the validation of a complete epoch may be left
-        and history.n_epochs < fit_state.config.epochs
+        and history.n_epochs < config.epochs
         and len(history.learning_rate) == steps
         and len(history.val_loss) == history.n_epochs * history.has_validation
-        and history.has_validation == (fit_state.data["X_val"] is not None)
+        and history.has_validation
+        == (fit_state.data["X_val"] is not None or config.validation_split > 0)
+        and len(history.accuracy) == history.n_epochs * bool(config.metrics)
+        and len(history.val_accuracy) == len(history.accuracy) * history.has_validation
         and (done > 0) == (fit_state.order is not None)
         and min(train_state.schedule_state.steps, train_state.step) >= steps
     ):

@@ -3,7 +3,10 @@ in its schedule, history, generator."""
 
 from dataclasses import MISSING, fields, is_dataclass
 
+import numpy as np
+
 from .. import optimizers, schedules
+from ..base.labels import check_classes, check_size
 from ..base.schedule_state import ScheduleState
 from ..base.strict_json import decode_tagged, encode_tagged, require_ints, require_keys
 from ..base.validation import check_choice, check_count, check_flag, check_number
@@ -20,9 +23,11 @@ def _dataclasses_of(module):
 
 OPTIMIZERS = _dataclasses_of(optimizers)
 SCHEDULES = _dataclasses_of(schedules)
+KINDS_OF_CLASSES = ({str}, {int}, {float}, {bool})
 BIT_GENERATOR = "PCG64"  # that of numpy.random.default_rng
 # The fields of a history that are lists; a file holds them as arrays.
 LISTS = [field.name for field in fields(History) if field.default_factory is not MISSING]
+FURTHER_LISTS = ("accuracy", "val_accuracy")  # not in format 1
 
 
 def encode_optimizer(optimizer):
@@ -60,17 +65,27 @@ def decode_schedule_state(value, lr):
     return decoded
 
 
-def encode_history(history):
-    """The fields of a history, with the lengths of its lists in their place."""
-    return history and {k: len(v) if k in LISTS else v for k, v in vars(history).items()}
+def saved_lists(number):
+    """The names of the lists of a history in a file of this format."""
+    return [name for name in LISTS if number > 1 or name not in FURTHER_LISTS]
 
 
-def decode_history(value):
-    """A history with empty lists; `value` has their lengths."""
+def encode_history(history, number):
+    """The fields of a history, with the lengths of its lists in their place, in this format."""
+    return history and {
+        k: len(v) if k in LISTS else v
+        for k, v in vars(history).items()
+        if number > 1 or k not in FURTHER_LISTS
+    }
+
+
+def decode_history(value, number):
+    """A history with empty lists; `value` has their lengths, in this format."""
     if value is None:
         return None
-    require_keys("history", value, [field.name for field in fields(History)])
-    require_ints("the history's lengths", [value[name] for name in LISTS])
+    names = [field.name for field in fields(History)]
+    require_keys("history", value, [n for n in names if number > 1 or n not in FURTHER_LISTS])
+    require_ints("the history's lengths", [value[name] for name in saved_lists(number)])
     best_epoch = value["best_epoch"]
     stopped_by = value["stopped_by"]
     if best_epoch is not None:
@@ -83,6 +98,36 @@ def decode_history(value):
         best_epoch=best_epoch,
         stopped_by=stopped_by,
     )
+
+
+def decode_classes(value, n_classes):
+    """The classes of a net as an array, None for 0..n_classes - 1; `value` is their list."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or {type(label) for label in value} not in KINDS_OF_CLASSES:
+        raise ValueError(
+            f"classes must be a list of texts, numbers or flags of one type, got {value!r:.200}"
+        )
+    check_size("classes", value)
+    if type(value[0]) is int and max(value) >= 2**63:  # which NumPy would make floats of
+        try:
+            value = np.array(value, np.uint64)
+        except OverflowError:
+            raise ValueError(f"classes must be 64-bit numbers, got {value!r:.200}") from None
+    return check_classes("classes", value, n_classes)
+
+
+def decode_feature_names(value, n_in):
+    """The features' names as a tuple of `n_in` texts, or None."""
+    if value is None:
+        return None
+    if not (
+        isinstance(value, list)
+        and len(value) == n_in
+        and all(isinstance(name, str) for name in value)
+    ):
+        raise ValueError(f"feature_names must be a list of {n_in} texts, got {value!r:.200}")
+    return tuple(value)
 
 
 def encode_generator(state):

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
-from ..base.files import replace_file
+from ..base.files import check_path, replace_file
+from ..base.labels import class_count
 from ..base.network_arguments import (
     parameter_count,
 )
@@ -33,9 +34,11 @@ from ..optimizers import Optimizer
 from ..preprocessing import Preprocessing
 from . import container, encoding
 from .checkpoint_format import DTYPES, FitState, decode_fit_state, encode_fit_state, restore_arrays
-from .encoding import LISTS
 
-FORMAT = 1  # of the files that are written; all from 1 on are read
+# Of the files; all from 1 on are read. Format 1 has no FURTHER_KEYS and no FURTHER_LISTS of the
+# history, and is written where they would be empty.
+FORMAT = 2
+FURTHER_KEYS = ("classes", "feature_names")
 KEYS = (
     "format",
     "versions",
@@ -52,6 +55,22 @@ FIT_STATE = "course"  # a further key in checkpoints
 NET_KEYS = ("widths", "hidden", "output", "loss", "dtype", "label_smoothing", "dropout")
 
 
+# Beginnings of files that are often taken for a model.
+OTHER_FILES = (
+    (b"version https://git-lfs", "a pointer of Git LFS, for which `git lfs pull` gets the file"),
+    *(
+        (bytes([0x80, i]), "a pickle, of which only pickle.load makes an object")
+        for i in range(2, 6)
+    ),
+    (b"PK\3\4", "a zip archive, such as a model of PyTorch or Keras: see fastbp.from_torch"),
+    (b"\x89HDF\r\n", "an HDF5 file, such as a model of Keras: see fastbp.from_keras"),
+    (b"\x93NUMPY", "an array of NumPy"),
+    (b"\x1f\x8b", "compressed by gzip"),
+    (b"<!DOCTYPE", "an HTML page"),
+    (b"<html", "an HTML page"),
+)
+
+
 @dataclass
 class SavedModel:
     """The content of a file.
@@ -64,6 +83,8 @@ class SavedModel:
     optimizer, history, preprocessing : or None
     fit_state : FitState or None
         Of a checkpoint.
+    classes : ndarray (n_classes,) or None
+    feature_names : tuple of str or None
     """
 
     arguments: dict[str, Any]
@@ -72,11 +93,13 @@ class SavedModel:
     history: History | None
     preprocessing: Preprocessing | None
     fit_state: FitState | None
+    classes: np.ndarray | None
+    feature_names: tuple[str, ...] | None
 
 
-def save(net, path: str | os.PathLike) -> None:
+def save(net, path: str | bytes | os.PathLike) -> None:
     """See `MLP.save`."""
-    replace_file(path, to_bytes(net))
+    replace_file(check_path("path", path), to_bytes(net))
 
 
 def to_bytes(net, fit_state=None):
@@ -105,8 +128,14 @@ def to_bytes(net, fit_state=None):
             f"loss={net.loss_function!r} is a callable, which cannot be saved: a model file holds "
             "no code"
         )
+    further = {
+        "classes": None if net.class_labels is None else net.class_labels.tolist(),
+        "feature_names": net.feature_names,
+    }
+    lists = [getattr(net.history_, name, []) for name in encoding.FURTHER_LISTS]
+    number = FORMAT if any(lists) or any(v is not None for v in further.values()) else 1
     document = {
-        "format": FORMAT,
+        "format": number,
         "versions": _versions(),
         "net": {
             "widths": net.widths,
@@ -122,11 +151,13 @@ def to_bytes(net, fit_state=None):
         "position": encoding.encode_schedule_state(state.schedule_state),
         "generator": encoding.encode_generator(state.rng.bit_generator.state),
         "dropout_key": state.dropout_key,
-        "history": encoding.encode_history(net.history_),
+        "history": encoding.encode_history(net.history_, number),
         "preprocessing": net.preprocessing_ and net.preprocessing_.document(),
     }
+    if number > 1:
+        document |= further
     if net.history_ is not None:
-        for name in LISTS:
+        for name in encoding.saved_lists(number):
             arrays[f"history.{name}"] = np.array(getattr(net.history_, name), np.float64)
     if fit_state is not None:
         document[FIT_STATE], fit_arrays = encode_fit_state(fit_state)
@@ -156,17 +187,22 @@ def read_file(path, wanted, decode):
     ValueError
         With the path, if it is not a file or `decode` raises a ValueError or TypeError.
     """
+    path = check_path("path", path)
+    mode = os.stat(path).st_mode  # before a FIFO without a writer is opened, which would wait
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        kind = "FIFO" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+        raise ValueError(f"path must be a file, got {path!r}, a {kind}")
     with open(path, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError(f"path must be a file, got {os.fspath(path)!r}")
         content = file.read()
     try:
         return decode(content)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"path must be {wanted}, got {os.fspath(path)!r}: {error}") from error
+        kinds = (f"it is {kind}" for start, kind in OTHER_FILES if content.startswith(start))
+        why = next(kinds, error) if content else "it is empty"
+        raise ValueError(f"path must be {wanted}, got {path!r}: {why}") from error
     except RecursionError:  # of the JSON parser, or of a repr in an error
         raise ValueError(
-            f"path must be {wanted}, got {os.fspath(path)!r}: its header is nested too deeply"
+            f"path must be {wanted}, got {path!r}: its header is nested too deeply"
         ) from None
 
 
@@ -177,7 +213,8 @@ def read_history(content):
     ------
     ValueError, TypeError
     """
-    return encoding.decode_history(_read_document(content)[0]["history"])
+    document, _ = _read_document(content)
+    return encoding.decode_history(document["history"], document["format"])
 
 
 def from_bytes(content):
@@ -199,7 +236,8 @@ def from_bytes(content):
     dtype = np.dtype(check_choice("dtype", arguments["dtype"], DTYPES))
     optimizer = encoding.decode_optimizer(document["optimizer"])
     n_slots = 0 if optimizer is None else optimizer.n_slots
-    history = encoding.decode_history(document["history"])
+    lists = encoding.saved_lists(document["format"])
+    history = encoding.decode_history(document["history"], document["format"])
     counters = _decode_counters(document, optimizer)
     preprocessing = None
     if document["preprocessing"] is not None:
@@ -210,6 +248,11 @@ def from_bytes(content):
                 f"preprocessing must be of {widths[0]} inputs and {widths[-1]} outputs, "
                 f"got {given[0]} and {given[1]}"
             )
+    classes = encoding.decode_classes(
+        document.get("classes"),
+        class_count(arguments["output"], arguments["loss"], widths[-1]),
+    )
+    feature_names = encoding.decode_feature_names(document.get("feature_names"), widths[0])
     fit_state = None
     expected: dict[str, tuple] = {}
     if FIT_STATE in document:
@@ -224,7 +267,7 @@ def from_bytes(content):
     expected |= {f"optimizer.{i}": (dtype, (size,)) for i in range(n_slots)}
     if history is not None:
         lengths = document["history"]
-        expected |= {f"history.{name}": (np.dtype("f8"), (lengths[name],)) for name in LISTS}
+        expected |= {f"history.{name}": (np.dtype("f8"), (lengths[name],)) for name in lists}
     if entries != expected:
         wrong = sorted(
             name for name in entries | expected if entries.get(name) != expected.get(name)
@@ -245,11 +288,13 @@ def from_bytes(content):
     if n_slots:
         state.set_slots(np.array([arrays[f"optimizer.{i}"] for i in range(n_slots)]))
     if history is not None:
-        for name in LISTS:
+        for name in lists:
             getattr(history, name)[:] = arrays[f"history.{name}"].tolist()
     if fit_state is not None:
         restore_arrays(fit_state, arrays)
-    return SavedModel(arguments, state, optimizer, history, preprocessing, fit_state)
+    return SavedModel(
+        arguments, state, optimizer, history, preprocessing, fit_state, classes, feature_names
+    )
 
 
 def _decode_counters(document, optimizer):
@@ -274,7 +319,8 @@ def _read_document(content):
     number = check_count("format", document.get("format"))
     if number > FORMAT:
         raise ValueError(f"its format {number} is of a newer fastbp: this one reads up to {FORMAT}")
-    require_keys("the document", document, [*KEYS, FIT_STATE] if FIT_STATE in document else KEYS)
+    keys = [*KEYS, *(FURTHER_KEYS if number > 1 else ()), *([FIT_STATE] * (FIT_STATE in document))]
+    require_keys("the document", document, keys)
     versions = require_keys("versions", document["versions"], _versions())
     if not all(isinstance(version, str) for version in versions.values()):
         raise ValueError(f"versions must be text, got {versions!r}")

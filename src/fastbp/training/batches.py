@@ -39,44 +39,51 @@ class ArrayBatches:
     shuffle : bool
     single : bool
         Whether `epoch` yields one batch at a time instead of all batches of the epoch together.
+    rows : ndarray of int64 (n,), optional
+        The samples that are trained on; by default all.
 
     Attributes
     ----------
     first : Samples
         Those of the first epoch.
     order : ndarray of int64 (n,) or None
-        Of the samples in the present epoch; None before the first.
-    n_steps : int
-        Of an epoch.
+        Of the rows in the present epoch; None before the first.
+    n, n_steps : int
+        Rows and steps of an epoch.
     """
 
-    def __init__(self, samples, batch_size, shuffle, single):
+    def __init__(self, samples, batch_size, shuffle, single, rows=None):
         self.first = samples
+        self._rows = rows
+        self.n = samples.n if rows is None else len(rows)
         self._shuffle = shuffle
         self.batch_size = batch_size
         self.single = single
         self.order = None
-        self.n_steps = -(-samples.n // batch_size)
+        self.n_steps = -(-self.n // batch_size)
 
     def steps_into_epoch(self, history):
         """Number of steps that the present epoch has made."""
         return len(history.batch_loss) - history.n_epochs * self.n_steps
 
     def epoch(self, rng):
-        n = self.first.n
+        n = self.n
         self.order = order = epoch_order(rng, n, self._shuffle)
-        rows = self.batch_size if self.single else n
-        for first in range(0, n, rows):
-            yield self.first, order[first : first + rows]
+        if self._rows is not None:
+            order = self._rows[order]
+        size = self.batch_size if self.single else n
+        for first in range(0, n, size):
+            yield self.first, order[first : first + size]
 
     def orders(self, rng, count):
         """The orders of `count` epochs, one after the other, as `epoch` draws them: ndarray of
         int64 (count * n,)."""
-        orders = np.tile(np.arange(self.first.n), (count, 1))
+        orders = np.tile(np.arange(self.n), (count, 1))
         if self._shuffle:
             for order in orders:
                 rng.shuffle(order)  # the draws of rng.permutation(n)
-        return orders.reshape(-1)
+        orders = orders.reshape(-1)
+        return orders if self._rows is None else self._rows[orders]
 
     def close(self):
         pass

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from ..base.files import check_writable, replace_file
+from ..base.files import check_path, check_writable, replace_file
 from ..base.validation import check_choice, check_number
 from ..history import progress_text
 from ..runtime.signals import DeferSignals
@@ -43,9 +43,7 @@ class Checkpointer:
     late_error: UserWarning | None = None
 
     def __init__(self, path, every, errors):
-        if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
-            raise TypeError(f"checkpoint must be a path as text, got {path!r}")
-        self.path: str = os.fspath(path)
+        self.path = check_path("checkpoint", path)
         self.every = None if every is None else check_number("checkpoint_every", every, least=0)
         self._errors = check_choice("checkpoint_errors", errors, ("warn", "raise"))
         self._last = "no checkpoint has been written yet"
@@ -81,7 +79,8 @@ class Checkpointer:
             check_same(self._data, resumed.data)
             rng = np.random.default_rng()
             rng.bit_generator.state = resumed.generator
-            if resumed.order not in (None, digest(epoch_order(rng, samples.n, config.shuffle))):
+            n = samples.n - config.validation_count(samples.n)
+            if resumed.order not in (None, digest(epoch_order(rng, n, config.shuffle))):
                 raise ValueError(
                     f"path must be a checkpoint whose shuffles NumPy {np.__version__} draws alike, "
                     f"got {self.path!r}"

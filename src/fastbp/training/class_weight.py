@@ -1,14 +1,14 @@
 """Weights of classes as weights of samples."""
 
-import operator
 from collections.abc import Mapping
 
 import numpy as np
 
+from ..base.labels import shown
 from ..base.validation import LARGEST, check_number, one_hot_labels
 
 
-def weigh_classes(class_weight, labels, targets, sample_weight, n_classes, dtype):
+def weigh_classes(class_weight, labels, targets, sample_weight, n_classes, dtype, classes=None):
     """Each sample's weight times the weight of its class.
 
     Parameters
@@ -24,6 +24,8 @@ def weigh_classes(class_weight, labels, targets, sample_weight, n_classes, dtype
     sample_weight : ndarray (n,) or None
     n_classes : int
     dtype : of the network
+    classes : ndarray (n_classes,), optional
+        The keys of a mapping; by default 0..n_classes - 1.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def weigh_classes(class_weight, labels, targets, sample_weight, n_classes, dtype
         with np.errstate(over="ignore", under="ignore"):
             weights[present] = own.sum() / (present.sum() * sums[present])
     else:
-        weights = _mapped(class_weight, n_classes)
+        weights = _mapped(class_weight, n_classes, classes)
     with np.errstate(over="ignore", under="ignore"):
         product = weights[labels] * own
     if not product.any():
@@ -56,7 +58,7 @@ def weigh_classes(class_weight, labels, targets, sample_weight, n_classes, dtype
     return product
 
 
-def _mapped(class_weight, n_classes):
+def _mapped(class_weight, n_classes, classes):
     """The weight of each class in a mapping, ndarray of float64 (n_classes,)."""
     wanted = 'class_weight must be "balanced" or a mapping {label: weight}'
     if isinstance(class_weight, str):
@@ -64,14 +66,11 @@ def _mapped(class_weight, n_classes):
     if not isinstance(class_weight, Mapping):
         raise TypeError(f"{wanted}, got {class_weight!r}")
     weights = np.ones(n_classes)
+    labels = range(n_classes) if classes is None else classes.tolist()
+    index = {label: i for i, label in enumerate(labels)}  # 2.0 is the key 2
     for label, weight in class_weight.items():
-        try:
-            index = operator.index(label)
-            if not 0 <= index < n_classes:
-                raise ValueError
-        except (TypeError, ValueError) as error:
-            raise type(error)(
-                f"class_weight must have the labels 0..{n_classes - 1} as keys, got {label!r}"
-            ) from None
-        weights[index] = check_number(f"class_weight[{label!r}]", weight, least=0)
+        if label not in index:
+            known = f"0..{n_classes - 1}" if classes is None else shown(classes)
+            raise ValueError(f"class_weight must have the labels {known} as keys, got {label!r}")
+        weights[index[label]] = check_number(f"class_weight[{label!r}]", weight, least=0)
     return weights

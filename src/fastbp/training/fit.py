@@ -1,7 +1,7 @@
 """The checks and the set-up of a fit: arguments become samples, batches, callbacks and a loop."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -9,79 +9,29 @@ import numpy as np
 
 from ..base.formula_text import counted
 from ..base.schedule_state import Schedule
-from ..base.validation import check_flag, check_inputs, check_number, check_targets, check_weight
+from ..base.tables import is_sparse
+from ..base.validation import check_flag, check_number
 from ..callbacks import Callback, EarlyStopping
 from ..callbacks.progress import Progress
 from ..engine import custom_loss
 from ..engine.forward import outputs
-from ..engine.samples import Samples, in_units
+from ..engine.metrics import is_classifier
+from ..engine.parameters import check_trainable
 from ..engine.steps import step_params, work_of
 from ..history import History, progress_text
-from ..optimizers import OPTIMIZERS, Optimizer
+from ..optimizers import as_optimizer
 from ..runtime.autotune import thread_counts
 from .batches import ArrayBatches, StreamBatches, is_stream
 from .callback_list import as_callbacks, check_same_callbacks, overrides
-from .class_weight import weigh_classes
+from .checked_samples import make_samples, make_validation
 from .loop import TrainingLoop
+from .validation_split import split
 
 AnyCallback = Callback | Callable[[Any, History], object]
 
 
-def make_samples(net, X, y, sample_weight=None, x_name="X", y_name="y", class_weight=None):
-    """Check inputs and targets for a network, see `MLP.fit`.
-
-    Parameters
-    ----------
-    net : MLP
-    X, y, sample_weight, class_weight
-        As for `MLP.fit`.
-    x_name, y_name : str
-        Names of X and y in errors.
-
-    Returns
-    -------
-    Samples
-    """
-    if y is None:
-        raise TypeError(
-            f"{y_name} must be targets, one row for each row of {x_name}, got None; fit(batches) "
-            "takes an iterable of batches (X, y)"
-        )
-    X = check_inputs(x_name, X, net.widths[0], net.dtype)
-    if len(X) == 0:
-        raise ValueError(f"{x_name} must have at least one row, got shape {X.shape}")
-    n_out = net.widths[-1]
-    if net.loss_function is not None:
-        for name, weight in (("sample_weight", sample_weight), ("class_weight", class_weight)):
-            if weight is not None:
-                raise ValueError(
-                    f"{name} cannot be used with a callable as loss, which makes one number of all "
-                    "samples"
-                )
-        return custom_loss.CustomSamples(X, y_name, y, n_out, net.dtype)
-    targets, labels = check_targets(y_name, y, len(X), n_out, net.loss_name, net.dtype)
-    weight = check_weight(sample_weight, len(X), net.dtype)
-    if class_weight is not None:
-        weight = weigh_classes(class_weight, labels, targets, weight, max(2, n_out), net.dtype)
-    weight, unit = in_units(weight)
-    return Samples(X, targets, labels, weight, net.dtype, unit)
-
-
-def make_validation(net, X_val, y_val):
-    """The samples of a validation set, or None without one."""
-    if (X_val is None) != (y_val is None):
-        raise ValueError(
-            f"X_val and y_val go together, got only {'X_val' if y_val is None else 'y_val'}"
-        )
-    return None if X_val is None else make_samples(net, X_val, y_val, None, "X_val", "y_val")
-
-
 def make_step(optimizer, l2=0.0, l1=0.0, clip_value=None, clip_norm=None):
     """The record of a training step: the update rule's settings, penalties and clipping."""
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(
-            f"optimizer must be one of fastbp.{', '.join(OPTIMIZERS)}, got {optimizer!r}"
-        )
     settings = {name: check_number(name, x, least=0) for name, x in (("l2", l2), ("l1", l1))}
     for name, limit in (("clip_value", clip_value), ("clip_norm", clip_norm)):
         if limit is not None:
@@ -126,7 +76,6 @@ def new_loop(
     ValueError, TypeError, OSError
         Before anything is changed.
     """
-    validation = make_validation(net, X_val, y_val)
     check_flag("progress", progress)
     each = as_callbacks(callbacks)
     if config.patience is not None:
@@ -136,26 +85,56 @@ def new_loop(
         callback._together = stopping
     if progress:
         each.insert(0, Progress(config.epochs))
+    optimizer = as_optimizer(optimizer)
     params = make_step(optimizer, config.l2, config.l1, config.clip_value, config.clip_norm)
     source: ArrayBatches | StreamBatches
+    measured: list[tuple] = []
+    if config.metrics and not is_classifier(net):
+        raise ValueError(
+            f"metrics={config.metrics} needs a classifier, got output={net.output!r} with "
+            f"loss={net.loss_name!r}"
+        )
+    if y is None and _is_data(X):
+        raise TypeError(
+            f"y is missing: fit(X, y) takes arrays, and X alone must be an iterable of batches "
+            f"(X, y), got a {type(X).__name__}"
+        )
     if is_stream(X, y):
         _check_stream(net, X, sample_weight, config, checkpointer)
-        source = StreamBatches(X, lambda *batch: make_samples(net, *batch))
+        if config.metrics and X_val is None:
+            raise ValueError(
+                f"metrics={config.metrics} of an iterable of batches need X_val, y_val: they are "
+                "computed after an epoch, when its batches are gone"
+            )
+        source = StreamBatches(X, lambda x, y, weight: make_samples(net, x, y, weight, whole=False))
+        try:
+            validation = make_validation(net, X_val, y_val, source.first)
+        except BaseException:
+            source.close()
+            raise
     else:
         samples = make_samples(net, X, y, sample_weight, class_weight=config.class_weight)
-        batch_size = config.batch_of(samples.n)
+        validation = given = make_validation(net, X_val, y_val, samples)
+        rows = None
+        if config.validation_split:
+            rows, validation = _split(net, samples, config, given)
+        batch_size = config.batch_of(samples.n - config.validation_count(samples.n))
+        measured.append(("accuracy", samples, rows))
         if net.loss_function is not None:
-            rows = min(batch_size, custom_loss.CHECKED_ROWS)
-            a = outputs(net.network, net.parameters, samples.x.array[:rows])
-            custom_loss.check_derivative(net.loss_function, a, samples.y[:rows], net.output)
+            check_trainable(net.weights, net.biases)
+            first = slice(min(batch_size, custom_loss.CHECKED_ROWS))
+            a = outputs(net.network, net.parameters, samples.x.array[first])
+            custom_loss.check_derivative(net.loss_function, a, samples.y[first], net.output)
         if resumed is not None:
             check_same_callbacks(each, resumed.callbacks)
         if checkpointer is not None:
-            checkpointer.open(net, config, optimizer, samples, validation, resumed)
+            checkpointer.open(net, config, optimizer, samples, given, resumed)
         single = any(overrides(callback, "on_step_end") for callback in each)
         if net.loss_function is None:
             samples = samples.resident()
-        source = ArrayBatches(samples, batch_size, config.shuffle, single)
+        source = ArrayBatches(samples, batch_size, config.shuffle, single, rows)
+    if validation is not None:
+        measured.append(("val_accuracy", validation, None))
     return TrainingLoop(
         net,
         source,
@@ -167,6 +146,38 @@ def new_loop(
         n_threads,
         checkpointer,
         resumed,
+        measured if config.metrics else (),
+    )
+
+
+def _split(net, samples, config, validation):
+    """The rows to train on and the validation set that `validation_split` holds out."""
+    n_validation = config.validation_count(samples.n)
+    if validation is not None:
+        raise ValueError("validation_split and X_val, y_val exclude each other, got both")
+    if n_validation == samples.n:
+        raise ValueError(
+            f"validation_split={config.validation_split} must leave a sample to train on, got "
+            f"{samples.n} in all"
+        )
+    rows, held_out = split(samples, n_validation, net.train_state.dropout_key)
+    if samples.weight is not None and not samples.weight[rows].any():
+        raise ValueError("sample_weight must not be all zeros in the samples that are trained on")
+    return rows, held_out
+
+
+def _is_data(X):
+    """Whether X is samples without targets, text or a mapping, and not an iterable of batches."""
+    if isinstance(X, list | tuple):
+        row = X[0] if len(X) else None
+        return isinstance(row, np.ndarray) or (
+            isinstance(row, list | tuple) and len(row) > 0 and np.isscalar(row[0])
+        )
+    return (
+        not hasattr(X, "__iter__")
+        or isinstance(X, str | bytes | Mapping)
+        or hasattr(X, "__array__")
+        or is_sparse(X)
     )
 
 
@@ -183,6 +194,7 @@ def _check_stream(net, batches, sample_weight, config, checkpointer):
         ("class_weight", config.class_weight),
         ("loss", net.loss_function),
         ("checkpoint", checkpointer and checkpointer.path),
+        ("validation_split", config.validation_split or None),
     ):
         if value is not None:
             raise ValueError(
@@ -214,12 +226,18 @@ def train(loop):
         # A second thread that passes the check at the same time waits here. No signal can separate
         # the acquisition of a lock by `with` from its release.
         with net.network.training:
+            check_trainable(net.weights, net.biases)
             sizes = thread_counts(loop.n_threads, work_of(net.network, loop.source.batch_size))
             state = net.train_state.prepared(loop.optimizer, net.optimizer_)
-            # The state must be that of the optimizer, or the kernels would read beyond its end:
-            # signals are not handled between two assignments to attributes.
-            net.train_state = state
-            net.optimizer_ = loop.optimizer
+            # The state must be that of the optimizer, or the kernels would read beyond its end: one
+            # call in C, which no signal's handler can interrupt.
+            first = loop.source.first
+            vars(net).update(
+                train_state=state,
+                optimizer_=loop.optimizer,
+                class_labels=first.classes,
+                feature_names=first.feature_names,
+            )
             if loop.resumed is None:
                 net.history_ = History(has_validation=loop.validation is not None)
             loop.prepare(sizes)
@@ -233,14 +251,14 @@ def train(loop):
 
 
 def warn_after_fit(net):
-    """Warn the caller of the calling function if Ctrl-C ended the fit, or if its schedule had
-    ended before."""
+    """Warn the caller of the calling function, which `suggest_keywords` wraps, if Ctrl-C ended the
+    fit, or if its schedule had ended before."""
     history = net.history_
     if history.stopped_by == "interrupt":
         warnings.warn(
             f"fit was interrupted after {progress_text(history)}; the net holds the weights of its "
             "last whole step",
-            stacklevel=3,
+            stacklevel=4,
         )
     if isinstance(net.optimizer_.lr, Schedule):
         n = len(history.learning_rate)
@@ -252,5 +270,5 @@ def warn_after_fit(net):
                 f"{counted(at_zero, 'step')} had the learning rate 0. Use a larger length, a "
                 "minimum above 0 or another schedule; a further fit with an equal schedule "
                 "continues it",
-                stacklevel=3,
+                stacklevel=4,
             )

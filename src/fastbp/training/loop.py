@@ -1,15 +1,17 @@
 """The training loop: epochs, validation, callbacks and checkpoints around the compiled steps."""
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
 from ..base.schedule_state import Schedule
 from ..callbacks import Callback
 from ..engine.custom_loss import mean_loss, steps_of
+from ..engine.metrics import accuracy
 from ..engine.samples import Samples, in_units
 from ..engine.steps import StepRunner
 from ..history import DivergenceError
@@ -45,6 +47,9 @@ class TrainingLoop:
         With `ArrayBatches` only.
     resumed : FitState, optional
         Where the fit continues; the state and history of `net` are those of the same moment.
+    measured : sequence of (str, Samples, ndarray or None)
+        The accuracies to record after each epoch: the list of the history, samples, and the rows of
+        these that count.
     """
 
     net: Any
@@ -54,9 +59,10 @@ class TrainingLoop:
     optimizer: Optimizer
     step_params: np.ndarray
     n_epochs: int
-    n_threads: int | None = None
+    n_threads: SupportsIndex | None = None
     checkpointer: Checkpointer | None = None
     resumed: FitState | None = None
+    measured: Sequence[tuple[str, Samples, np.ndarray | None]] = ()
 
     def prepare(self, sizes):
         """Set the initial state of the loop.
@@ -76,6 +82,7 @@ class TrainingLoop:
             self.source.single
             or self._callbacks.has_hooks
             or self.validation is not None
+            or len(self.measured) > 0
             or self.checkpointer is not None
             or self.resumed is not None
             or self.net.loss_function is not None
@@ -153,14 +160,15 @@ class TrainingLoop:
                     break
                 self._save_if_due()
             else:
-                validating = self.validation is not None
+                validating = self.validation is not None or len(self.measured) > 0
                 if not validating:
                     with _deferring_signals(single):
                         self._end_epoch(weights)
         if validating:
-            val_loss = self._validation_loss()  # may take long, and changes nothing
+            values = self._measures()  # may take long, and changes nothing
             with DeferSignals():
-                history.val_loss.append(val_loss)
+                for name, value in values.items():
+                    getattr(history, name).append(value)
                 self._end_epoch(weights)
 
     def _epochs_together(self):
@@ -168,7 +176,7 @@ class TrainingLoop:
         if not self._epochs_run_on:
             return 1
         left = self.n_epochs - self._history.n_epochs
-        return min(left, SAMPLES_PER_CALL // self.source.first.n)
+        return min(left, SAMPLES_PER_CALL // self.source.n)
 
     def _run_epochs(self, count):
         """Make `count` epochs in one call of the kernels, with the results of one by one."""
@@ -197,7 +205,7 @@ class TrainingLoop:
         complete = made // n_steps
         history.batch_loss += losses.tolist()
         history.learning_rate += [state.schedule_state.lr] * made
-        history.n_samples += complete * source.first.n + made % n_steps * runner.batch
+        history.n_samples += complete * source.n + made % n_steps * runner.batch
         state.step += made
         state.schedule_state.steps += made
         state.schedule_state.epochs += complete
@@ -235,14 +243,22 @@ class TrainingLoop:
         self._state.schedule_state.end_epoch(history.monitored)
         self._epoch_rng = None
 
-    def _validation_loss(self):
-        return mean_loss(
-            self.net.loss_function,
-            self.net.network,
-            self._state.parameters,
-            self.validation,
-            self.n_threads,
-        )
+    def _measures(self):
+        """The validation loss and the metrics, by their names in the history."""
+        net = self.net
+        values = {
+            name: accuracy(net, samples, rows, self.n_threads)
+            for name, samples, rows in self.measured
+        }
+        if self.validation is not None:
+            values["val_loss"] = mean_loss(
+                net.loss_function,
+                net.network,
+                self._state.parameters,
+                self.validation,
+                self.n_threads,
+            )
+        return values
 
     def _note_progress(self):
         self._notified = len(self._history.batch_loss), self._history.n_epochs
