@@ -183,12 +183,15 @@ class TrainingLoop:
         history = self._history
         state = self._state
         source = self.source
-        runner = self._runner
+        runner = self._runner_for(source.first)
         before = state.rng.bit_generator.state
         order = source.orders(state.rng, count)
         runner.snapshot[:] = runner.state
         losses, made, _ = runner.run(order, state.step, epochs=count)
-        if not (len(losses) == made > 0 and self._has_finite_state()) or runner.failure is not None:
+        if (
+            not (len(losses) == made > 0 and _has_finite_state(runner))
+            or runner.failure is not None
+        ):
             # Repeat them one by one, which finds the step that failed.
             runner.go_back()
             state.rng.bit_generator.state = before
@@ -330,7 +333,7 @@ class TrainingLoop:
         history = self._history
         state = self._state
         finite_losses = bool(np.isfinite(losses[-1:]).all())
-        diverged = not (finite_losses and self._has_finite_state())
+        diverged = not (finite_losses and _has_finite_state(runner))
         if diverged:
             made = self._rewind_to_finite(runner, order[: made * runner.batch], made)
             if finite_losses:  # the update of this step overflowed, and no loss shows it
@@ -369,14 +372,11 @@ class TrainingLoop:
 
         def overflows(n_steps):
             repeat(n_steps)
-            return not self._has_finite_state()
+            return not _has_finite_state(runner)
 
-        if self._has_finite_state():
+        if _has_finite_state(runner):
             return made
         return repeat(bisect_left(range(1, made), True, key=overflows))
-
-    def _has_finite_state(self):
-        return all_finite(self._runner.packed) and all_finite(self._runner.state)
 
     def _save_if_due(self):
         """Save a checkpoint if it is time and the fit continues."""
@@ -423,6 +423,10 @@ class TrainingLoop:
             self._epoch_rng or self._state.rng.bit_generator.state,
             self.source.order if in_epoch else None,
         )
+
+
+def _has_finite_state(runner):
+    return all_finite(runner.packed) and all_finite(runner.state)
 
 
 def _mean_losses(losses, weights):
