@@ -64,8 +64,8 @@ class CustomStepRunner(StepRunner):
         self.forward = Forward(network, rows, min(max(sizes), -(-batch // rows)))
 
     def run(self, order, done, pause=None, epochs=1):
-        """See `StepRunner.run`; `pause` is not called, and `epochs` is 1. If the function raises, `failure` is its
-        exception, and the steps before have been made."""
+        """See `StepRunner.run`; `pause` is not called, and `epochs` is 1. If the function raises,
+        `failure` is its exception, and the steps before have been made."""
         losses = [np.zeros(0)]
         steps = 0
         stopped = False
