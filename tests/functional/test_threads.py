@@ -45,7 +45,8 @@ for dtype in ("float32", "float64"):
             fn.dense_forward(x, W, b, "elu", n_threads=n_threads)
             fn.dense_backward(delta, x, W, "elu", n_threads=n_threads)
             fn.dense_backward(delta, x, W, n_threads=n_threads)
-        fn.output_delta(delta, np.zeros(n, int))
+        if n_out > 1:
+            fn.output_delta(delta, np.zeros(n, int))
         fn.output_delta(delta, delta, "tanh")
         for f in (fn.relu, fn.softmax, fn.log_softmax, fn.tanh_slope):
             f(delta), f(b)

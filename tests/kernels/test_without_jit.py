@@ -14,6 +14,8 @@ import sys
 import numpy as np
 import pytest
 
+from fastbp.kernels.tile import ROWS
+
 PROGRAM = """
 import json, sys
 import numba
@@ -30,13 +32,13 @@ def shared(n, i, members):
     return partition.split(n, i, members)
 
 @numba.njit
-def tiles(first, last, blocks, columns, rows):
-    places = []
-    q, block, group, end, most = partition.first_tile(first, blocks, columns, rows)
-    for _ in range(first, last):
-        places.append((q, block))
-        q, block, group, end = partition.next_tile(q, block, group, end, most, blocks, columns)
-    return places
+def columns(n, panel):
+    blocks = partition.column_blocks(n, panel)
+    return [partition.column_block(block, n, panel) for block in range(blocks)]
+
+@numba.njit
+def group(rows):
+    return partition.blocks_per_group(rows)
 
 @numba.njit
 def rows(n, blocks):
@@ -61,16 +63,8 @@ bounds = [
     [shared(n, i, members) for i in range(members + 1)]
     for n in range(20) for members in range(1, 6)
 ]
-places = [
-    [
-        place for i in range(members)
-        for place in tiles(
-            shared(n, i, members), shared(n, i + 1, members), blocks, columns, samples
-        )
-    ]
-    for blocks in (1, 2, 5, 40) for columns in (1, 3, 8) for samples in (1, 60, 5000)
-    for members in (1, 3) if (n := blocks * columns) >= members
-]
+places = [columns(n, panel) for n in (1, 5, 31, 32, 33, 100, 512) for panel in (4, 8, 16, 32)]
+groups = [group(n) for n in (1, 60, 5000, 10**9)]
 cuts = [rows(n, blocks) for n in (1, 13, 29, 100) for blocks in (1, 2, 7) if n >= blocks]
 rectangles = [
     [rectangle(blocks, panels, i, members) for i in range(members)]
@@ -78,7 +72,7 @@ rectangles = [
 ]
 labels = [np.array(a, np.int64) for a in ([], [0, 2], [0, 3], [1, -1])]
 outside = [functional_output.first_outside(a, 3) for a in labels]
-json.dump([steps, bounds, places, cuts, rectangles, outside], sys.stdout)
+json.dump([steps, bounds, [places, groups], cuts, rectangles, outside], sys.stdout)
 """
 
 
@@ -104,23 +98,19 @@ def test_the_numbers_of_the_compiled_ones(pure):
 
 
 def test_all_work_is_shared_out_once(pure):
-    _, shares, places, cuts, rectangles, outside = pure
+    _, shares, (places, groups), cuts, rectangles, outside = pure
     for k, bounds in enumerate(shares):
         assert bounds[0] == 0
         assert bounds[-1] == k // 5
         assert bounds == sorted(bounds)
-    kinds = [
-        (b, c)
-        for b in (1, 2, 5, 40)
-        for c in (1, 3, 8)
-        for _ in range(3)
-        for members in (1, 3)
-        if b * c >= members
-    ]
-    for (blocks, columns), tiles in zip(kinds, places, strict=True):
-        assert sorted(map(tuple, tiles)) == [
-            (q, block) for q in range(columns) for block in range(blocks)
-        ]
+    kinds = [(n, panel) for n in (1, 5, 31, 32, 33, 100, 512) for panel in (4, 8, 16, 32)]
+    for (n, panel), blocks in zip(kinds, places, strict=True):
+        assert [i for block in blocks for i in range(*block)] == list(range(n))
+        for first, end in blocks:
+            assert 0 < end - first <= ROWS
+            assert first // panel == (end - 1) // panel  # in one panel
+    assert groups == sorted(groups, reverse=True)
+    assert groups[-1] == 1
     for bounds in cuts:
         sizes = np.diff(bounds)
         assert bounds[0] == 0

@@ -116,11 +116,6 @@ def check_real_array(name, array, ndim, dtype=np.float64):
     """`array` as an ndarray of real numbers with one of the numbers of axes `ndim`, without a copy
     where it is an ndarray; a data frame of mixed types becomes one of `dtype`."""
     if type(array) is not np.ndarray:
-        if is_sequence(array):
-            raise TypeError(
-                f"{name} must be an array of real numbers, got an object of "
-                f"{type(array).__name__} with a length and items"
-            )
         array = as_array(name, array, dtype)
     if type(array) is not np.ndarray:
         if isinstance(array, np.ma.MaskedArray):
@@ -140,6 +135,11 @@ def check_real_array(name, array, ndim, dtype=np.float64):
 def as_array(name, given, dtype=np.float64):
     """What is given as an ndarray of any dtype: NumPy's reading, and that of data frames and their
     columns."""
+    if is_sequence(given):
+        raise TypeError(
+            f"{name} must be an array of real numbers, got an object of "
+            f"{type(given).__name__} with a length and items"
+        )
     if is_frame(given):
         return frame_array(name, given, dtype)
     if hasattr(given, "to_numpy") and hasattr(given, "dtype"):  # a column of a frame

@@ -50,7 +50,10 @@ def make_samples(
     Samples
     """
     if y is None:
-        raise TypeError(f"{y_name} is missing: it holds the targets of the rows of {x_name}")
+        raise TypeError(
+            f"{y_name} is missing: it holds the targets of the rows of {x_name}; fit(batches) "
+            "takes an iterable of batches (X, y)"
+        )
     names = net.feature_names if names is None else names
     found = feature_names(X)
     X = check_inputs(x_name, X, net.widths[0], net.dtype, names)

@@ -10,7 +10,7 @@ import numpy as np
 from ..base.formula_text import counted
 from ..base.schedule_state import Schedule
 from ..base.tables import is_sparse
-from ..base.validation import check_flag, check_number
+from ..base.validation import check_flag, check_number, is_sequence
 from ..callbacks import Callback, EarlyStopping
 from ..callbacks.progress import Progress
 from ..engine import custom_loss
@@ -174,7 +174,7 @@ def _is_data(X):
             isinstance(row, list | tuple) and len(row) > 0 and np.isscalar(row[0])
         )
     return (
-        not hasattr(X, "__iter__")
+        not (hasattr(X, "__iter__") or is_sequence(X))
         or isinstance(X, str | bytes | Mapping)
         or hasattr(X, "__array__")
         or is_sparse(X)
