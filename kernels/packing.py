@@ -1,9 +1,10 @@
-"""Between row-major parameters and packed ones (see plan.py), the same for optimizer state, and the
-check that all of them are finite."""
+"""Between row-major parameters and packed ones (see plan.py), the same for optimizer state, copies
+of it, and the check that all values are finite."""
 
+from .abi import CACHE_LINE
 from .jit import entry, kernel
 from .memory import lane_sum, load, load_tail, slots_apart, store, store_tail
-from .partition import split
+from .partition import ceil_div, split
 from .simd import lanes, vector
 from .spin_pool import block_at, fork_join, parallel_task
 from .tile import VECTORS
@@ -66,16 +67,48 @@ def repack(packed, flat, layers, slots, size, packed_size, unpacks, address, n_t
     return fork_join(sync, n_threads, task)
 
 
-@entry
-def all_finite(array):
-    """Whether all elements are finite: then each times 0 is 0."""
+@kernel
+def _vectors(array, thread, n_threads):
+    """A thread's share of an array, in whole cache lines: first element and end."""
+    line = CACHE_LINE // array.itemsize
+    lines = ceil_div(array.size, line)
+    first = split(lines, thread, n_threads) * line
+    return first, min(array.size, split(lines, thread + 1, n_threads) * line)
+
+
+@parallel_task
+def _all_finite(array, parts, thread, n_threads):
+    first, end = _vectors(array, thread, n_threads)
     n = lanes(array)
     a = vector(array, 0.0)
     b = vector(array, 0.0)
-    whole = array.size // (2 * n) * 2 * n
-    for i in range(0, whole, 2 * n):
+    whole = first + (end - first) // (2 * n) * 2 * n
+    for i in range(first, whole, 2 * n):
         a = a + load(array, i) * 0.0
         b = b + load(array, i + n) * 0.0
-    for i in range(whole, array.size, n):
-        a = a + load_tail(array, i, array.size - i) * 0.0
-    return lane_sum(a + b) == 0.0
+    for i in range(whole, end, n):
+        a = a + load_tail(array, i, end - i) * 0.0
+    parts[thread] = lane_sum(a + b)
+
+
+@entry
+def all_finite(array, parts, address, n_threads):
+    """parts[thread] = 0 for each thread with finite elements only: then each times 0 is 0, else
+    NaN. Returns the number of threads.
+
+    parts : float64 (n_threads,)
+    """
+    return fork_join(block_at(address), n_threads, _all_finite((array, parts)))
+
+
+@parallel_task
+def _copy(to, source, thread, n_threads):
+    first, end = _vectors(source, thread, n_threads)
+    for i in range(first, end, lanes(source)):
+        store_tail(to, i, load_tail(source, i, end - i), end - i)
+
+
+@entry
+def copy(to, source, address, n_threads):
+    """to[:] = source, flat arrays of one size. Returns the number of threads."""
+    return fork_join(block_at(address), n_threads, _copy((to, source)))

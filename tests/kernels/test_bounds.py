@@ -184,7 +184,7 @@ def test_every_entry_is_run():
                 entries.setdefault(path.stem, set()).add(node.name)
     assert entries == {
         "train": {"train"},
-        "packing": {"repack", "all_finite"},
+        "packing": {"repack", "all_finite", "copy"},
         "infer": {"infer"},
         "spin_pool": {"worker_loop", "wait_for_workers"},
         "functional": {"dense_forward", "dense_backward"},

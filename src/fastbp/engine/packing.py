@@ -4,11 +4,14 @@ import numpy as np
 
 from ..kernels import packing
 from ..kernels.plan import Plan, new_state, slot_size, slots_of
-from ..runtime.autotune import MACS_PER_THREAD, thread_count
+from ..runtime.autotune import thread_count
 from ..runtime.spin_pool import shared_pool
 
 # Multiply-adds that take as long as the copy of a parameter.
 MACS_PER_COPY = 8
+# Elements from which a copy is shared among threads. Below, the hand-over disturbs what another
+# thread does at the time: with a source of batches steps took half as long again.
+SHARED_SIZE = 1 << 20
 
 
 class Packing:
@@ -63,8 +66,28 @@ class Packing:
         slots = packed.size // slot_size(self.packed_size, self.dtype)
         if slots:
             args = packed, flat, self.layers, slots, self.size, self.packed_size, unpacks
-            macs = slots * self.size * MACS_PER_COPY
-            if macs < MACS_PER_THREAD:
-                packing.repack(*args, 0, 1)
-            else:
-                shared_pool().run(packing.repack, args, thread_count(None, macs))
+            _run(packing.repack, args, packed.size)
+
+
+def copy(to, source):
+    """to[:] = source, flat arrays of one size."""
+    _run(packing.copy, (to, source), source.size)
+
+
+def all_finite(array):
+    """Whether all elements of a flat array are finite."""
+    parts = np.zeros(_threads(array.size))
+    _run(packing.all_finite, (array, parts), array.size)
+    return not any(parts.tolist())
+
+
+def _threads(size):
+    return 1 if size < SHARED_SIZE else thread_count(None, size * MACS_PER_COPY)
+
+
+def _run(entry, args, size):
+    """Call an entry point that reads `size` elements."""
+    if size < SHARED_SIZE:
+        entry(*args, 0, 1)
+    else:
+        shared_pool().run(entry, args, _threads(size))

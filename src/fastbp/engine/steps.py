@@ -9,6 +9,7 @@ from ..kernels import train as train_kernel
 from ..runtime.autotune import thread_count
 from ..runtime.signals import DeferSignals
 from ..runtime.spin_pool import WAKE_MACS, shared_pool
+from .packing import copy
 
 
 def step_params(rule, **settings):
@@ -120,7 +121,7 @@ class StepRunner:
     def go_back(self):
         """Restore the caller's parameters and the snapshot of the optimizer's state."""
         self.load()
-        self.state[:] = self.snapshot
+        copy(self.state, self.snapshot)
 
     def load(self):
         """Read the parameters from the caller's array."""

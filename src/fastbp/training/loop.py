@@ -12,10 +12,10 @@ from ..base.schedule_state import Schedule
 from ..callbacks import Callback
 from ..engine.custom_loss import mean_loss, steps_of
 from ..engine.metrics import accuracy
+from ..engine.packing import all_finite, copy
 from ..engine.samples import Samples, in_units
 from ..engine.steps import StepRunner
 from ..history import DivergenceError
-from ..kernels.packing import all_finite
 from ..optimizers import Optimizer
 from ..runtime.signals import DeferSignals
 from ..serialization.checkpoint_format import FitState
@@ -186,7 +186,7 @@ class TrainingLoop:
         runner = self._runner_for(source.first)
         before = state.rng.bit_generator.state
         order = source.orders(state.rng, count)
-        runner.snapshot[:] = runner.state
+        copy(runner.snapshot, runner.state)
         losses, made, _ = runner.run(order, state.step, epochs=count)
         if (
             not (len(losses) == made > 0 and _has_finite_state(runner))
@@ -286,7 +286,7 @@ class TrainingLoop:
             runner.rates = rates[done:end]
             if self._callbacks.has_hooks:
                 runner.load()  # a callback may have written into the parameters
-            runner.snapshot[:] = runner.state
+            copy(runner.snapshot, runner.state)
             losses, made, stopped = runner.run(
                 part, self._state.step, self.checkpointer and self.checkpointer.is_due
             )
