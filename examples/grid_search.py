@@ -23,9 +23,9 @@ GRID = {
 }
 
 
-def run(module, backend, X, y, **options):
+def run(module, backend, X, y, max_iter=100, **options):
     """The best score of a search with the MLPClassifier of this module, and its seconds."""
-    net = module.MLPClassifier(max_iter=100, random_state=0, **options)
+    net = module.MLPClassifier(max_iter=max_iter, random_state=0, **options)
     search = GridSearchCV(net, GRID, cv=5, n_jobs=2)
     start = time.perf_counter()
     with joblib.parallel_config(backend):

@@ -115,11 +115,13 @@ class Elementwise:
     def time_function(self, function, dtype):
         self.f(self.z, self.out)
 
-    def track_speedup_vs_numpy(self, function, dtype):
-        return _speedup(lambda: NUMPY[function](self.z, self.out), lambda: self.f(self.z, self.out))
+    def track_time_over_numpy(self, function, dtype):
+        return 1 / _speedup(
+            lambda: NUMPY[function](self.z, self.out), lambda: self.f(self.z, self.out)
+        )
 
-    def track_speedup_vs_plain_numpy(self, function, dtype):
-        return _speedup(lambda: PLAIN[function](self.z), lambda: self.f(self.z))
+    def track_time_over_plain_numpy(self, function, dtype):
+        return 1 / _speedup(lambda: PLAIN[function](self.z), lambda: self.f(self.z))
 
 
 class _Loop:
@@ -210,7 +212,7 @@ class Step:
         time.sleep(peers.PAUSE_SECONDS)
         return _repeated(step, 0.02)
 
-    def track_speedup_vs_numpy(self, case, dtype):
+    def track_time_over_numpy(self, case, dtype):
         """Over NumPy's fastest lines with its better number of BLAS threads, one or all."""
         medians = []
         for threads in (1, None):
@@ -221,7 +223,7 @@ class Step:
                     for _ in range(self.rounds)
                 ]
             medians.append(float(np.median(ratios)))
-        return min(medians)
+        return 1 / min(medians)
 
 
 class SmallStep:
@@ -256,8 +258,8 @@ class SmallStep:
     def time_step(self, arrays):
         self.ours()
 
-    def track_speedup_vs_numpy(self, arrays):
-        return _speedup(self.theirs, self.ours)
+    def track_time_over_numpy(self, arrays):
+        return 1 / _speedup(self.theirs, self.ours)
 
 
 class Rule:

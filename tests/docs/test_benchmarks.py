@@ -40,6 +40,7 @@ def few_samples():
     importlib.import_module("benchmarks.functional").Step.rounds = 1
     dropin = importlib.import_module("benchmarks.sklearn_dropin")
     dropin.Comparison.rounds = 1
+    dropin.GridSearch.epochs = 1
     dropin.MIN_SECONDS = 0.0
     dropin.EPOCHS.update(dict.fromkeys(dropin.EPOCHS, 2))
 
