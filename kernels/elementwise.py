@@ -8,12 +8,11 @@ An array may be written in place. Denormal numbers are not flushed. Entry points
 import math
 
 from . import rules
-from .abi import CACHE_LINE
 from .activations import activate, slope
 from .jit import entry, kernel
 from .memory import keep_first, lane_max, lane_sum, load_tail, store_tail
 from .output import exp, log
-from .partition import ceil_div, split
+from .partition import element_range, split
 from .simd import elementwise, lanes, select, vector
 from .spin_pool import block_at, fork_join, parallel_task
 
@@ -23,18 +22,9 @@ _momentum = elementwise(rules.momentum, results=2)
 _adam = elementwise(rules.adam, results=3)
 
 
-@kernel
-def _elements(array, thread, n_threads):
-    """A thread's share of the elements of a flat array: first and end, whole cache lines."""
-    line = CACHE_LINE // array.itemsize
-    lines = ceil_div(array.size, line)
-    first = split(lines, thread, n_threads) * line
-    return first, min(array.size, split(lines, thread + 1, n_threads) * line)
-
-
 @parallel_task
 def _apply(out, z, activation, thread, n_threads):
-    first, end = _elements(z, thread, n_threads)
+    first, end = element_range(z, thread, n_threads)
     for i in range(first, end, lanes(z)):
         store_tail(out, i, activate(activation, load_tail(z, i, end - i)), end - i)
 
@@ -49,7 +39,7 @@ def apply(out, z, activation, block, n_threads):
 
 @parallel_task
 def _apply_slope(out, a, activation, thread, n_threads):
-    first, end = _elements(a, thread, n_threads)
+    first, end = element_range(a, thread, n_threads)
     for i in range(first, end, lanes(a)):
         store_tail(out, i, slope(activation, load_tail(a, i, end - i)), end - i)
 

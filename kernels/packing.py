@@ -1,10 +1,9 @@
 """Between row-major parameters and packed ones (see plan.py), the same for optimizer state, copies
 of it, and the check that all values are finite."""
 
-from .abi import CACHE_LINE
 from .jit import entry, kernel
 from .memory import lane_sum, load, load_tail, slots_apart, store, store_tail
-from .partition import ceil_div, split
+from .partition import element_range, split
 from .simd import lanes, vector
 from .spin_pool import block_at, fork_join, parallel_task
 from .tile import VECTORS
@@ -67,18 +66,9 @@ def repack(packed, flat, layers, slots, size, packed_size, unpacks, address, n_t
     return fork_join(sync, n_threads, task)
 
 
-@kernel
-def _vectors(array, thread, n_threads):
-    """A thread's share of an array, in whole cache lines: first element and end."""
-    line = CACHE_LINE // array.itemsize
-    lines = ceil_div(array.size, line)
-    first = split(lines, thread, n_threads) * line
-    return first, min(array.size, split(lines, thread + 1, n_threads) * line)
-
-
 @parallel_task
 def _all_finite(array, parts, thread, n_threads):
-    first, end = _vectors(array, thread, n_threads)
+    first, end = element_range(array, thread, n_threads)
     n = lanes(array)
     a = vector(array, 0.0)
     b = vector(array, 0.0)
@@ -103,7 +93,7 @@ def all_finite(array, parts, address, n_threads):
 
 @parallel_task
 def _copy(to, source, thread, n_threads):
-    first, end = _vectors(source, thread, n_threads)
+    first, end = element_range(source, thread, n_threads)
     for i in range(first, end, lanes(source)):
         store_tail(to, i, load_tail(source, i, end - i), end - i)
 

@@ -4,6 +4,7 @@ Divisions are rare: one takes as long as twenty multiplications, and small layer
 divisions.
 """
 
+from .abi import CACHE_LINE
 from .jit import kernel
 from .tile import ROWS
 
@@ -20,6 +21,15 @@ def ceil_div(n, d):
 def split(items, thread, n_threads):
     """The first item of a thread's share. The share ends where the next thread's begins."""
     return items * thread if n_threads == 1 else items * thread // n_threads
+
+
+@kernel
+def element_range(array, thread, n_threads):
+    """A thread's share of the elements of a flat array: first and end, whole cache lines."""
+    line = CACHE_LINE // array.itemsize
+    lines = ceil_div(array.size, line)
+    first = split(lines, thread, n_threads) * line
+    return first, min(array.size, split(lines, thread + 1, n_threads) * line)
 
 
 @kernel
