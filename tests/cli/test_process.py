@@ -364,6 +364,12 @@ def test_info_and_warmup(tmp_path):
         "(0 files, 0.0 MB)",
     ):
         assert fact in out
+    for given, said in (
+        ("1", "; by default 1, by the environment"),
+        ("x", "; FASTBP_NUM_THREADS must"),
+    ):
+        _, out, _ = run("info", env=os.environ | {"FASTBP_NUM_THREADS": given})
+        assert said in out.partition("threads:")[2].splitlines()[0] or os.cpu_count() == 1
     code, out, err = run("warmup", "--dtype", "float32")
     assert (code, err) == (0, "")
     assert out.startswith("float32: ready after ")

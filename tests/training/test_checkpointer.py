@@ -361,6 +361,10 @@ def test_bad_paths_are_refused_before_anything_is_changed(tmp_path):
     other = tmp_path / "model"
     text = tmp_path / "data.csv"
     net.save(other)
+    trained = tmp_path / "trained"
+    done = make()
+    done.fit(X, Y, epochs=1)
+    done.save(trained)
     text.write_text("1,2\n")
     before = everything(net)
     running = tmp_path / "running"
@@ -382,7 +386,8 @@ def test_bad_paths_are_refused_before_anything_is_changed(tmp_path):
             ValueError,
             "checkpoint must be a new file or a checkpoint of a fit that has ended: .*data.csv",
         ),
-        (other, ValueError, "holds a fit that has not ended"),
+        (other, ValueError, "new file or a checkpoint .*it is a saved model, which fastbp.load"),
+        (trained, ValueError, "new file or a checkpoint .*it is a saved model, which fastbp.load"),
         (running, ValueError, "holds a fit that has not ended: fastbp.resume continues it"),
         (5, TypeError, "checkpoint must be the path of a file, got an object of type int"),
     ]
@@ -411,7 +416,9 @@ def test_bad_paths_are_refused_before_anything_is_changed(tmp_path):
             net.fit(X, Y, **SETTINGS, **given)
     assert everything(net) == before
     assert running.read_bytes() == held
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["data.csv", "model", "running"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "data.csv", "model", "running", "trained",
+    ]  # fmt: skip
 
 
 def test_what_no_file_can_hold_is_refused(tmp_path):

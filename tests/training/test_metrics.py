@@ -320,6 +320,12 @@ CLOSE = {
         lambda: make().partial_fit(X, Y, sample_weights=1),
         "'sample_weights': did you mean 'sample_weight'",
     ),
+    "of Keras": (
+        lambda: make().fit(X, Y, validation_data=(X, Y)),
+        "'validation_data': use X_val=..., y_val=...",
+    ),
+    "a rate": (lambda: make().fit(X, Y, lr=0.1), "'lr': use optimizer=fastbp.SGD"),
+    "of scikit-learn": (lambda: fastbp.MLP([4, 3], activation="relu"), "'activation': use hidden="),
     "MLP": (lambda: fastbp.MLP([4, 3], hiden="relu"), "'hiden': did you mean 'hidden'"),
     "resume": (
         lambda: fastbp.resume("x", X, Y, callback=()),

@@ -10,6 +10,18 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
+# Keywords of other libraries, and what takes their place.
+ELSEWHERE = {
+    "activation": "hidden=...",
+    "learning_rate": "optimizer=fastbp.SGD(...)",
+    "lr": "optimizer=fastbp.SGD(...)",
+    "max_iter": "epochs=...",
+    "random_state": "seed=...",
+    "validation_data": "X_val=..., y_val=...",
+    "verbose": "progress=True",
+}
+
+
 def close_match(word, choices):
     """The end of an error on an unknown `word`: the most similar choice, if there is one."""
     found = difflib.get_close_matches(word.lower(), choices, n=1)
@@ -17,16 +29,19 @@ def close_match(word, choices):
 
 
 def suggest_keywords(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """A decorator: an unknown keyword is a TypeError with the most similar one."""
+    """A decorator: an unknown keyword is a TypeError with the most similar one, or with what takes
+    the place of another library's."""
     known = inspect.signature(function).parameters
 
     @functools.wraps(function)
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         for name in kwargs:
             if name not in known:
+                similar = close_match(name, known)
+                if ELSEWHERE.get(name, "").partition("=")[0] in known:
+                    similar = f": use {ELSEWHERE[name]}"
                 raise TypeError(
-                    f"{function.__qualname__}() got an unexpected keyword argument {name!r}"
-                    f"{close_match(name, known)}"
+                    f"{function.__qualname__}() got an unexpected keyword argument {name!r}{similar}"
                 )
         return function(*args, **kwargs)
 

@@ -7,7 +7,7 @@ from importlib import metadata
 
 from ..kernels import cpu_features
 from ..kernels.cache import SUFFIX, cache_folder
-from ..runtime.cpus import available_cpus
+from ..runtime.cpus import available_cpus, environment_limit
 from ..warmup import warmup
 
 REQUIRED = ("fastbp", "numpy", "numba", "llvmlite", "safetensors")
@@ -40,7 +40,7 @@ def run_info(arguments) -> None:
         "processor": platform.processor() or platform.machine(),
         "lanes": f"{lanes} ({8 * n_bytes}-bit vectors)",
         "register tile": f"{cpu_features.TILE_ROWS} rows x {cpu_features.TILE_VECTORS} vectors",
-        "threads": f"up to {available_cpus()}, the processors that this process may use",
+        "threads": _threads(),
         "cache": _cache(),
     }
     for name, fact in (facts | {name: _version(name) for name in OPTIONAL}).items():
@@ -68,6 +68,15 @@ def _version(name):
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "not installed"
+
+
+def _threads():
+    cpus = f"up to {available_cpus()}, the processors that this process may use"
+    try:
+        limit = environment_limit()
+    except ValueError as error:
+        return f"{cpus}; {error}"
+    return cpus if limit >= available_cpus() else f"{cpus}; by default {limit}, by the environment"
 
 
 def _cache():

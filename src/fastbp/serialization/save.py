@@ -206,14 +206,17 @@ def read_file(path, wanted, decode):
         ) from None
 
 
-def read_history(content):
-    """The history in the bytes of a file, its lists empty, or None; no arrays are read.
+def read_checkpoint_history(content):
+    """The history in the bytes of a checkpoint, its lists empty, or None; no arrays are read.
 
     Raises
     ------
     ValueError, TypeError
+        Also for a saved model.
     """
     document, _ = _read_document(content)
+    if FIT_STATE not in document:
+        raise ValueError("it is a saved model, which fastbp.load reads")
     return encoding.decode_history(document["history"], document["format"])
 
 

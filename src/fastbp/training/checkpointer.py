@@ -14,7 +14,7 @@ from ..runtime.signals import DeferSignals
 from ..serialization import encoding
 from ..serialization.checkpoint_format import FitState
 from ..serialization.fingerprints import check_same, digest, fingerprints
-from ..serialization.save import read_file, read_history, to_bytes
+from ..serialization.save import read_checkpoint_history, read_file, to_bytes
 from .batches import epoch_order
 
 DEFAULT_SECONDS = 60.0  # between two checkpoints
@@ -154,7 +154,7 @@ class Checkpointer:
         if not stat.S_ISREG(mode):
             raise ValueError(f"checkpoint must be the path of a file, got {self.path!r}")
         try:
-            history = read_file(self.path, "a model saved by fastbp", read_history)
+            history = read_file(self.path, "a checkpoint of fastbp", read_checkpoint_history)
         except ValueError as error:
             raise ValueError(
                 f"checkpoint must be a new file or a checkpoint of a fit that has ended: {error}"

@@ -185,8 +185,8 @@ def _check_stream(net, batches, sample_weight, config, checkpointer):
     """Check that the arguments of a fit go with an iterable of batches."""
     if isinstance(batches, Iterator) and config.epochs > 1:
         raise ValueError(
-            f"X must be an iterable that can be read {config.epochs} times, got an iterator: "
-            "epochs=1 reads it once"
+            f"X must be an iterable that can be read {config.epochs} times, such as a list or an "
+            "object with __iter__, got an iterator: epochs=1 reads it once"
         )
     if sample_weight is not None:
         raise ValueError("sample_weight must come with the batches, as (X, y, sample_weight)")
