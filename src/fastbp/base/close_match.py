@@ -37,11 +37,11 @@ def suggest_keywords(function: Callable[Arguments, Result]) -> Callable[Argument
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         for name in kwargs:
             if name not in known:
-                similar = close_match(name, known)
+                hint = close_match(name, known)
                 if ELSEWHERE.get(name, "").partition("=")[0] in known:
-                    similar = f": use {ELSEWHERE[name]}"
+                    hint = f": use {ELSEWHERE[name]}"
                 raise TypeError(
-                    f"{function.__qualname__}() got an unexpected keyword argument {name!r}{similar}"
+                    f"{function.__qualname__}() got an unexpected keyword argument {name!r}{hint}"
                 )
         return function(*args, **kwargs)
 
