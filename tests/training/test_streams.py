@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from helpers.needs import needs
 from helpers.small_fit import VALIDATION, X, Y, bits, make
 
 import fastbp
@@ -483,6 +484,7 @@ def test_epochs_of_an_endless_generator():
     assert len(next(endless)[1]) == SIZES[21 % 5]  # no batch is lost between epochs or at the end
 
 
+@needs("signal.pthread_kill")
 def test_ctrl_c_while_waiting_for_a_batch(monkeypatch):
     monkeypatch.setattr(fastbp.training.batches, "CLOSE_SECONDS", 0.2)
     let_go = threading.Event()
