@@ -4,6 +4,8 @@ Stores release and loads acquire: a thread that reads a value also sees all that
 it.
 """
 
+import sys
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -17,7 +19,9 @@ from .jit import kernel
 # CPUs of their own nothing changes.
 PAUSE_SPINS = 300
 
-_yield_core = types.ExternalFunction("sched_yield", types.int32())
+# Of the C library, or of Windows' kernel32, which every process has loaded.
+YIELD = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
+_yield_core = types.ExternalFunction(YIELD, types.int32())
 
 
 @intrinsic

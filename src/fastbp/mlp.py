@@ -493,9 +493,10 @@ class MLP:
 
         Notes
         -----
-        An exception of the handler of another signal (SIGTERM, SIGHUP, SIGALRM, SIGUSR1, SIGUSR2)
-        ends a fit like Ctrl-C and is then raised by it. ``signal.signal(signal.SIGTERM, lambda *_:
-        sys.exit())`` writes a last checkpoint when a job is terminated.
+        An exception of the handler of another signal (SIGTERM, SIGHUP, SIGALRM, SIGUSR1, SIGUSR2;
+        on Windows SIGBREAK) ends a fit like Ctrl-C and is then raised by it.
+        ``signal.signal(signal.SIGTERM, lambda *_: sys.exit())`` writes a last checkpoint when a job
+        is terminated.
         """
         settings: Any = (
             epochs,

@@ -10,6 +10,8 @@ import time
 from importlib import metadata
 
 import pytest
+from helpers.needs import needs
+from helpers.waiting import HUNG_SECONDS
 
 import fastbp
 from fastbp.cli.arguments import say
@@ -120,6 +122,7 @@ def test_no_traceback(folder):
     assert run("predict", "model.safetensors")[0] == 2
 
 
+@needs("signal.SIGPIPE")
 @pytest.mark.parametrize("argv", [["predict", "model.safetensors", "-"], ["--help"]])
 def test_a_reader_that_goes(argv, folder):
     """As cat ends: by the signal, in silence."""
@@ -184,6 +187,7 @@ def saved(folder):
     return fastbp.load(folder / "new.net").preprocessing_.target.categories == ("é", "日本")
 
 
+@needs("signal.SIGPIPE")
 @pytest.mark.parametrize("report", [[], ["--report", "r.html"]], ids=["", "report"])
 def test_a_closed_pipe_loses_no_model(report, unicode_folder):
     """Everything is written before anything is printed."""
@@ -315,7 +319,7 @@ def test_ctrl_c_while_training(tmp_path):
             while len(os.listdir(threads)) == before and time.monotonic() < since + 5:
                 time.sleep(0.02)  # until the threads that train are there, which by now they may be
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=HUNG_SECONDS)
         finally:
             process.kill()
     assert process.returncode == -signal.SIGINT
@@ -337,6 +341,7 @@ def test_ctrl_c_while_warming_up(monkeypatch):
         fastbp.warmup(["float32"])
 
 
+@needs("signal.pthread_kill")
 def test_ctrl_c_while_reading(folder):
     with subprocess.Popen(
         [*FASTBP, "predict", "model.safetensors", "-"],
@@ -349,7 +354,7 @@ def test_ctrl_c_while_reading(folder):
         process.stdin.flush()
         process.send_signal(signal.SIGINT)
         process.stdin.close()
-        assert process.wait(300) == -signal.SIGINT
+        assert process.wait(HUNG_SECONDS) == -signal.SIGINT
         assert process.stderr.read() == b"fastbp: interrupted\n"
 
 

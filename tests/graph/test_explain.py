@@ -1,8 +1,10 @@
 """`net.explain`: the numbers against the literature and the kernels, and every printed line against
 its own arithmetic."""
 
+import io
 import math
 import re
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from helpers.problems import HIDDEN, OUTPUTS, PAIRS, problem
 
 import fastbp
+from fastbp.base.formula_text import printable
 from fastbp.graph.formulas import sections
 
 PAIRS = [
@@ -268,3 +271,27 @@ def test_no_formula_of_a_callable():
         ValueError, match=r"^net must have a loss with a name, one of cross_entropy"
     ):
         net.explain([1, 2], [1])
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_printed_where_its_symbols_are_missing(hidden, monkeypatch):
+    """Every formula has an ASCII form, for Windows' code pages."""
+    for output, loss in PAIRS:
+        net, X, targets = problem([2, 3, 3], 1, "float64", output, loss=loss, hidden=hidden)
+        y = [1] if loss == "hinge" else targets
+        e = net.explain(X[0], y[0], l2=0.1, shown=2)
+        text = str(e)
+        assert "Σ" in text
+        for encoding in ("ascii", "cp1252"):
+            with monkeypatch.context() as patch:
+                patch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+                assert str(e).isascii()
+        assert str(e) == text
+
+
+def test_symbols_that_a_code_page_has_stay(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="cp1252"))
+    assert printable("½·(a - t)²") == "½·(a - t)²"
+    assert printable("½·Σ (a - t)²") == "1/2*sum (a - t)^2"
+    monkeypatch.setattr(sys, "stdout", None)  # as under pythonw
+    assert printable("Σ") == "Σ"

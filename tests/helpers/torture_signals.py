@@ -101,7 +101,7 @@ def check(net, number, out, after):
     idle = shared_pool().workers
     for thread in threading.enumerate():
         if thread.name.startswith("fastbp") and thread not in idle:
-            thread.join(10)
+            thread.join(600)
             assert not thread.is_alive(), "a thread is left"
     assert all(signal.getsignal(number) == handler for number, handler in HANDLERS.items()), (
         "a handler is not the user's own"

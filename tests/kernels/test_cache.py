@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers.needs import needs
 
 from fastbp.kernels import cache
 
@@ -103,6 +104,7 @@ def homeless(folder, which, **env):
     return first, info, done.stderr
 
 
+@needs("pwd")
 @pytest.mark.parametrize("which", ["new", "old"])
 def test_without_a_home_folder_every_process_compiles(tmp_path, which):
     first, info, errors = homeless(tmp_path, which)

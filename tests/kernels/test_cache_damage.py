@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers.needs import needs
 
 FLIPS = int(os.environ.get("FASTBP_FLIPS", "30"))
 
@@ -181,6 +182,7 @@ def test_a_full_disk(options, tmp_path, clean):
         subprocess.run(["umount", disk], check=True)
 
 
+@needs("resource")
 def test_no_room_for_the_larger_files(tmp_path, clean):
     """Writing fails in the middle of them."""
     sizes = sorted(path.stat().st_size for path in files(clean[0]))
@@ -217,6 +219,7 @@ def read_only(warm, tmp_path):
             subprocess.run(["umount", tmp_path / "disk"], check=True)
 
 
+@needs("os.geteuid")
 def test_a_cache_that_can_only_be_read(read_only):
     """What is whole is used, and what is not is compiled."""
     folder, bits = read_only
@@ -225,6 +228,7 @@ def test_a_cache_that_can_only_be_read(read_only):
     assert [path.read_bytes() for path in files(folder)] == before
 
 
+@needs("os.geteuid")
 def test_a_read_only_home(read_only, monkeypatch):
     folder, bits = read_only
     monkeypatch.setenv("HOME", str(folder))
@@ -247,10 +251,11 @@ cache.dumps = lambda data: dumps(Bomb())
 
 
 OTHERS = {"group": lambda path: path.chmod(0o720), "others": lambda path: path.chmod(0o702)}
-if os.geteuid() == 0:
+if hasattr(os, "geteuid") and os.geteuid() == 0:
     OTHERS["owner"] = lambda path: os.chown(path, 65534, -1)
 
 
+@needs("os.geteuid")
 def test_what_others_could_have_written_is_not_run(tmp_path, clean):
     """Neither from a folder that they may write to, nor if they put such a folder in the place of
     ours later."""
@@ -279,6 +284,7 @@ def test_what_others_could_have_written_is_not_run(tmp_path, clean):
     assert mark.exists(), "nobody would have run it at all"
 
 
+@needs("os.geteuid")
 def test_a_folder_that_is_a_link(warm, tmp_path):
     """Whoever made the link says what it leads to."""
     folder, bits = warm
@@ -288,6 +294,7 @@ def test_a_folder_that_is_a_link(warm, tmp_path):
     assert run(folder) == (0, bits)
 
 
+@needs("os.geteuid")
 def test_info_says_why(warm):
     [inner] = warm[0].iterdir()
     inner.chmod(0o777)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pytest
 from helpers.mutation import changed, put
+from helpers.needs import needs
 
 import fastbp
 from fastbp.cli import columns, csv_file
@@ -83,6 +84,7 @@ print(unit * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
 """
 
 
+@needs("resource")
 @pytest.mark.parametrize("max_categories", [0, 100])
 @pytest.mark.parametrize("content", CSV.values(), ids=CSV)
 def test_csv(content, max_categories, tmp_path):
@@ -104,6 +106,7 @@ ROWS = {
 }
 
 
+@needs("resource")
 @pytest.mark.parametrize(("names", "row", "n"), ROWS.values(), ids=ROWS)
 def test_what_rows_of_csv_take(names, row, n, tmp_path):
     """The second half of a table takes less than ten times its part of the file."""
@@ -164,6 +167,7 @@ NETS = {
 }
 
 
+@needs("resource")
 @pytest.mark.parametrize("make", NETS.values(), ids=NETS)
 def test_models(make, tmp_path):
     path = tmp_path / "net"
@@ -171,6 +175,7 @@ def test_models(make, tmp_path):
     assert peak_of(lambda: fastbp.load(path)) < 10 * os.path.getsize(path) + FLOOR
 
 
+@needs("resource")
 @pytest.mark.parametrize("part", [[], {}, [1], {"a": 1}, "\u0436", 1.5, [[[[]]]]], ids=repr)
 def test_headers_full_of_small_things(part, tmp_path):
     """A header as full as possible: a larger one is not parsed."""

@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
+from helpers.needs import needs
 from helpers.small_fit import X, Y, bits, make
+from helpers.waiting import HUNG_SECONDS
 
 import fastbp
 from fastbp.engine import forward
@@ -21,10 +22,11 @@ SIGNALS = int(os.environ.get("FASTBP_SIGNALS", "60"))
 TORTURE = Path(__file__).parents[1] / "helpers" / "torture_signals.py"
 
 
+@needs("signal.setitimer")
 def test_signals_at_random_moments(tmp_path):
     """As many as FASTBP_SIGNALS says."""
     command = [sys.executable, TORTURE, tmp_path, str(SIGNALS)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120 + SIGNALS)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HUNG_SECONDS + SIGNALS)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert done.stdout.startswith(f"{SIGNALS} signals: ")
 
@@ -60,12 +62,13 @@ def handled():
         signal.signal(number, handler)
 
 
+@needs("signal.setitimer")
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize(
     ("number", "handler", "error"), [("SIGTERM", leave, SystemExit), ("SIGALRM", stop, Stopped)]
 )
 def test_what_a_handler_raises_comes_out_after_a_whole_step(
-    number, handler, error, n_threads, handled
+    number, handler, error, n_threads, handled, monkeypatch
 ):
     """In the middle of an epoch, and with all that was done counted."""
     net, twin = make(), make()
@@ -73,12 +76,17 @@ def test_what_a_handler_raises_comes_out_after_a_whole_step(
     settings = {"batch_size": 1, "shuffle": False, "optimizer": fastbp.Adam(1e-4)}
     x = X.repeat(20_000, axis=0)
     y = Y.repeat(20_000)
-    make().fit(x[:8], y[:8], epochs=1, n_threads=n_threads, **settings)  # loads the kernels
+    running = threading.Event()
+    pending = DeferSignals.pending
+
+    def pending_between_steps():
+        running.set()
+        return pending()
+
+    monkeypatch.setattr(DeferSignals, "pending", staticmethod(pending_between_steps))
 
     def send():
-        while not net.network.training.locked():
-            time.sleep(0.001)
-        time.sleep(0.1)
+        assert running.wait(HUNG_SECONDS)
         os.kill(os.getpid(), getattr(signal, number))
 
     sender = threading.Thread(target=send)
@@ -103,6 +111,7 @@ class Soon(fastbp.callbacks.Callback):
         signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
+@needs("signal.setitimer")
 def test_a_job_that_is_ended_leaves_a_checkpoint(tmp_path, handled):
     """By the handler that the docstring of `fit` names; resumed, the bits are those of a fit that
     went through."""
@@ -119,14 +128,16 @@ def test_a_job_that_is_ended_leaves_a_checkpoint(tmp_path, handled):
     assert bits(fastbp.resume(path, x, y)) == bits(plain)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGALRM])
-def test_a_handler_that_returns_disturbs_nothing(number, handled):
+@needs("signal.setitimer")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGALRM"])
+def test_a_handler_that_returns_disturbs_nothing(name, handled):
     """It runs at once, in the middle of an epoch."""
     net, plain = make(), make()
     steps = []
     x = X.repeat(2000, axis=0)
     y = Y.repeat(2000)
     plain.fit(x, y, epochs=1, batch_size=2)
+    number = getattr(signal, name)
     handled(number, lambda *_: steps.append(net.train_state.step))
     if number != signal.SIGALRM:
         handled(signal.SIGALRM, lambda *_: signal.raise_signal(number))

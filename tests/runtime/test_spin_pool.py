@@ -8,6 +8,7 @@ import weakref
 import numba
 import numpy as np
 import pytest
+from helpers.needs import needs
 from helpers.waiting import soon
 
 import fastbp
@@ -292,6 +293,7 @@ def test_threads_are_freed_where_no_exception_is_lost(pool):
     assert soon(lambda: is_shared(pool))
 
 
+@needs("signal.SIGCHLD")
 def test_a_handler_that_raises_while_workers_are_woken_changes_nothing(monkeypatch):
     """SIGCHLD's is not deferred; here it comes when one worker is awake and the call not made."""
     X = np.random.default_rng(0).normal(size=(60, 5))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers.checkpoint_files import AT, Leave, resuming, written
 from helpers.mutation import N_MUTATIONS, changed, mutated, put
+from helpers.needs import needs
 from helpers.saved_nets import everything
 from helpers.torture_checkpoints import SETTINGS, VALIDATION, X, Y, make
 
@@ -188,6 +189,7 @@ print(net.history_.n_epochs, net.history_.stopped_by)
 """
 
 
+@needs("resource")
 @pytest.mark.parametrize("errors", ["warn", "raise"])
 def test_a_disk_that_becomes_full(errors, ended, tmp_path):
     path = tmp_path / "run"
@@ -226,6 +228,7 @@ except OSError as error:
 """
 
 
+@needs("os.geteuid")
 def test_a_folder_that_may_not_be_written_to(tmp_path):
     """Said before the first step."""
     folder = tmp_path / "folder"

@@ -1,8 +1,11 @@
 """Atomic replacement of files with long names."""
 
 import os
+import stat
+import sys
 
 import pytest
+from helpers.needs import needs
 
 import fastbp
 from fastbp.base import files
@@ -30,6 +33,7 @@ def test_stale_files_of_long_names_are_removed(tmp_path):
     path = tmp_path / ("n" * 250)
     temporary, descriptor = files._locked_file(path)
     os.close(descriptor)  # as after a kill
+    os.utime(temporary, (0, 0))  # on Windows it may be about to be renamed for a minute
     assert len(os.fsencode(temporary.name)) < 143
     files.replace_file(path, [b"new"])
     assert os.listdir(tmp_path) == [path.name]
@@ -48,3 +52,27 @@ def test_a_model_with_a_long_name(tmp_path):
     path = tmp_path / ("m" * 255)
     fastbp.MLP([1, 2]).save(path)
     assert fastbp.load(path).widths == (1, 2)
+
+
+@needs("fcntl")
+@pytest.mark.parametrize("has_it", [True, False])
+def test_macos_flushes_the_drive_too(has_it, tmp_path, monkeypatch):
+    """The file, then its folder; by fsync on a file system without F_FULLFSYNC."""
+    flushed = []
+
+    def fcntl(descriptor, command):
+        assert command == 51
+        if not has_it:
+            raise OSError
+        flushed.append(stat.S_IFMT(os.fstat(descriptor).st_mode))
+
+    def fsync(descriptor):
+        assert not has_it
+        flushed.append(stat.S_IFMT(os.fstat(descriptor).st_mode))
+
+    monkeypatch.setattr(files.fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(files.fcntl, "fcntl", fcntl)
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    files.replace_file(tmp_path / "net", [b"content"])
+    assert flushed == [stat.S_IFREG, stat.S_IFDIR]

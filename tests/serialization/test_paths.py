@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.needs import needs
 from helpers.small_fit import X, Y, bits, make
 
 import fastbp
@@ -85,6 +86,7 @@ def test_folders_and_missing_files(tmp_path):
         fastbp.load(tmp_path / "net" / "x")
 
 
+@needs("os.mkfifo")
 def test_a_fifo_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for call in (fastbp.load, lambda path: fastbp.resume(path, X, Y)):

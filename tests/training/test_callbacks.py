@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import termios
 import time
 import types
 import warnings
 
 import numpy as np
 import pytest
+from helpers.needs import needs
 from helpers.small_fit import VALIDATION, X_VAL, Y_VAL, X, Y, bits, make
 
 import fastbp
@@ -532,9 +532,11 @@ def test_progress_in_a_log_file(monkeypatch, validation):
     assert ("val_loss=" in last) == bool(validation)
 
 
-@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
+@needs("os.openpty", "termios")
 def test_progress_in_a_terminal(monkeypatch):
     """One line that overwrites itself, with the time that is left."""
+    import termios
+
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (24, 120))
     shown = b""

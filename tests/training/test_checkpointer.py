@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.needs import needs
 from helpers.saved_nets import everything
 from helpers.torture_checkpoints import CASES, SETTINGS, VALIDATION, X, Y, make
+from helpers.waiting import HUNG_SECONDS
 
 import fastbp
 from fastbp.runtime import autotune
@@ -257,19 +259,21 @@ class EveryStepLess(fastbp.callbacks.Callback):
         pass
 
 
+@needs("signal.setitimer")
 def test_ctrl_c_within_an_epoch(tmp_path):
     """The checkpoint is of the very step that was the last."""
     path = tmp_path / "run"
     command = [sys.executable, TORTURE, tmp_path, "press", "3"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HUNG_SECONDS)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert fastbp.load(path).history_.stopped_by == "epochs"
 
 
+@needs("os.fork")
 def test_killed_for_real(tmp_path):
     """FASTBP_KILLS says how often."""
     command = [sys.executable, TORTURE, tmp_path, "kill", str(KILLS)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120 + 3 * KILLS)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HUNG_SECONDS + 3 * KILLS)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert done.stdout.startswith(f"{KILLS} kills")
 

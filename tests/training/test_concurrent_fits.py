@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 from helpers.small_fit import X, Y, bits, make
+from helpers.waiting import HUNG_SECONDS
 
 import fastbp
 
@@ -24,7 +25,7 @@ class Holding(fastbp.callbacks.Callback):
     def on_epoch_end(self, net, history):
         if history.n_epochs == 3:
             self.reached.set()
-            assert self.go_on.wait(60)
+            assert self.go_on.wait(HUNG_SECONDS)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
@@ -45,7 +46,7 @@ def test_the_second_fit_is_refused(second, n_threads):
     )
     first.start()
     try:
-        assert holding.reached.wait(60)
+        assert holding.reached.wait(HUNG_SECONDS)
         history = net.history_
         with pytest.raises(RuntimeError, match=REFUSED):
             second(net)

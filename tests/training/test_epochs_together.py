@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from helpers.needs import needs
 from helpers.small_fit import bits
 
 import fastbp
@@ -104,6 +105,7 @@ def test_divergence_within_a_call():
     assert np.isfinite(nets[0].parameters).all()
 
 
+@needs("signal.pthread_kill")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_ctrl_c_within_a_call(n_threads):
     net, twin = make(), make()

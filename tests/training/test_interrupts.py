@@ -5,6 +5,7 @@ import copy
 import multiprocessing
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import time
 
 import numpy as np
 import pytest
+from helpers.needs import needs
 from helpers.small_fit import VALIDATION, X, Y, bits, make
+from helpers.waiting import HUNG_SECONDS
 
 import fastbp
 
@@ -24,8 +27,14 @@ LONG_Y = RNG.integers(0, 3, 300_000)
 
 @pytest.mark.parametrize(
     "press",
-    [lambda: os.kill(os.getpid(), signal.SIGINT), _thread.interrupt_main],
-    ids=["kill", "main"],
+    [
+        pytest.param(
+            lambda: os.kill(os.getpid(), signal.SIGINT),
+            id="kill",
+            marks=needs("signal.pthread_kill"),
+        ),
+        pytest.param(_thread.interrupt_main, id="main"),
+    ],
 )
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -95,6 +104,7 @@ while net.train_state.step < 10**9:
 """
 
 
+@needs("signal.pthread_kill")
 @pytest.mark.parametrize("n_threads", ["1", "2"])
 @pytest.mark.parametrize("hidden", [["4"], ["100", "100"]])
 def test_ctrl_c_at_any_moment(hidden, n_threads):
@@ -102,17 +112,16 @@ def test_ctrl_c_at_any_moment(hidden, n_threads):
     so at no certain place."""
     delays = random.Random(0)
     child = subprocess.Popen(
-        [sys.executable, "-c", PRESSED, n_threads, *hidden], stdout=-1, stderr=-1, text=True
+        [sys.executable, "-c", PRESSED, n_threads, *hidden], stdout=-1, stderr=-1
     )
-    hung = threading.Timer(60, child.kill)
-    hung.start()
     try:
         for fit in range(1000):
-            assert child.stdout.read(1) == ".", f"fit {fit}: {child.communicate()[1] or 'hung'}"
+            begun = select.select([child.stdout], [], [], HUNG_SECONDS)[0]
+            assert begun, f"fit {fit}: hung"
+            assert os.read(child.stdout.fileno(), 1) == b".", f"fit {fit}: {child.stderr.read()}"
             time.sleep(delays.uniform(0, 0.001))
             child.send_signal(signal.SIGINT)
     finally:
-        hung.cancel()
         child.kill()
         child.communicate()
 
@@ -144,6 +153,7 @@ def test_fits_in_other_threads(n_threads):
     )
 
 
+@needs("os.fork")
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_fit_in_a_fork_after_a_fit(n_threads):
     expected = fitted(5, n_threads)
@@ -151,7 +161,7 @@ def test_fit_in_a_fork_after_a_fit(n_threads):
     here, there = context.Pipe()
     child = context.Process(target=lambda: there.send(fitted(5, n_threads)))
     child.start()
-    assert here.poll(60)
+    assert here.poll(HUNG_SECONDS)
     assert here.recv() == expected
     child.join()
     assert child.exitcode == 0
@@ -185,7 +195,8 @@ assert np.isfinite(net.fit(X, y, epochs=1).loss).all()
 """
 
 
+@needs("signal.setitimer")
 @pytest.mark.parametrize("n_threads", ["1", "2"])
 def test_another_signals_exception_goes_through(n_threads):
     """As of a time-out by SIGALRM: at any moment of a fit it comes out, and the next fit works."""
-    subprocess.run([sys.executable, "-c", RAISING, n_threads], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", RAISING, n_threads], check=True, timeout=HUNG_SECONDS)

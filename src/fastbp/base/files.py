@@ -3,14 +3,22 @@ never a part of it."""
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import secrets
+import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
+if sys.platform != "win32":
+    import fcntl
+
 _PREFIX_BYTES = 100  # of a temporary file's name, so that the whole is below 143, the least limit
+# On Windows: after which a temporary file without a writer is stale, and for how long a rename is
+# tried again while another program has the target open.
+_STALE_SECONDS = 60
+_RENAME_SECONDS = 2
 
 
 def check_path(name: str, path: object) -> str:
@@ -23,7 +31,7 @@ def check_path(name: str, path: object) -> str:
     text = os.fsdecode(path)
     if "\0" in text or not text:
         raise ValueError(f"{name} must be the path of a file, got {text!r}")
-    if text.endswith(os.sep):
+    if text.endswith((os.sep, os.altsep or os.sep)):
         raise ValueError(f"{name} must be the path of a file, got that of a folder, {text!r}")
     return text
 
@@ -36,13 +44,15 @@ def replace_file(path: str | os.PathLike, parts: Iterable[bytes]) -> None:
 
     The content is written to a temporary file in the same folder, ``.name.xxxxxxxxxxxxxxxx.tmp``,
     flushed to the disk and renamed; of a long name only the first 100 bytes are used. Temporary
-    files of killed processes are removed first; a live writer holds a lock on its own.
+    files of killed processes are removed first; a live writer holds a lock on its own. On Windows
+    no file that is open can be removed, renamed or replaced: the open file is the lock, it is
+    closed before it is renamed, and a target that another program has open is waited for.
 
     Raises
     ------
     OSError
-        With the name `path`, if the folder is missing or not writable, or the disk is full. The
-        previous content is left unchanged.
+        With the name `path`, if the folder is missing or not writable, the disk is full, or, on
+        Windows, another program keeps the file open. The previous content is left unchanged.
     """
     target = Path(os.path.realpath(path))
     temporary = None
@@ -56,13 +66,18 @@ def replace_file(path: str | os.PathLike, parts: Iterable[bytes]) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.writelines(parts)
             file.flush()
-            with contextlib.suppress(FileNotFoundError):
-                os.chmod(temporary, target.stat().st_mode & 0o777)
-            os.fsync(descriptor)
-            os.replace(temporary, target)
+            if sys.platform != "win32":
+                with contextlib.suppress(FileNotFoundError):
+                    os.chmod(temporary, target.stat().st_mode & 0o777)
+            _sync(descriptor)
+            if sys.platform != "win32":  # while it is locked
+                os.replace(temporary, target)
+        if sys.platform == "win32":
+            _replace_patiently(temporary, target)
+            return
         folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(folder)  # makes the rename itself durable
+            _sync(folder)  # makes the rename itself durable
         finally:
             os.close(folder)
     except BaseException as error:
@@ -80,14 +95,17 @@ def check_writable(path: str | os.PathLike) -> None:
     Raises
     ------
     OSError
-        With the name `path`, if its folder is missing or not writable.
+        With the name `path`, if its folder is missing or not writable, or, on Windows, the file
+        is read-only.
     """
     target = Path(os.path.realpath(path))
     try:
-        if _is_special(path):
+        special = _is_special(path)
+        if special or (sys.platform == "win32" and target.exists()):
             if not os.access(path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            return
+            if special:
+                return
         temporary, descriptor = _locked_file(target)
         os.close(descriptor)
         temporary.unlink()
@@ -113,9 +131,10 @@ def _locked_file(target):
     while True:
         temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(8)}.tmp")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        # A file system without locks raises; there, `_remove_stale` removes nothing either.
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if sys.platform != "win32":
+            # A file system without locks raises; there, `_remove_stale` removes nothing either.
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
             return temporary, descriptor
         os.close(descriptor)  # another process removed it before it was locked
@@ -126,9 +145,36 @@ def _remove_stale(target):
     stale = re.compile(re.escape(_prefix(target)) + r"[0-9a-f]{16}\.tmp")
     for entry in [entry for entry in os.scandir(target.parent) if stale.fullmatch(entry.name)]:
         with contextlib.suppress(OSError):
-            descriptor = os.open(entry.path, os.O_WRONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(entry.path)
-            finally:
-                os.close(descriptor)
+            if sys.platform == "win32":
+                # One that is open is refused; one just closed is about to be renamed.
+                if time.time() - os.stat(entry.path).st_mtime > _STALE_SECONDS:
+                    os.unlink(entry.path)
+            else:
+                descriptor = os.open(entry.path, os.O_WRONLY)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(entry.path)
+                finally:
+                    os.close(descriptor)
+
+
+def _sync(descriptor):
+    """Flush an open file to the disk. On macOS fsync leaves it in the drive's own cache."""
+    if sys.platform == "darwin":
+        with contextlib.suppress(OSError):  # a file system without it
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
+def _replace_patiently(temporary, target):
+    """Rename, again and again while another program, such as a virus scanner, has the file open."""
+    end = time.monotonic() + _RENAME_SECONDS
+    while True:
+        try:
+            os.replace(temporary, target)
+            return
+        except PermissionError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)

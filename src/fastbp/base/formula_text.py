@@ -1,8 +1,12 @@
 """Numbers, counts and sums as text, and numbers put in the place of a formula's symbols."""
 
 import re
+import sys
 
 ELLIPSIS = "…"
+_ASCII = str.maketrans(
+    {"Σ": "sum", "·": "*", "½": "1/2", "²": "^2", "√": "sqrt ", "≤": "<=", ELLIPSIS: "..."}
+)
 
 
 def number(value):
@@ -42,4 +46,14 @@ def put_in(formula, **values):
         word = rf"(?<![A-Za-z]){symbol}(?![A-Za-z])"
         text = re.sub(rf"(?<=[(|]){word}|(?<=, ){word}", number(value), text)
         text = re.sub(word, factor(value), text)
+    return text
+
+
+def printable(text):
+    """The text, in ASCII if standard output lacks a character of it, as a pipe on Windows, in code
+    page 1252, lacks Σ: ``print`` would raise an error."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return text.translate(_ASCII)
     return text

@@ -16,6 +16,10 @@ from .. import __version__
 from . import demo, machine, predict, train
 from .arguments import Parser, UsageError, say
 
+# The exit code of a process that Ctrl-C ended on Windows, where a process cannot send itself the
+# signal: STATUS_CONTROL_C_EXIT as a signed number.
+CONTROL_C_EXIT = 0xC000013A - (1 << 32)
+
 DESCRIPTION = "Train dense networks by back-propagation on CPUs, from tables."
 EPILOG = """\
 examples:
@@ -78,8 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def command() -> NoReturn:
     """The process ``fastbp``.
 
-    Ctrl-C ends it by SIGINT and a closed standard output by SIGPIPE, as shells expect. Characters
-    that the encoding of the terminal lacks are written as escapes.
+    Ctrl-C ends it by SIGINT and a closed standard output by SIGPIPE, as shells expect. On Windows
+    the exit codes are STATUS_CONTROL_C_EXIT, as of Python itself, and 1. Characters that the
+    encoding of the terminal lacks are written as escapes.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -91,10 +96,10 @@ def command() -> NoReturn:
                 sys.stdout.flush()  # its reader may have closed it, after help texts as well
     except KeyboardInterrupt:
         say("fastbp: interrupted")
-        _end_by(signal.SIGINT)
+        code = _end_by("SIGINT", CONTROL_C_EXIT)
     except BrokenPipeError:
         _discard_output()
-        _end_by(signal.SIGPIPE)
+        code = _end_by("SIGPIPE", 1)
     except OSError as error:  # such as a full disk
         _discard_output()
         say(f"fastbp: error: standard output: {error.strerror}")
@@ -107,6 +112,10 @@ def _discard_output():
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _end_by(number):
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
+def _end_by(name, code):
+    """End the process by a signal. On Windows, where that is not possible, return its exit code."""
+    if sys.platform != "win32":
+        number = getattr(signal, name)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    return code

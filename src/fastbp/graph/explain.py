@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..base.formula_text import number
+from ..base.formula_text import number, printable
 from ..base.labels import label_array, positions
 from ..base.validation import (
     check_count,
@@ -96,7 +96,7 @@ class Explanation:
         lines = []
         for title, rows in sections(self, self._shown):
             lines += [title, *("  " + " = ".join(filter(None, row)) for row in rows)]
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def __repr__(self):
         widths = [len(self.x), *(len(layer.z) for layer in self.layers)]
@@ -154,7 +154,8 @@ def explain(
     Returns
     -------
     Explanation
-        Text by ``print``, a table in a notebook, the numbers as arrays: ``layers[0].delta``.
+        Text by ``print``, a table in a notebook, the numbers as arrays: ``layers[0].delta``. The
+        text is ASCII where the encoding of standard output lacks one of its characters.
 
     Raises
     ------

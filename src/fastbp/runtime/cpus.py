@@ -4,15 +4,14 @@ import ctypes
 import functools
 import math
 import os
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 QUOTA_SECONDS = 0.05  # after which the control group's quota is read again
 # The number of the calling thread's CPU, or None where threads cannot be moved (all but Linux).
-current_cpu = (
-    getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
-)
+current_cpu = getattr(ctypes.CDLL(None), "sched_getcpu", None) if sys.platform == "linux" else None
 
 
 @functools.cache
@@ -21,7 +20,7 @@ def _quota_files():
     around it, in the layouts of both versions."""
     found = []
     with suppress(OSError, ValueError):  # no control groups here
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
+        for line in os.fsdecode(Path("/proc/self/cgroup").read_bytes()).splitlines():
             _, controllers, path = line.split(":", 2)
             if controllers and "cpu" not in controllers.split(","):
                 continue
@@ -60,7 +59,8 @@ def _quota(period):
 
 
 def available_cpus() -> int:
-    """CPUs this process may use: its affinity mask, limited by its control group's quota."""
+    """CPUs this process may use: its affinity mask, limited by its control group's quota. On macOS,
+    which has neither, and on Windows, all of the machine's, efficiency cores included."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return int(min(cpus, _quota(time.monotonic() // QUOTA_SECONDS)))
 

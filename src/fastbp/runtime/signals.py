@@ -8,8 +8,9 @@ import threading
 from typing import ClassVar
 
 # Signals that end a program, or a part of it, by an exception where the user has set a handler in
-# Python: sys.exit on SIGTERM, a time-out on SIGALRM, a batch system's notice on SIGUSR1.
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2")
+# Python: sys.exit on SIGTERM, a time-out on SIGALRM, the notice of a batch system on SIGUSR1.
+# SIGBREAK is of Windows, for Ctrl-Break; of the others Windows has the first two.
+NAMES = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2")
 SIGNALS = [int(getattr(signal, name)) for name in NAMES if hasattr(signal, name)]
 
 

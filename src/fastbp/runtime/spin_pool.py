@@ -9,6 +9,7 @@ more, so an exception that a signal's handler raises never leaves a worker at wo
 
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -177,7 +178,7 @@ class SpinPool:
         they turn out to be busy. Two threads then took 50 ms for 10,000 rows of 784-256-128-10,
         which take 26 on two CPUs, and twenty times as long for small steps.
         """
-        if current_cpu is None:
+        if sys.platform != "linux" or current_cpu is None:
             return
         cpu = current_cpu()
         self._cpus.pop(thread, None)

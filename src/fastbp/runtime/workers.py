@@ -2,12 +2,13 @@
 
 import mmap
 import queue
+import sys
 import threading
 from collections.abc import Callable
 
 # A thread's stack takes 8 MB of address space, and glibc reserves up to 128 MB more for its small
-# objects.
-THREAD_BYTES = 160 << 20
+# objects. On Windows the stack takes 1 MB, and a mapping is committed memory, not address space.
+THREAD_BYTES = 1 << 20 if sys.platform == "win32" else 160 << 20
 
 
 def start_thread(thread: threading.Thread) -> None:

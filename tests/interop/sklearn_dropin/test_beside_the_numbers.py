@@ -13,6 +13,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse
+from helpers.needs import needs
 from sklearn import neural_network
 from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 
@@ -115,6 +116,7 @@ def test_a_repeated_warning_is_shown_as_often_as_scikit_learns():
         assert shown[0] == shown[1] != []
 
 
+@needs("signal.pthread_kill")
 def test_the_warning_of_an_interrupt():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
