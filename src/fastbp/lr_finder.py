@@ -203,4 +203,6 @@ def _without_zeros(samples):
     """X, y and weights of the samples with a weight above 0: a batch of others has no loss."""
     kept = np.flatnonzero(samples.weight)
     targets = samples.labels if samples.targets is None else samples.targets.array
+    if samples.targets is None and samples.classes is not None:
+        targets = samples.classes[targets]
     return samples.x.array[kept], targets[kept], samples.weight[kept]

@@ -142,3 +142,15 @@ BAD += [
 def test_bad_settings(name, value, error):
     with pytest.raises(error, match=f"^{name} "):
         fastbp.lr_find(make(), X, Y, **{name: value})
+
+
+def test_weights_and_labels_of_any_kind():
+    """Weights of one change nothing, whatever the labels are."""
+    for labels in (["b", "a", "c"], [2, 0, 1], [-5, 7, 3]):
+        net = fastbp.MLP([4, 5, 3], seed=1)
+        x = np.random.default_rng(0).normal(size=(60, 4))
+        y = np.array(labels)[np.arange(60) % 3]
+        net.fit(x, y, epochs=3)
+        plain = fastbp.lr_find(net, x, y, steps=20)
+        weighted = fastbp.lr_find(net, x, y, steps=20, sample_weight=np.ones(60))
+        np.testing.assert_array_equal(plain.losses, weighted.losses)

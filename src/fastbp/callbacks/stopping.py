@@ -140,6 +140,7 @@ class EarlyStopping(Callback):
         if leading._best is not None and history.stopped_by not in (
             "interrupt",
             "divergence",
+            "loss",
             "error",
         ):
             net.parameters[:] = leading._best

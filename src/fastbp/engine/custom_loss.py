@@ -79,7 +79,7 @@ class CustomStepRunner(StepRunner):
                 return np.concatenate(losses), steps, True
             try:
                 loss, derivative = call_loss(self.function, a, self.samples.y[index])
-            except Exception as error:
+            except BaseException as error:  # raised when what was done is recorded
                 error.add_note(f"raised by the loss at batch {first // self.batch} of an epoch")
                 self.failure = error
                 break

@@ -69,7 +69,7 @@ class StepRunner:
         The learning rate of each step of the next run; empty where the records' rate holds.
     """
 
-    failure: Exception | None = None
+    failure: BaseException | None = None
 
     def __init__(self, network, params, state, samples, batch, step, sizes):
         self.network = network
@@ -83,7 +83,7 @@ class StepRunner:
         self.plan.job[0]["batch"] = batch
         self.macs = work_of(network, batch)
         self.tuner = network.tuner(sizes, self.macs)
-        self.steps = np.repeat(step, max(sizes))
+        self.steps = records(step, max(sizes), network.dtype)
         self.work = self.plan.work(network.dtype)[0]
         self.sums = np.zeros(self.plan.sums_size)
         stores = stores_gradient(batch, step)
@@ -108,7 +108,8 @@ class StepRunner:
             and stores_gradient(batch, step) == (self.gradient.size > 0)
         )
         if fits:
-            self.steps[:] = step
+            self.steps = records(step, len(self.steps), network.dtype)
+            self._call = ()
             self.rates = np.zeros(0)
             self.samples = samples
             self.batch = batch
@@ -117,6 +118,11 @@ class StepRunner:
             self.tuner = network.tuner(sizes, self.macs)
             self.load()
         return fits
+
+    def release(self):
+        """Drop the samples, which belong to the caller."""
+        self.samples = None
+        self._call = ()
 
     def go_back(self):
         """Restore the caller's parameters and the snapshot of the optimizer's state."""
@@ -289,6 +295,18 @@ class StepRunner:
 
 def _same_memory(a, b):
     return len(a) == len(b) and a.__array_interface__["data"] == b.__array_interface__["data"]
+
+
+def records(step, n, dtype):
+    """`n` copies of a step's record, one for each thread.
+
+    An epsilon that kernels would flush to 0, with or without a bias correction, is replaced by the
+    smallest other one: 0 / 0 follows for parameters without a gradient, and in the lanes beside.
+    """
+    steps = np.repeat(step, n)
+    smallest = np.finfo(dtype).tiny * 2.0**28  # of 1 - beta_2**count the root is above 2**-27
+    steps["epsilon"] = np.where(step["epsilon"] > 0, np.maximum(step["epsilon"], smallest), 0)
+    return steps
 
 
 def stores_gradient(batch, step):

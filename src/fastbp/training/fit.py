@@ -264,7 +264,9 @@ def warn_after_fit(net):
         n = len(history.learning_rate)
         trained = np.flatnonzero(history.learning_rate)
         at_zero = n - 1 - int(trained[-1]) if len(trained) else n
-        if at_zero > 1 or at_zero == n > 0:  # a schedule may reach 0 in its last step
+        began = net.train_state.schedule_state.steps == n  # with 0, as a warm-up may
+        # A schedule may reach 0 in its last step.
+        if at_zero > 1 or (at_zero == n > 0 and not began):
             warnings.warn(
                 f"the schedule {net.optimizer_.lr!r} had ended: the last "
                 f"{counted(at_zero, 'step')} had the learning rate 0. Use a larger length, a "

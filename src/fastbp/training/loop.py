@@ -221,8 +221,11 @@ class TrainingLoop:
         """Notify the callbacks of the end of the fit, which the exception `error` ended if given,
         and save the last checkpoint."""
         history = self._history
-        if error is None and len(history.batch_loss) == 1 and self.net.loss_function is None:
-            self.net.network.spare_runners.append(self._runner)
+        runner = self._runner
+        plain = error is None and self.net.loss_function is None
+        if runner is not None and plain and len(history.batch_loss) == 1:
+            runner.release()
+            self.net.network.spare_runners.append(runner)
         if error is not None:
             history.stopped_by = history.stopped_by or "error"
         errors = self._callbacks.end()
