@@ -1,5 +1,6 @@
 """fastbp as a process: streams, signals, exit codes, and what the library does not import."""
 
+import errno
 import io
 import os
 import shutil
@@ -259,6 +260,36 @@ def test_no_message_raises(kind, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", stream)
     say("é 日本")
     assert capsys.readouterr().out == ""
+
+
+class Gone(io.StringIO):
+    """A standard error that fails from the second write on, as a pipe does without its reader."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+        self.writes = 0
+
+    def write(self, text):
+        self.writes += 1
+        if self.writes > 1:
+            raise self.error
+        return super().write(text)
+
+
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(errno.EPIPE, "Broken pipe"), OSError(errno.ENOSPC, "No space")]
+)
+def test_a_standard_error_that_fails_during_training(error, unicode_folder, monkeypatch):
+    """Messages and the progress bar are lost, the model is not."""
+    from fastbp.cli.main import main
+
+    monkeypatch.chdir(unicode_folder)
+    stream = Gone(error)
+    monkeypatch.setattr(sys, "stderr", stream)
+    main(TRAIN)
+    assert stream.writes > 1
+    assert saved(unicode_folder)
 
 
 def test_a_report_to_a_closed_standard_output(unicode_folder):

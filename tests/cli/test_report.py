@@ -331,3 +331,16 @@ def test_both_axes_have_one_scale():
     for x, y in drawn["points"]:
         assert START <= x <= END
         assert SIDE - END <= y <= SIDE - START
+
+
+def test_the_target_of_a_regression_is_text(tmp_path, monkeypatch, fastbp_says):
+    """In the title of the scatter plot's axis too."""
+    monkeypatch.chdir(tmp_path)
+    rows = "\n".join(f"{i},{i * 0.37 % 5}" for i in range(80))
+    (tmp_path / "t.csv").write_text(f"a,<i>p</i>\n{rows}\n", encoding="utf-8")
+    options = ("--target", "<i>p</i>", "--epochs", "2", "--report", "r.html")
+    code, _, err = fastbp_says("train", "t.csv", *options)
+    assert code == 0, err
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "<i>" not in page
+    assert "actual &lt;i&gt;p&lt;/i&gt;" in page
