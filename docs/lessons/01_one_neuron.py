@@ -7,7 +7,8 @@ answer, its error and the derivative of the error by hand, then with fastbp, and
 It ends with a neuron that tells benign from malignant tumours.
 
 You need derivatives as taught in school: the slope of a curve, the chain rule
-(the derivative of f(g(x)) is f'(g(x)) · g'(x)), and that of log(x), which is 1/x.
+(the derivative of f(g(x)) is f'(g(x)) · g'(x)), and two derivatives: that of exp(x), which is
+exp(x), and that of log(x), the natural logarithm, which is 1/x.
 """
 
 import matplotlib.pyplot as plt
@@ -21,8 +22,9 @@ import fastbp
 # %%
 # What a neuron computes
 # ----------------------
-# The names below are those of all lessons. The shape of each is in brackets: ``(2,)`` is a list of
-# two numbers, ``()`` a single number.
+# The names below are those of all lessons. The shape says how many numbers a name stands for:
+# ``(2,)`` is a list of two numbers, ``()`` a single number. Counting starts at 0, as in Python, so
+# the two inputs are x[0] and x[1].
 #
 # ======  ========  ==================================================
 # name    shape     meaning
@@ -60,14 +62,14 @@ print(f"a = {a:.4f}")
 # %%
 # The slope of the sigmoid
 # ------------------------
-# We shall need the derivative of the sigmoid. Write the function as ``u**-1`` with
-# ``u = 1 + exp(-z)``. The chain rule gives ``-u**-2`` times ``-exp(-z)``, so
+# We shall need the derivative of the sigmoid, written da/dz: how fast a changes when z changes.
+# The function is 1/u with u = 1 + exp(-z). The derivative of 1/u by u is -1/u², that of u by z is
+# -exp(-z), and the chain rule multiplies them::
 #
-# ::
+#     da/dz = exp(-z) / (1 + exp(-z))²
 #
-#     da/dz = exp(-z) / (1 + exp(-z))**2
-#
-# The first factor 1 / (1 + exp(-z)) is a. The rest, exp(-z) / (1 + exp(-z)), is 1 - a. Hence
+# Split this in two factors. One of them, 1 / (1 + exp(-z)), is a. The other,
+# exp(-z) / (1 + exp(-z)), is 1 - a, as both add up to 1. Hence
 #
 # ::
 #
@@ -79,8 +81,19 @@ print(f"a = {a:.4f}")
 line = np.linspace(-6, 6, 200)
 fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
 ax.plot(line, sigmoid(line), label="a = sigmoid(z)")
-ax.plot(line, sigmoid(line) * (1 - sigmoid(line)), "--", label="slope da/dz = a (1 - a)")
-ax.plot(z, a, "o", color="black", label=f"our neuron: z = {z:.1f}, a = {a:.3f}")
+ax.plot(
+    line,
+    sigmoid(line) * (1 - sigmoid(line)),
+    "--",
+    label="slope da/dz = a (1 - a)",
+)
+ax.plot(
+    z,
+    a,
+    "o",
+    color="black",
+    label=f"our neuron: z = {z:.1f}, a = {a:.3f}",
+)
 ax.set(xlabel="z", title="The sigmoid function and its slope")
 ax.grid(alpha=0.3)
 ax.legend()
@@ -105,8 +118,12 @@ inside = np.linspace(0.005, 0.995, 200)
 fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
 ax.plot(inside, -np.log(inside), label="target y = 1")
 ax.plot(inside, -np.log(1 - inside), "--", label="target y = 0")
-ax.plot(a, loss, "o", color="black", label=f"our neuron: L = {loss:.3f}")
-ax.set(xlabel="activation a", ylabel="loss L", title="Binary cross-entropy")
+ax.plot(
+    a, loss, "o", color="black", label=f"our neuron: L = {loss:.3f}"
+)
+ax.set(
+    xlabel="activation a", ylabel="loss L", title="Binary cross-entropy"
+)
 ax.grid(alpha=0.3)
 ax.legend()
 plt.show()
@@ -115,22 +132,26 @@ plt.show()
 # Why delta = a - y
 # -----------------
 # To make the loss smaller, we must find out how it changes with each weight. The weights act
-# through z, and z acts through a. So we go backwards: from L to a, from a to z, from z to W. That
-# is back-propagation. The derivative of the loss by z is so important that it has a name, *delta*::
+# through z, z acts through a, and a on L. So we go backwards: from L to a, from a to z, from z to
+# W. That is back-propagation.
 #
-#     delta = dL/dz = dL/da · da/dz                              (chain rule)
+# From L to a. The derivative of log(a) is 1/a, that of log(1 - a) is -1 / (1 - a)::
 #
-#     dL/da = -y / a + (1 - y) / (1 - a) = (a - y) / (a · (1 - a))
-#     da/dz = a · (1 - a)
+#     dL/da = -y / a + (1 - y) / (1 - a)
+#           = (-y·(1 - a) + (1 - y)·a) / (a·(1 - a))   common denominator
+#           = (a - y) / (a·(1 - a))                    y·a cancels
 #
-#     delta = a - y                                              (the factors cancel)
+# From a to z we have da/dz = a · (1 - a). The chain rule multiplies the two. The derivative of the
+# loss by z is so important that it has a name, *delta*::
+#
+#     delta = dL/dz = dL/da · da/dz = a - y            a·(1 - a) cancels
 #
 # Our neuron answers 0.731 and should answer 1, so delta is -0.269: a larger z makes the loss
 # smaller.
 #
-# The last step goes from z to the weights. In z = x[0]·W[0] + x[1]·W[1] + b the derivative by W[0]
-# is x[0], and the derivative by b is 1. We write dW for the derivative of L by W, and db for that
-# by b::
+# The last step goes from z to the weights. In z = x[0]·W[0] + x[1]·W[1] + b hold everything fixed
+# but W[0]: the derivative is x[0]. In the same way it is x[1] for W[1], and 1 for b. We write dW
+# for the derivatives of L by the weights, and db for that by b::
 #
 #     dW = x · delta          shape (2,), like W
 #     db = delta              shape (), like b
@@ -143,8 +164,8 @@ print(f"dW    = {dW.round(4)}")
 print(f"db    = {db:.4f}")
 
 # %%
-# Is it right? Nudge the first weight by a little, to both sides, and look how much the loss
-# changes. The quotient is a slope, and must be near dW[0].
+# Is it right? Nudge the first weight by a little, up and down, and look how much the loss changes.
+# The change of the loss divided by the change of the weight is a slope, and must be near dW[0].
 
 
 def loss_of(W, b):
@@ -161,9 +182,12 @@ assert_allclose(slope, dW[0], rtol=1e-8)
 # %%
 # The same with fastbp
 # --------------------
-# ``fastbp.MLP([2, 1])`` is a net with two inputs and one output, our neuron. Two things differ.
-# fastbp takes many samples at once, as rows; our one sample is a table of shape (1, 2). And there
-# can be many neurons, so W is a table (inputs, neurons), here (2, 1).
+# ``fastbp.MLP([2, 1])`` is a net with two inputs and one output, our neuron. ``dtype="float64"``
+# makes it compute with 16 digits, as NumPy does. Two things differ. fastbp takes many samples at
+# once, one in each row of a table; our one sample becomes a table of shape (1, 2), ``x[None, :]``.
+# And a layer can have many neurons, one in each column of W, so W is a table (inputs, neurons),
+# here (2, 1). ``net.weights[0]`` is the W of the first and only layer, and ``[:, 0]`` its first
+# column.
 
 net = fastbp.MLP([2, 1], output="sigmoid", dtype="float64")
 net.weights[0][:, 0] = W
@@ -189,16 +213,19 @@ assert_allclose(db, dbs[0][0])
 # drown the small ones.
 
 X, y = load_breast_cancer(return_X_y=True)
-X, X_test, y, y_test = train_test_split(X, y, test_size=1 / 3, stratify=y, random_state=0)
+X, X_test, y, y_test = train_test_split(
+    X, y, test_size=1 / 3, stratify=y, random_state=0
+)
 mean, std = X.mean(axis=0), X.std(axis=0)
 X = (X - mean) / std
 X_test = (X_test - mean) / std
 n = len(X)
-print(f"X {X.shape}: {n} samples in rows, {X.shape[1]} features in columns; y {y.shape}")
+print(f"X {X.shape}: {n} samples in rows, 30 features in columns")
+print(f"y {y.shape}")
 
 # %%
-# With n samples the loss is the mean of the n losses. So each sample has 1/n of the say, and the
-# derivative by its z is (a - y) / n:
+# With n samples the loss is the mean of the n losses, their sum divided by n. Each sample has its
+# own z, and the derivative of the mean by it is (a - y) / n:
 #
 # ======  ========  ======================================
 # name    shape     formula
@@ -215,8 +242,9 @@ print(f"X {X.shape}: {n} samples in rows, {X.shape[1]} features in columns; y {y
 # ``X.T`` is X with rows and columns exchanged, (30, n). ``X.T @ delta`` takes each sample's x times
 # its delta, and adds over the samples: the former dW = x · delta, for all samples at once.
 #
-# *Gradient descent* then takes a step against the derivative, again and again. The learning rate
-# lr says how far::
+# dW and db together are called the *gradient*. Where dW[i] is positive, a larger W[i] makes a
+# larger loss, so W[i] should become smaller. *Gradient descent* changes all weights in this way, in
+# small steps, again and again. The learning rate lr says how far a step goes::
 #
 #     W = W - lr · dW
 #     b = b - lr · db
@@ -242,7 +270,9 @@ for _ in range(200):
 
 net = fastbp.MLP([30, 1], output="sigmoid", dtype="float64")
 net.weights[0][...] = 0.0
-history = net.fit(X, y, epochs=200, batch_size=None, optimizer=fastbp.SGD(lr))
+history = net.fit(
+    X, y, epochs=200, batch_size=None, optimizer=fastbp.SGD(lr)
+)
 
 print("                   NumPy    fastbp")
 print(f"first loss      {losses[0]:.6f}  {history.loss[0]:.6f}")
@@ -253,7 +283,9 @@ assert_allclose(W, net.weights[0][:, 0])
 assert_allclose(b, net.biases[0][0])
 
 accuracy = net.score(X_test, y_test)
-print(f"{accuracy:.1%} of {len(y_test)} tumours outside the training set are classified correctly")
+print(
+    f"{accuracy:.1%} of the {len(y_test)} other tumours classified correctly"
+)
 assert accuracy > 0.95
 
 # %%
@@ -269,7 +301,9 @@ assert accuracy > 0.95
 
 def check(squared_delta):
     """Compare a delta of the squared error with fastbp's, on all samples."""
-    net = fastbp.MLP([30, 1], output="sigmoid", loss="squared_error", dtype="float64")
+    net = fastbp.MLP(
+        [30, 1], output="sigmoid", loss="squared_error", dtype="float64"
+    )
     a = net.forward(X)[-1][:, 0]
     delta = squared_delta(a, y) / n
     _, dWs, dbs = net.loss_and_gradients(X, y)

@@ -19,8 +19,9 @@ from fastbp.functional import dense_backward, dense_forward
 # %%
 # Three neurons, four inputs, five samples
 # ----------------------------------------
-# Each neuron has its own weights and its own bias. We put the weights of neuron j in column j of
-# the table W, so ``W[i, j]`` leads from input i to neuron j.
+# Each neuron answers a question of its own with yes or no, say "is there a cat?", "is there a
+# dog?", and has its own weights and its own bias. We put the weights of neuron j in column j of the
+# table W, so ``W[i, j]`` leads from input i to neuron j.
 #
 # ======  ============  ========  ============================================
 # name    shape         here      meaning
@@ -70,7 +71,7 @@ a_loop = sigmoid(z_loop)
 
 z = X @ W + b
 a = sigmoid(z)
-a_net = dense_forward(X, W, b, "sigmoid")  # fastbp: both lines in one call
+a_net = dense_forward(X, W, b, "sigmoid")  # both lines in one call
 
 print("first sample")
 print("  loops  ", a_loop[0].round(6))
@@ -106,7 +107,7 @@ for s in range(n):
 # db has the shape of b.**
 
 dW = X.T @ delta
-db = delta.sum(axis=0)  # axis=0: add over the rows, that is, over the samples
+db = delta.sum(axis=0)  # add over axis 0, the rows: over the samples
 dW_net, db_net, _ = dense_backward(delta, X, W)
 
 print("dW of neuron 0")
@@ -144,7 +145,9 @@ net.weights = [W]
 net.biases = [b]
 loss_net, dWs, dbs = net.loss_and_gradients(X, Y)
 
-loss = np.mean(np.sum(-(Y * np.log(a) + (1 - Y) * np.log(1 - a)), axis=1))
+loss = np.mean(
+    np.sum(-(Y * np.log(a) + (1 - Y) * np.log(1 - a)), axis=1)
+)
 print(f"loss     NumPy {loss:.6f}     fastbp {loss_net:.6f}")
 assert_allclose(loss, loss_net)
 assert_allclose(dW, dWs[0])
@@ -218,11 +221,22 @@ for ax, (title, tables) in zip(axes, products.items(), strict=True):
             shade[0, 0] = 1
         for (row, column), orange in np.ndenumerate(shade):
             colour = "tab:orange" if orange else "lightsteelblue"
-            ax.add_patch(plt.Rectangle((left + column, -row), 0.9, 0.9, color=colour))
-        ax.text(left + columns / 2, -rows + 0.2, table.shape, ha="center")
+            ax.add_patch(
+                plt.Rectangle(
+                    (left + column, -row), 0.9, 0.9, color=colour
+                )
+            )
+        ax.text(
+            left + columns / 2, -rows + 0.2, table.shape, ha="center"
+        )
         left += columns + 2
         ax.text(left - 1, -1.6, sign, fontsize=16, ha="center")
-    ax.set(xlim=(-0.5, left - 1.5), ylim=(-5, 1), title=title, aspect="equal")
+    ax.set(
+        xlim=(-0.5, left - 1.5),
+        ylim=(-5, 1),
+        title=title,
+        aspect="equal",
+    )
     ax.axis("off")
 plt.show()
 
@@ -243,7 +257,9 @@ def check(layer_columns):
     b_C = net.biases[0][:, None]
     loss, dW_C, db_C = layer_columns(X_C, W_C, b_C, Y_C)
     loss_net, dWs, dbs = net.loss_and_gradients(X_C.T, Y_C.T)
-    assert np.shape(db_C) == (6, 1), f"db_C must be (6, 1), got {np.shape(db_C)}"
+    assert np.shape(db_C) == (6, 1), (
+        f"db_C must be (6, 1), got {np.shape(db_C)}"
+    )
     assert_allclose(loss, loss_net)
     assert_allclose(dW_C, dWs[0].T, atol=1e-12)
     assert_allclose(db_C[:, 0], dbs[0], atol=1e-12)
@@ -261,7 +277,11 @@ def layer_columns(X_C, W_C, b_C, Y_C):
     a_C = sigmoid(W_C @ X_C + b_C)
     losses = -(Y_C * np.log(a_C) + (1 - Y_C) * np.log(1 - a_C))
     delta_C = (a_C - Y_C) / n
-    return losses.sum() / n, delta_C @ X_C.T, delta_C.sum(axis=1, keepdims=True)
+    return (
+        losses.sum() / n,
+        delta_C @ X_C.T,
+        delta_C.sum(axis=1, keepdims=True),
+    )
 
 
 check(layer_columns)

@@ -56,7 +56,9 @@ slopes = {
 }
 
 line = np.linspace(-4, 4, 400)
-fig, axes = plt.subplots(2, 2, figsize=(8, 5.6), layout="constrained", sharex=True)
+fig, axes = plt.subplots(
+    2, 2, figsize=(8, 5.6), layout="constrained", sharex=True
+)
 for ax, name in zip(axes.flat, functions, strict=True):
     a = functions[name](line)
     ax.plot(line, a, label="a = f(z)")
@@ -81,29 +83,33 @@ for name, function in functions.items():
     slope_net = getattr(functional, f"{name}_slope")(a_net)
     assert_allclose(a, a_net, atol=1e-15)
     assert_allclose(slopes[name](a), slope_net, atol=1e-15)
-    print(f"{name:<11} at z = -4: NumPy {a[0]:.6f}, fastbp {a_net[0]:.6f}")
+    print(
+        f"{name:<11} at z = -4: NumPy {a[0]:.6f}, fastbp {a_net[0]:.6f}"
+    )
 
 # %%
 # Forward through two layers
 # --------------------------
 # The task is *exclusive or*: the answer is 1 if exactly one of two inputs is 1. In the plane, the
 # two points with answer 1 lie on opposite corners of a square. No straight line has both on one
-# side and the other two points on the other side, so one neuron cannot learn it.
+# side and the other two points on the other side. One neuron answers "more than ½" where its z is
+# positive, and z = x[0]·W[0] + x[1]·W[1] + b is positive on one side of a straight line. So one
+# neuron cannot learn it.
 #
 # The net has 2 inputs, 4 hidden neurons and 1 output, in short 2-4-1. A number behind a name counts
 # the layers.
 #
-# ======  ==========  ==========================================
-# name    shape       formula
-# ======  ==========  ==========================================
-# X       (4, 2)      the four samples, in rows
-# W1, b1  (2, 4) (4,) weights and biases of the hidden layer
-# z1      (4, 4)      X @ W1 + b1
-# a1      (4, 4)      f(z1), the inputs of the next layer
-# W2, b2  (4, 1) (1,) weights and bias of the output layer
-# z2      (4, 1)      a1 @ W2 + b2
-# a2      (4, 1)      sigmoid(z2), the answers
-# ======  ==========  ==========================================
+# ======  ===========  ==========================================
+# name    shape        formula
+# ======  ===========  ==========================================
+# X       (4, 2)       the four samples, in rows
+# W1, b1  (2, 4) (4,)  weights and biases of the hidden layer
+# z1      (4, 4)       X @ W1 + b1
+# a1      (4, 4)       f(z1), the inputs of the next layer
+# W2, b2  (4, 1) (1,)  weights and bias of the output layer
+# z2      (4, 1)       a1 @ W2 + b2
+# a2      (4, 1)       sigmoid(z2), the answers
+# ======  ===========  ==========================================
 
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 Y = np.array([[0.0], [1.0], [1.0], [0.0]])
@@ -133,16 +139,16 @@ def forward(W1, b1, W2, b2, name):
 # rest repeats: dW1 = X.T @ delta1. A third and a fourth layer would repeat it again; this line is
 # the whole of back-propagation.
 #
-# ======  ==========  ==========================================
-# name    shape       formula
-# ======  ==========  ==========================================
-# delta2  (4, 1)      (a2 - Y) / n
-# dW2     (4, 1)      a1.T @ delta2
-# db2     (1,)        sum of delta2 over the samples
-# delta1  (4, 4)      (delta2 @ W2.T) * f'(z1)
-# dW1     (2, 4)      X.T @ delta1
-# db1     (4,)        sum of delta1 over the samples
-# ======  ==========  ==========================================
+# ======  ===========  ==========================================
+# name    shape        formula
+# ======  ===========  ==========================================
+# delta2  (4, 1)       (a2 - Y) / n
+# dW2     (4, 1)       a1.T @ delta2
+# db2     (1,)         sum of delta2 over the samples
+# delta1  (4, 4)       (delta2 @ W2.T) * f'(z1)
+# dW1     (2, 4)       X.T @ delta1
+# db1     (4,)         sum of delta1 over the samples
+# ======  ===========  ==========================================
 
 
 def backward(a1, a2, W2, name):
@@ -156,32 +162,49 @@ def backward(a1, a2, W2, name):
 
 
 # %%
-# The same with fastbp, for all four activations. ``fastbp.MLP([2, 4, 1], hidden=name)`` draws
-# random weights; we use copies of them, so that both start from the same numbers.
+# The same with fastbp, for all four activations: ``fastbp.MLP([2, 4, 1], hidden=name)``. It draws
+# random weights, and we take the same ones. ``net.weights`` is a list with W1 and W2, ``dWs`` one
+# with dW1 and dW2.
 
 for name in functions:
-    net = fastbp.MLP([2, 4, 1], hidden=name, output="sigmoid", dtype="float64", seed=3)
+    net = fastbp.MLP(
+        [2, 4, 1],
+        hidden=name,
+        output="sigmoid",
+        dtype="float64",
+        seed=3,
+    )
     W1, W2 = net.weights
     b1, b2 = net.biases
     a1, a2, loss = forward(W1, b1, W2, b2, name)
     dW1, db1, dW2, db2 = backward(a1, a2, W2, name)
     loss_net, dWs, dbs = net.loss_and_gradients(X, Y)
-    print(f"{name:<11} loss  NumPy {loss:.6f}  fastbp {loss_net:.6f}   ", end="")
-    print(f"dW1[0, 0]  NumPy {dW1[0, 0]:9.6f}  fastbp {dWs[0][0, 0]:9.6f}")
+    print(
+        f"{name:<11} loss  NumPy {loss:.6f}  fastbp {loss_net:.6f}   ",
+        end="",
+    )
+    print(
+        f"dW1[0, 0]  NumPy {dW1[0, 0]:9.6f}  fastbp {dWs[0][0, 0]:9.6f}"
+    )
     assert_allclose(loss, loss_net)
-    for ours, theirs in zip((dW1, dW2, db1, db2), (*dWs, *dbs), strict=True):
+    for ours, theirs in zip(
+        (dW1, dW2, db1, db2), (*dWs, *dbs), strict=True
+    ):
         assert_allclose(ours, theirs, atol=1e-12)
 
 # %%
-# ``fastbp.functional`` has each line as a function, for loops that you write yourself.
-# ``output_delta`` computes the loss and the first delta; ``dense_backward`` makes one layer's dW
-# and db and the delta of the layer below, with the slope.
+# ``fastbp.functional`` has these lines as functions, for loops that you write yourself.
+# ``dense_forward`` is one layer forward, ``output_delta`` computes the loss and delta2 from z2, and
+# ``dense_backward`` one layer's dW and db and the delta of the layer below, slope included. Here
+# they repeat the last of the four nets, that with leaky_relu.
 
 a1_net = functional.dense_forward(X, W1, b1, name)
 loss_net, delta2_net = functional.output_delta(
     functional.dense_forward(a1_net, W2, b2), Y, "sigmoid"
 )
-dW2_net, db2_net, delta1_net = functional.dense_backward(delta2_net, a1_net, W2, name)
+dW2_net, db2_net, delta1_net = functional.dense_backward(
+    delta2_net, a1_net, W2, name
+)
 dW1_net, db1_net, _ = functional.dense_backward(delta1_net, X, W1)
 assert_allclose(dW2, dW2_net, atol=1e-12)
 assert_allclose(dW1, dW1_net, atol=1e-12)
@@ -194,9 +217,17 @@ assert_allclose(dW1, dW1_net, atol=1e-12)
 steps = 1000
 fig, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")
 for name in functions:
-    net = fastbp.MLP([2, 4, 1], hidden=name, output="sigmoid", dtype="float64", seed=3)
-    W1, W2 = net.weights[0].copy(), net.weights[1].copy()
-    b1, b2 = net.biases[0].copy(), net.biases[1].copy()
+    net = fastbp.MLP(
+        [2, 4, 1],
+        hidden=name,
+        output="sigmoid",
+        dtype="float64",
+        seed=3,
+    )
+    W1, W2 = (
+        W.copy() for W in net.weights
+    )  # copies: the steps below change them
+    b1, b2 = (b.copy() for b in net.biases)
     losses = []
     for _ in range(steps):
         a1, a2, loss = forward(W1, b1, W2, b2, name)
@@ -206,12 +237,26 @@ for name in functions:
         b1 -= db1
         W2 -= dW2
         b2 -= db2
-    history = net.fit(X, Y, epochs=steps, batch_size=None, shuffle=False, optimizer=fastbp.SGD(1.0))
+    history = net.fit(
+        X,
+        Y,
+        epochs=steps,
+        batch_size=None,
+        shuffle=False,
+        optimizer=fastbp.SGD(1.0),
+    )
     assert_allclose(losses, history.loss, rtol=1e-6)
     answers = net.forward(X)[-1][:, 0]
-    print(f"{name:<11} last loss {losses[-1]:.4f}, answers {answers.round(2)}")
+    print(
+        f"{name:<11} last loss {losses[-1]:.4f}, answers {answers.round(2)}"
+    )
     ax.plot(losses, label=name)
-ax.set(xlabel="step", ylabel="loss", yscale="log", title="Exclusive or, four activations")
+ax.set(
+    xlabel="step",
+    ylabel="loss",
+    yscale="log",
+    title="Exclusive or, four activations",
+)
 ax.grid(alpha=0.3)
 ax.legend()
 plt.show()
@@ -222,10 +267,14 @@ plt.show()
 # So its column of delta1 is 0, and with it its dW1 and db1: its weights never change again, and it
 # stays at 0 for ever. Such a neuron is called *dead*. Let us count them before the first step:
 
-net = fastbp.MLP([2, 4, 1], hidden="relu", output="sigmoid", dtype="float64", seed=3)
+net = fastbp.MLP(
+    [2, 4, 1], hidden="relu", output="sigmoid", dtype="float64", seed=3
+)
 a1 = net.forward(X)[0]
 dead = (a1 == 0).all(axis=0)
-print(f"{dead.sum()} of the 4 relu neurons are 0 in all samples: {dead}")
+print(
+    f"{dead.sum()} of the 4 relu neurons are 0 in all samples: {dead}"
+)
 assert not net.loss_and_gradients(X, Y)[1][0][:, dead].any()
 
 # %%
@@ -243,7 +292,13 @@ assert not net.loss_and_gradients(X, Y)[1][0][:, dead].any()
 
 def check(elu, elu_slope):
     """Compare gradients by the reader's functions with those of fastbp."""
-    net = fastbp.MLP([2, 4, 1], hidden="elu", output="sigmoid", dtype="float64", seed=3)
+    net = fastbp.MLP(
+        [2, 4, 1],
+        hidden="elu",
+        output="sigmoid",
+        dtype="float64",
+        seed=3,
+    )
     W1, W2 = net.weights
     b1, b2 = net.biases
     functions["elu"] = elu
@@ -252,7 +307,9 @@ def check(elu, elu_slope):
     gradients = backward(a1, a2, W2, "elu")
     loss_net, dWs, dbs = net.loss_and_gradients(X, Y)
     assert_allclose(loss, loss_net)
-    for ours, theirs in zip(gradients, (dWs[0], dbs[0], dWs[1], dbs[1]), strict=True):
+    for ours, theirs in zip(
+        gradients, (dWs[0], dbs[0], dWs[1], dbs[1]), strict=True
+    ):
         assert_allclose(ours, theirs, atol=1e-12)
     print("right: equal to fastbp's gradients")
 

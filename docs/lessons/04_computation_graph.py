@@ -53,25 +53,28 @@ df_ds = df_df * w
 df_dw = df_df * s
 df_dx = df_ds * 1.0
 df_dy = df_ds * 1.0
-print(f"df/ds = {df_ds}, df/dw = {df_dw}, df/dx = {df_dx}, df/dy = {df_dy}")
+print(f"df/ds = {df_ds}, df/dw = {df_dw}")
+print(f"df/dx = {df_dx}, df/dy = {df_dy}")
 
 # %%
 # ``fastbp.graph.Value`` is a number that remembers the step it came from. ``backward()`` walks over
 # all boxes, results first, and puts the derivative of the result into ``grad`` of each.
 
-X_, Y_, W_ = graph.Value(x, "x"), graph.Value(y, "y"), graph.Value(w, "w")
-S_ = X_ + Y_
-S_.name = "s"
-F_ = S_ * W_
-F_.name = "f"
-F_.backward()
+x_node = graph.Value(x, "x")
+y_node = graph.Value(y, "y")
+w_node = graph.Value(w, "w")
+s_node = x_node + y_node
+s_node.name = "s"
+f_node = s_node * w_node
+f_node.name = "f"
+f_node.backward()
 
 print("        by hand   fastbp.graph")
 for name, by_hand, node in (
-    ("df/ds", df_ds, S_),
-    ("df/dw", df_dw, W_),
-    ("df/dx", df_dx, X_),
-    ("df/dy", df_dy, Y_),
+    ("df/ds", df_ds, s_node),
+    ("df/dw", df_dw, w_node),
+    ("df/dx", df_dx, x_node),
+    ("df/dy", df_dy, y_node),
 ):
     print(f"{name} {by_hand:10.4f} {node.grad:14.4f}")
     assert by_hand == node.grad
@@ -83,11 +86,14 @@ for name, by_hand, node in (
 
 def drawing(node):
     """The graph below a node, for web pages and notebooks."""
-    svg = graph.to_svg(node)
-    return SimpleNamespace(_repr_html_=lambda: f'<div style="overflow-x: auto">{svg}</div>')
+    svg = graph.to_svg(node).replace(
+        "<svg", '<svg style="max-width: none"'
+    )
+    page = f'<div style="overflow-x: auto">{svg}</div>'
+    return SimpleNamespace(_repr_html_=lambda: page)
 
 
-drawing(F_)
+drawing(f_node)
 
 # %%
 # What a derivative means here can be seen by nudging: change one of the three numbers, keep the
@@ -95,11 +101,31 @@ drawing(F_)
 
 nudges = np.linspace(-1, 1, 3)
 fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
-ax.plot(nudges, (x + nudges + y) * w, label=f"x nudged: slope {df_dx:.0f}", linewidth=5, alpha=0.4)
-ax.plot(nudges, (x + y + nudges) * w, "--", label=f"y nudged: slope {df_dy:.0f}")
-ax.plot(nudges, (x + y) * (w + nudges), "-.", label=f"w nudged: slope {df_dw:.0f}")
+ax.plot(
+    nudges,
+    (x + nudges + y) * w,
+    label=f"x nudged: slope {df_dx:.0f}",
+    linewidth=5,
+    alpha=0.4,
+)
+ax.plot(
+    nudges,
+    (x + y + nudges) * w,
+    "--",
+    label=f"y nudged: slope {df_dy:.0f}",
+)
+ax.plot(
+    nudges,
+    (x + y) * (w + nudges),
+    "-.",
+    label=f"w nudged: slope {df_dw:.0f}",
+)
 ax.plot(0, f, "o", color="black", label=f"f = {f:.0f}")
-ax.set(xlabel="change of one number", ylabel="f", title="(x + y) · w, nudged")
+ax.set(
+    xlabel="change of one number",
+    ylabel="f",
+    title="(x + y) · w, nudged",
+)
 ax.grid(alpha=0.3)
 ax.legend()
 plt.show()
@@ -112,20 +138,23 @@ plt.show()
 # with factor x, and directly, with factor x + y.
 
 dg_dx = 1.0 * x + (x + y)
-X_, Y_ = graph.Value(x, "x"), graph.Value(y, "y")
-G_ = (X_ + Y_) * X_
-G_.backward()
-print(f"dg/dx = {dg_dx} by hand, {X_.grad} by the graph")
-assert dg_dx == X_.grad
+x_node = graph.Value(x, "x")
+y_node = graph.Value(y, "y")
+g_node = (x_node + y_node) * x_node
+g_node.backward()
+print(f"dg/dx = {dg_dx} by hand, {x_node.grad} by the graph")
+assert dg_dx == x_node.grad
 
 # %%
 # School calculus agrees: g = x² + x·y has the derivative 2·x + y, which is 7.
 #
 # A neuron as a graph
 # -------------------
-# The neuron of lesson 1 had x = (1, 2), W = (0.1, 0.2), b = 0.5 and the target y = 1. Take the
-# squared error L = ½ · (a - y)² this time. delta is the grad of the box z, dW those of the weights,
-# db that of b.
+# The neuron of :doc:`lesson 1 <01_one_neuron>` had x = (1, 2), W = (0.1, 0.2), b = 0.5 and the
+# target y = 1. Take the squared error L = ½ · (a - y)² this time, as in its exercise. After
+# ``backward()`` the grad of the box z is delta = dL/dz, those of the boxes W[0] and W[1] are dW,
+# and that of b is db. In the drawing the neuron falls apart into its single multiplications and
+# sums.
 
 x0, x1 = graph.Value(1.0, "x[0]"), graph.Value(2.0, "x[1]")
 w0, w1 = graph.Value(0.1, "W[0]"), graph.Value(0.2, "W[1]")
@@ -140,7 +169,8 @@ L.backward()
 drawing(L)
 
 # %%
-# The same by NumPy, with the formulas of lesson 1, and by the compiled functions of fastbp:
+# The same by NumPy, with the formulas of lesson 1, and by a net of fastbp. delta has the two
+# factors dL/da = a - y and da/dz = a · (1 - a).
 
 x = np.array([1.0, 2.0])
 W = np.array([0.1, 0.2])
@@ -149,7 +179,9 @@ delta = (a_numpy - 1.0) * a_numpy * (1 - a_numpy)
 dW = x * delta
 db = delta
 
-net = fastbp.MLP([2, 1], output="sigmoid", loss="squared_error", dtype="float64")
+net = fastbp.MLP(
+    [2, 1], output="sigmoid", loss="squared_error", dtype="float64"
+)
 net.weights = [W[:, None]]
 net.biases = [[0.5]]
 _, dWs, dbs = net.loss_and_gradients(x[None, :], np.array([[1.0]]))
@@ -174,7 +206,8 @@ W = np.array([[0.15, 0.25], [0.20, 0.30]])  # (inputs, neurons)
 delta = np.array([0.5, -2.0])  # (neurons,)
 inputs = [graph.Value(1.0, "x[0]"), graph.Value(1.0, "x[1]")]
 sums = [inputs[0] * W[0, j] + inputs[1] * W[1, j] for j in range(2)]
-L = sums[0] * delta[0] + sums[1] * delta[1]  # any L that has these deltas
+# Of all losses with these deltas we take the simplest.
+L = sums[0] * delta[0] + sums[1] * delta[1]
 L.backward()
 _, _, dX_net = dense_backward(delta, np.ones(2), W, "identity")
 print("graph  ", [round(node.grad, 6) for node in inputs])
@@ -191,15 +224,26 @@ assert_allclose(delta @ W.T, dX_net)
 # with the compiled kernels in all 1,930 derivatives. The kernels do the same multiplications and
 # additions, but as products of whole tables.
 
-net = fastbp.MLP([64, 20, 20, 10], hidden="sigmoid", output="softmax", dtype="float64", seed=0)
+net = fastbp.MLP(
+    [64, 20, 20, 10],
+    hidden="sigmoid",
+    output="softmax",
+    dtype="float64",
+    seed=0,
+)
 sample = np.random.default_rng(0).random(64)
 unrolled = graph.from_net(net, sample, np.eye(10)[3])
 loss, dWs, dbs = unrolled.gradients()
-loss_net, dWs_net, dbs_net = net.loss_and_gradients(sample[None, :], np.eye(10)[[3]])
+loss_net, dWs_net, dbs_net = net.loss_and_gradients(
+    sample[None, :], np.eye(10)[[3]]
+)
 
 boxes = len(graph.topological_order(unrolled.loss))
-print(f"{boxes:,} boxes, loss {loss:.6f} by the graph, {loss_net:.6f} by the kernels")
-for ours, theirs in zip([loss, *dWs, *dbs], [loss_net, *dWs_net, *dbs_net], strict=True):
+print(f"{boxes:,} boxes")
+print(f"loss {loss:.6f} by the graph, {loss_net:.6f} by the kernels")
+for ours, theirs in zip(
+    [loss, *dWs, *dbs], [loss_net, *dWs_net, *dbs_net], strict=True
+):
     assert_allclose(ours, theirs, atol=1e-12)
 
 # %%
@@ -213,7 +257,13 @@ for ours, theirs in zip([loss, *dWs, *dbs], [loss_net, *dWs_net, *dbs_net], stri
 
 def check(my_graph):
     """Compare a reader's graph with a net of one tanh neuron."""
-    net = fastbp.MLP([2, 1], output="tanh", loss="squared_error", dtype="float64", seed=4)
+    net = fastbp.MLP(
+        [2, 1],
+        output="tanh",
+        loss="squared_error",
+        dtype="float64",
+        seed=4,
+    )
     net.biases = [[0.3]]
     x = [graph.Value(0.7), graph.Value(-1.1)]
     W = [graph.Value(weight) for weight in net.weights[0][:, 0]]

@@ -75,8 +75,10 @@ assert f"{loss:.10f}" == "0.2983711088"  # the published number
 # The loss is not the cross-entropy, so the factors of lesson 1 do not cancel: dL/da2 is a2 - t, and
 # the slope of the sigmoid, a2 · (1 - a2), stays. The first output by hand::
 #
-#     delta2[0] = (0.75136507 - 0.01) · 0.75136507 · (1 - 0.75136507) = 0.13849856
-#     dW2[0, 0] = a1[0] · delta2[0] = 0.59326999 · 0.13849856 = 0.08216704
+#     delta2[0] = (0.75136507 - 0.01) · 0.75136507 · (1 - 0.75136507)
+#               = 0.13849856
+#     dW2[0, 0] = a1[0] · delta2[0] = 0.59326999 · 0.13849856
+#               = 0.08216704
 
 delta2 = (a2 - t) * a2 * (1 - a2)
 dW2 = a1.T @ delta2
@@ -86,11 +88,12 @@ print("delta2", delta2[0].round(8))
 print("dW2   ", dW2[0].round(8), "\n      ", dW2[1].round(8))
 
 # %%
-# Each hidden neuron acts on both outputs, so its delta collects from both. The first by hand::
+# Each hidden neuron acts on both outputs, so its delta is a sum over both, times its slope. The
+# first by hand::
 #
-#     sum over outputs  0.13849856 · 0.40 + (-0.03809824) · 0.50 = 0.03635031
-#     times the slope   0.59326999 · (1 - 0.59326999)            = 0.24130071
-#     delta1[0]         0.03635031 · 0.24130071                  = 0.00877135
+#     sum   0.13849856 · 0.40 + (-0.03809824) · 0.50 = 0.03635031
+#     slope          0.59326999 · (1 - 0.59326999)   = 0.24130071
+#     delta1[0]      0.03635031 · 0.24130071         = 0.00877135
 #
 # For all at once: ``delta2 @ W2.T`` has the sums, (1, 2) @ (2, 2) = (1, 2).
 
@@ -109,7 +112,11 @@ print("dW1   ", dW1[0].round(8), "\n      ", dW1[1].round(8))
 def two_two_two():
     """A net with the weights given."""
     net = fastbp.MLP(
-        [2, 2, 2], hidden="sigmoid", output="sigmoid", loss="squared_error", dtype="float64"
+        [2, 2, 2],
+        hidden="sigmoid",
+        output="sigmoid",
+        loss="squared_error",
+        dtype="float64",
     )
     net.weights = [W1, W2]
     net.biases = [b1, b2]
@@ -124,7 +131,9 @@ print(f"dW2[0, 0] {dW2[0, 0]:.10f}  {dWs[1][0, 0]:.10f}")
 print(f"dW1[0, 0] {dW1[0, 0]:.10f}  {dWs[0][0, 0]:.10f}")
 print(f"db1[0]    {db1[0]:.10f}  {dbs[0][0]:.10f}")
 assert_allclose(loss, loss_net)
-for ours, theirs in zip((dW1, dW2, db1, db2), (*dWs, *dbs), strict=True):
+for ours, theirs in zip(
+    (dW1, dW2, db1, db2), (*dWs, *dbs), strict=True
+):
     assert_allclose(ours, theirs)
 
 # %%
@@ -139,8 +148,8 @@ assert_allclose(explanation.layers[1].delta, delta2[0])
 # %%
 # One step
 # --------
-# W = W - lr · dW. The textbooks hold the biases fixed, so we do too. The weights w1 and w5 and the
-# new loss are published numbers as well.
+# W1 becomes W1 - lr · dW1, and W2 becomes W2 - lr · dW2. The textbooks hold the biases fixed, so we
+# do too. The weights w1 and w5 and the new loss are published numbers as well.
 
 new_W1 = W1 - lr * dW1
 new_W2 = W2 - lr * dW2
@@ -169,7 +178,14 @@ def hold_biases(net, history):
 
 
 net = two_two_two()
-net.fit(x, t, epochs=1, batch_size=None, optimizer=fastbp.SGD(lr), callbacks=[hold_biases])
+net.fit(
+    x,
+    t,
+    epochs=1,
+    batch_size=None,
+    optimizer=fastbp.SGD(lr),
+    callbacks=[hold_biases],
+)
 assert_allclose(new_W1, net.weights[0])
 assert_allclose(new_W2, net.weights[1])
 assert_allclose(new_loss, net.loss(x, t))
@@ -180,7 +196,12 @@ assert_allclose(new_loss, net.loss(x, t))
 # Now let the machine repeat the step. The published loss after 10,000 steps is 0.0000351019.
 
 history = net.fit(
-    x, t, epochs=9_999, batch_size=None, optimizer=fastbp.SGD(lr), callbacks=[hold_biases]
+    x,
+    t,
+    epochs=9_999,
+    batch_size=None,
+    optimizer=fastbp.SGD(lr),
+    callbacks=[hold_biases],
 )
 final = net.loss(x, t)
 print(f"loss    {final:.10f}")
@@ -189,7 +210,13 @@ assert f"{final:.10f}" == "0.0000351019"
 
 fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
 ax.plot(np.arange(1, len(history.loss) + 1), history.loss)
-ax.set(xlabel="step", ylabel="loss", xscale="log", yscale="log", title="The 2-2-2 net learns")
+ax.set(
+    xlabel="step",
+    ylabel="loss",
+    xscale="log",
+    yscale="log",
+    title="The 2-2-2 net learns",
+)
 ax.grid(alpha=0.3)
 plt.show()
 
@@ -208,8 +235,15 @@ def check(step):
         ours = step(*ours)
     net = two_two_two()
     net.fit(x, t, epochs=10, batch_size=None, optimizer=fastbp.SGD(lr))
-    theirs = (net.weights[0], net.biases[0], net.weights[1], net.biases[1])
-    for name, mine, yours in zip(("W1", "b1", "W2", "b2"), ours, theirs, strict=True):
+    theirs = (
+        net.weights[0],
+        net.biases[0],
+        net.weights[1],
+        net.biases[1],
+    )
+    for name, mine, yours in zip(
+        ("W1", "b1", "W2", "b2"), ours, theirs, strict=True
+    ):
         assert_allclose(mine, yours, err_msg=name)
     print("right: equal to ten steps of fastbp")
 

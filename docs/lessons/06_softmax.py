@@ -48,9 +48,16 @@ assert_allclose(a, softmax(z))
 
 fig, axes = plt.subplots(1, 3, figsize=(8, 2.8), layout="constrained")
 for ax, title, values in zip(
-    axes, ("z", "exp(z)", "a = softmax(z)"), (z, np.exp(z), a), strict=True
+    axes,
+    ("z", "exp(z)", "a = softmax(z)"),
+    (z, np.exp(z), a),
+    strict=True,
 ):
-    ax.bar(["class 0", "class 1", "class 2"], values, color=["tab:blue", "tab:orange", "tab:green"])
+    ax.bar(
+        ["class 0", "class 1", "class 2"],
+        values,
+        color=["tab:blue", "tab:orange", "tab:green"],
+    )
     ax.axhline(0, color="0.4", linewidth=0.8)
     ax.set_title(title)
 plt.show()
@@ -77,12 +84,17 @@ print(f"L = {loss:.6f}")
 # z[k] is exp(z[k]), since the other terms do not contain z[k]. The rule for quotients gives two
 # cases::
 #
-#     j = k:    (exp(z[k]) · S - exp(z[k]) · exp(z[k])) / S²  =  a[k] - a[k] · a[k]
-#     j ≠ k:    (0 · S - exp(z[j]) · exp(z[k])) / S²          =       - a[j] · a[k]
+#     j = k:    (exp(z[k]) · S - exp(z[k]) · exp(z[k])) / S²
+#               = a[k] - a[k] · a[k]
+#
+#     j ≠ k:    (0 · S - exp(z[j]) · exp(z[k])) / S²
+#               = -a[j] · a[k]
 #
 # So the table, called the *Jacobian*, has -a[j]·a[k] everywhere, and a[k] is added on the diagonal.
 # Each column adds up to 0: what one class gains, the others lose.
 
+# np.outer(a, a) is the table of all products a[j] · a[k];
+# np.diag(a) has a on its diagonal, 0 elsewhere.
 jacobian = np.diag(a) - np.outer(a, a)  # (3, 3): row j, column k
 print("da[j]/dz[k] by the formula")
 print(jacobian.round(4))
@@ -105,9 +117,11 @@ assert_allclose(jacobian, by_nudging, atol=1e-9)
 #
 # Put in the two cases of the table. The term -a[j]·a[k] is there for every j; a[k] for j = k only::
 #
-#     delta[k] = sum over j of (-t[j] / a[j]) · (-a[j] · a[k])  +  (-t[k] / a[k]) · a[k]
-#              = sum over j of t[j] · a[k]                      -  t[k]
-#              = a[k] · (t[0] + t[1] + t[2])                    -  t[k]
+#     delta[k] = sum over j of (-t[j] / a[j]) · (-a[j] · a[k])
+#                            + (-t[k] / a[k]) · a[k]
+#
+#              = sum over j of t[j] · a[k]  -  t[k]
+#              = a[k] · (t[0] + t[1] + t[2])  -  t[k]
 #              = a[k] - t[k]
 #
 # The divisions by a cancel, and the targets add up to 1. What remains is answer minus target, as
@@ -144,7 +158,8 @@ assert_allclose(loss, loss_net)
 # z       (n, 3)    X @ W + b
 # a       (n, 3)    softmax of each row
 # delta   (n, 3)    (a - T) / n
-# dW, db            X.T @ delta, sum of delta over the samples
+# dW      (4, 3)    X.T @ delta
+# db      (3,)      sum of delta over the samples
 # ======  ========  ==========================================
 
 rng = np.random.default_rng(0)
@@ -179,12 +194,15 @@ assert_allclose(db, dbs[0])
 # ---------------------------------
 # With two classes divide numerator and denominator of a[1] by exp(z[1])::
 #
-#     a[1] = exp(z[1]) / (exp(z[0]) + exp(z[1])) = 1 / (1 + exp(-(z[1] - z[0])))
+#     a[1] = exp(z[1]) / (exp(z[0]) + exp(z[1]))
+#          = 1 / (1 + exp(-(z[1] - z[0])))
 #
 # That is the sigmoid of the difference z[1] - z[0]. Lesson 1 was this lesson for two classes.
 
 pair = np.array([0.3, 1.5])
-assert_allclose(softmax(pair)[1], 1 / (1 + np.exp(-(pair[1] - pair[0]))))
+assert_allclose(
+    softmax(pair)[1], 1 / (1 + np.exp(-(pair[1] - pair[0])))
+)
 
 # %%
 # Exercise
@@ -197,16 +215,30 @@ assert_allclose(softmax(pair)[1], 1 / (1 + np.exp(-(pair[1] - pair[0]))))
 
 
 def check(my_loss):
-    """Check the reader's derivative by differences, and the whole against fastbp's own loss."""
-    own = fastbp.MLP([4, 5, 3], output="softmax", loss=my_loss, dtype="float64", seed=2)
+    """Check the reader's derivative by differences, all of it by fastbp's own loss."""
+    own = fastbp.MLP(
+        [4, 5, 3],
+        output="softmax",
+        loss=my_loss,
+        dtype="float64",
+        seed=2,
+    )
     result = fastbp.check_gradients(own, X, y)
     print(result)
-    assert result.max_error < 1e-6, "dL_da is not the derivative of the loss"
-    built_in = fastbp.MLP([4, 5, 3], output="softmax", dtype="float64", seed=2)
-    ours, theirs = (net.loss_and_gradients(X, y) for net in (own, built_in))
+    assert result.max_error < 1e-6, (
+        "dL_da is not the derivative of the loss"
+    )
+    built_in = fastbp.MLP(
+        [4, 5, 3], output="softmax", dtype="float64", seed=2
+    )
+    ours, theirs = (
+        net.loss_and_gradients(X, y) for net in (own, built_in)
+    )
     assert_allclose(ours[0], theirs[0])
     assert_allclose(ours[1][0], theirs[1][0], atol=1e-12)
-    print("right: a correct derivative, and equal to fastbp's cross-entropy")
+    print(
+        "right: a correct derivative, and equal to fastbp's cross-entropy"
+    )
 
 
 # %%

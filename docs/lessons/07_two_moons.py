@@ -44,7 +44,7 @@ l2 = 0.01 / n
 
 
 def initial_weights():
-    """The start of the tutorial: normal numbers / sqrt(number of inputs), from its seed."""
+    """The tutorial's start: normal numbers / sqrt(number of inputs)."""
     numbers = np.random.RandomState(0)
     W1 = numbers.standard_normal((2, 3)) / np.sqrt(2)
     W2 = numbers.standard_normal((3, 2)) / np.sqrt(3)
@@ -65,6 +65,8 @@ def initial_weights():
 # delta1  (200, 3)  (delta2 @ W2.T) * (1 - a1²)
 # dW2     (3, 2)    a1.T @ delta2 + l2 · W2
 # dW1     (2, 3)    X.T @ delta1 + l2 · W1
+# db2     (2,)      sum of delta2 over the points
+# db1     (3,)      sum of delta1 over the points
 # ======  ========  ==========================================
 
 
@@ -102,7 +104,9 @@ def descend(lr, steps):
 
 
 def tutorial_net():
-    net = fastbp.MLP([2, 3, 2], hidden="tanh", output="softmax", dtype="float64")
+    net = fastbp.MLP(
+        [2, 3, 2], hidden="tanh", output="softmax", dtype="float64"
+    )
     net.weights = initial_weights()
     return net
 
@@ -112,7 +116,13 @@ losses = {}
 for rate, steps in ((0.01, 8_000), (0.002, 20_000)):
     net = tutorial_net()
     history = net.fit(
-        X, y, epochs=steps, batch_size=None, shuffle=False, optimizer=fastbp.SGD(rate * n), l2=l2
+        X,
+        y,
+        epochs=steps,
+        batch_size=None,
+        shuffle=False,
+        optimizer=fastbp.SGD(rate * n),
+        l2=l2,
     )
     by_hand = descend(rate * n, 1_000)
     print(f"rate {rate}: loss after 1,000 steps")
@@ -148,10 +158,19 @@ plt.show()
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
 for rate in (0.01, 0.002):
-    axes[0].plot(losses[rate][:8_000], ".", markersize=1, label=f"rate {rate}")
-axes[0].set(ylim=(0.067, 0.075), xlabel="step", ylabel="loss", title="8,000 steps")
+    axes[0].plot(
+        losses[rate][:8_000], ".", markersize=1, label=f"rate {rate}"
+    )
+axes[0].set(
+    ylim=(0.067, 0.075),
+    xlabel="step",
+    ylabel="loss",
+    title="8,000 steps",
+)
 axes[0].legend(markerscale=10)
-axes[1].plot(np.arange(7_980, 8_000), losses[0.01][-20:], "o-", label="rate 0.01")
+axes[1].plot(
+    np.arange(7_980, 8_000), losses[0.01][-20:], "o-", label="rate 0.01"
+)
 axes[1].set(xlabel="step", title="the last 20 steps at rate 0.01")
 axes[1].set_xticks([7_980, 7_985, 7_990, 7_995])
 for ax in axes:
@@ -182,7 +201,9 @@ plt.show()
 # Descent is stable only if lr · c < 2, or c < 2 / lr.
 
 curve = np.linspace(-1.6, 1.6, 100)
-fig, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained", sharey=True)
+fig, axes = plt.subplots(
+    1, 3, figsize=(9, 3.2), layout="constrained", sharey=True
+)
 for ax, lr in zip(axes, (0.5, 1.8, 2.1), strict=True):
     places = 0.9 * (1 - lr) ** np.arange(6)  # curvature c = 1
     ax.plot(curve, 0.5 * curve**2, color="0.6")
@@ -197,7 +218,8 @@ plt.show()
 # The net has 17 parameters, so its loss has a curvature in every direction of a space of 17
 # dimensions. It is contained in the table of second derivatives, (17, 17), called the *Hessian*:
 # the element (i, j) is the derivative by parameter j of the derivative by parameter i. The largest
-# curvature of all directions is the largest *eigenvalue* of the table, which NumPy computes.
+# curvature of all directions is the largest *eigenvalue* of the table. We take this fact from
+# linear algebra, and the number from NumPy.
 #
 # The first derivatives come from back-propagation. So nudge each parameter, and see how the
 # gradient changes.
@@ -207,7 +229,13 @@ def gradient(net, parameters):
     """All 17 derivatives as one list, in the order of net.parameters."""
     net.parameters[:] = parameters
     _, dWs, dbs = net.loss_and_gradients(X, y, l2=l2)
-    return np.concatenate([part.ravel() for pair in zip(dWs, dbs, strict=True) for part in pair])
+    return np.concatenate(
+        [
+            part.ravel()
+            for pair in zip(dWs, dbs, strict=True)
+            for part in pair
+        ]
+    )
 
 
 def largest_curvature(net):
@@ -217,7 +245,10 @@ def largest_curvature(net):
     for i in range(start.size):
         nudge = np.zeros(start.size)
         nudge[i] = 1e-5
-        hessian[i] = (gradient(copy, start + nudge) - gradient(copy, start - nudge)) / 2e-5
+        hessian[i] = (
+            gradient(copy, start + nudge)
+            - gradient(copy, start - nudge)
+        ) / 2e-5
     return np.linalg.eigvalsh(hessian).max()
 
 
@@ -230,13 +261,30 @@ net = tutorial_net()
 steps = np.arange(49, 3_000, 49)
 curvatures = []
 for _ in steps:
-    net.fit(X, y, epochs=49, batch_size=None, shuffle=False, optimizer=fastbp.SGD(lr), l2=l2)
+    net.fit(
+        X,
+        y,
+        epochs=49,
+        batch_size=None,
+        shuffle=False,
+        optimizer=fastbp.SGD(lr),
+        l2=l2,
+    )
     curvatures.append(largest_curvature(net))
 
 fig, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")
 ax.plot(steps, curvatures, "o", markersize=4, label="largest curvature")
-ax.axhline(2 / lr, color="tab:red", linestyle="--", label=f"limit 2 / lr = {2 / lr:.0f}")
-ax.set(xlabel="step", ylabel="curvature", title="Curvature of the loss where the descent stands")
+ax.axhline(
+    2 / lr,
+    color="tab:red",
+    linestyle="--",
+    label=f"limit 2 / lr = {2 / lr:.0f}",
+)
+ax.set(
+    xlabel="step",
+    ylabel="curvature",
+    title="Curvature of the loss where the descent stands",
+)
 ax.grid(alpha=0.3)
 ax.legend()
 plt.show()
@@ -255,12 +303,23 @@ plt.show()
 # numbers; of the change of the gradient the part along the jump counts.)
 
 before = net.parameters.copy()
-net.fit(X, y, epochs=1, batch_size=None, shuffle=False, optimizer=fastbp.SGD(lr), l2=l2)
+net.fit(
+    X,
+    y,
+    epochs=1,
+    batch_size=None,
+    shuffle=False,
+    optimizer=fastbp.SGD(lr),
+    l2=l2,
+)
 after = net.parameters.copy()
 jump = after - before
-change = gradient(net.astype("float64"), after) - gradient(net.astype("float64"), before)
+change = gradient(net.astype("float64"), after) - gradient(
+    net.astype("float64"), before
+)
 average = change @ jump / (jump @ jump)
-print(f"average curvature along the jump {average:.4f}, limit 2 / lr = {2 / lr:.4f}")
+print(f"average curvature along the jump {average:.4f}")
+print(f"limit 2 / lr                     {2 / lr:.4f}")
 assert_allclose(average, 2 / lr, rtol=1e-3)
 assert min(curvatures[-2:]) < 2 / lr < max(curvatures[-2:])
 
@@ -272,7 +331,9 @@ assert min(curvatures[-2:]) < 2 / lr < max(curvatures[-2:])
 # At the smaller rate the limit is 2 / 0.4 = 5. The curvature stays far below, and the loss falls:
 
 c = largest_curvature(nets[0.002])
-print(f"rate 0.002: largest curvature {c:.2f} after 20,000 steps, limit 5")
+print(
+    f"rate 0.002: largest curvature {c:.2f} after 20,000 steps, limit 5"
+)
 assert c < 5
 
 # %%
@@ -291,7 +352,9 @@ def check(penalised_gradient):
     ours = penalised_gradient(W1, b1, W2, b2, 0.5)
     _, dWs, dbs = net.loss_and_gradients(X, y, l2=0.5)
     theirs = (dWs[0], dbs[0], dWs[1], dbs[1])
-    for name, mine, yours in zip(("dW1", "db1", "dW2", "db2"), ours, theirs, strict=True):
+    for name, mine, yours in zip(
+        ("dW1", "db1", "dW2", "db2"), ours, theirs, strict=True
+    ):
         assert_allclose(mine, yours, atol=1e-12, err_msg=name)
     print("right: equal to fastbp's gradient")
 

@@ -34,7 +34,9 @@ X, X_rest, y, y_rest = train_test_split(
 X_val, X_test, y_val, y_test = train_test_split(
     X_rest, y_rest, test_size=0.5, stratify=y_rest, random_state=0
 )
-print(f"training {X.shape}, validation {X_val.shape}, test {X_test.shape}")
+print(
+    f"training {X.shape}, validation {X_val.shape}, test {X_test.shape}"
+)
 
 fig, axes = plt.subplots(1, 8, figsize=(8, 1.5), layout="constrained")
 for ax, image, label in zip(axes, X, y, strict=False):
@@ -53,9 +55,9 @@ plt.show()
 # ======  ========  ==========================================
 # x       (25, 64)  25 images
 # T       (25, 10)  targets: 1 in the column of the right digit
-# W1, b1  (64, 20)  (20,)
-# W2, b2  (20, 20)  (20,)
-# W3, b3  (20, 10)  (10,)
+# W1      (64, 20)  weights; biases b1 (20,)
+# W2      (20, 20)  weights; biases b2 (20,)
+# W3      (20, 10)  weights; biases b3 (10,)
 # z1, a1  (25, 20)  x @ W1 + b1, sigmoid(z1)
 # z2, a2  (25, 20)  a1 @ W2 + b2, sigmoid(z2)
 # z3, a3  (25, 10)  a2 @ W3 + b3, softmax of each row
@@ -73,7 +75,13 @@ def softmax(z):
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-net = fastbp.MLP([64, 20, 20, 10], hidden="sigmoid", output="softmax", dtype="float64", seed=0)
+net = fastbp.MLP(
+    [64, 20, 20, 10],
+    hidden="sigmoid",
+    output="softmax",
+    dtype="float64",
+    seed=0,
+)
 W1, W2, W3 = (W.copy() for W in net.weights)
 b1, b2, b3 = (b.copy() for b in net.biases)
 x = X[:25]
@@ -87,9 +95,12 @@ z3 = a2 @ W3 + b3
 a3 = softmax(z3)
 loss = -np.sum(T * np.log(a3)) / len(x)
 
-for name, ours, theirs in zip(("a1", "a2", "a3"), (a1, a2, a3), net.forward(x), strict=True):
-    first = ours[0, :3].round(6), theirs[0, :3].round(6)
-    print(f"{name} {ours.shape!s:<9} NumPy {first[0]}  fastbp {first[1]}")
+for name, ours, theirs in zip(
+    ("a1", "a2", "a3"), (a1, a2, a3), net.forward(x), strict=True
+):
+    print(f"{name} {ours.shape}, first row, columns 0 to 2")
+    print("   NumPy  ", ours[0, :3].round(6))
+    print("   fastbp ", theirs[0, :3].round(6))
     assert_allclose(ours, theirs)
 
 # %%
@@ -107,7 +118,9 @@ for name, ours, theirs in zip(("a1", "a2", "a3"), (a1, a2, a3), net.forward(x), 
 # dW2     (20, 20)  a1.T @ delta2
 # delta1  (25, 20)  (delta2 @ W2.T) * a1 · (1 - a1)
 # dW1     (64, 20)  x.T @ delta1
-# db      (n_out,)  sum of delta over the rows, in each layer
+# db3     (10,)     sum of delta3 over the rows
+# db2     (20,)     sum of delta2 over the rows
+# db1     (20,)     sum of delta1 over the rows
 # ======  ========  ==========================================
 
 delta3 = (a3 - T) / len(x)
@@ -124,7 +137,9 @@ loss_net, dWs, dbs = net.loss_and_gradients(x, y[:25])
 print(f"loss      NumPy {loss:.6f}  fastbp {loss_net:.6f}")
 print(f"dW3[0, 0] NumPy {dW3[0, 0]:.6f}  fastbp {dWs[2][0, 0]:.6f}")
 assert_allclose(loss, loss_net)
-for ours, theirs in zip((dW1, dW2, dW3, db1, db2, db3), (*dWs, *dbs), strict=True):
+for ours, theirs in zip(
+    (dW1, dW2, dW3, db1, db2, db3), (*dWs, *dbs), strict=True
+):
     assert_allclose(ours, theirs, atol=1e-12)
 
 # %%
@@ -168,7 +183,11 @@ def train_by_hand(Ws, bs, lr, epochs):
                 dW = a[layer].T @ delta
                 db = delta.sum(axis=0)
                 if layer > 0:
-                    delta = (delta @ Ws[layer].T) * a[layer] * (1 - a[layer])
+                    delta = (
+                        (delta @ Ws[layer].T)
+                        * a[layer]
+                        * (1 - a[layer])
+                    )
                 Ws[layer] -= lr * dW
                 bs[layer] -= lr * db
         losses.append(total / len(X))
@@ -176,7 +195,14 @@ def train_by_hand(Ws, bs, lr, epochs):
 
 
 losses = train_by_hand([W1, W2, W3], [b1, b2, b3], lr=0.5, epochs=5)
-history = net.fit(X, y, epochs=5, batch_size=25, shuffle=False, optimizer=fastbp.SGD(0.5))
+history = net.fit(
+    X,
+    y,
+    epochs=5,
+    batch_size=25,
+    shuffle=False,
+    optimizer=fastbp.SGD(0.5),
+)
 print("loss of each epoch")
 print("  NumPy  ", np.round(losses, 6))
 print("  fastbp ", np.round(history.loss, 6))
@@ -190,7 +216,13 @@ assert_allclose(W1, net.weights[0], atol=1e-9)
 # validation loss shows when: it falls, and then rises again. ``patience=5`` stops after five epochs
 # without improvement and restores the weights of the best epoch.
 
-net = fastbp.MLP([64, 20, 20, 10], hidden="sigmoid", output="softmax", dtype="float64", seed=0)
+net = fastbp.MLP(
+    [64, 20, 20, 10],
+    hidden="sigmoid",
+    output="softmax",
+    dtype="float64",
+    seed=0,
+)
 history = net.fit(
     X,
     y,
@@ -201,7 +233,9 @@ history = net.fit(
     y_val=y_val,
     patience=5,
 )
-print(f"{history.n_epochs} epochs, the best is epoch {history.best_epoch + 1}")
+print(
+    f"{history.n_epochs} epochs, the best is epoch {history.best_epoch + 1}"
+)
 assert history.stopped_by == "patience"
 
 plot.LossCurveDisplay.from_estimator(net)
@@ -222,9 +256,13 @@ plt.show()
 # Now the test set. The *confusion matrix* counts the images of each true digit (row) by the digit
 # that the net sees (column). Right answers are on the diagonal.
 
-display = plot.ConfusionMatrixDisplay.from_estimator(net, X_test, y_test)
+display = plot.ConfusionMatrixDisplay.from_estimator(
+    net, X_test, y_test
+)
 accuracy = net.score(X_test, y_test)
-display.ax_.set_title(f"{accuracy:.1%} of {len(y_test)} test images correct")
+display.ax_.set_title(
+    f"{accuracy:.1%} of {len(y_test)} test images correct"
+)
 assert accuracy > 0.92
 plt.show()
 
@@ -239,7 +277,9 @@ assert confusion.trace() == round(accuracy * len(y_test))
 print(confusion)
 wrong = predicted != y_test
 print(f"{wrong.sum()} of {len(y_test)} wrong (true, seen):", end=" ")
-print(*zip(y_test[wrong].tolist(), predicted[wrong].tolist(), strict=True))
+print(
+    *zip(y_test[wrong].tolist(), predicted[wrong].tolist(), strict=True)
+)
 
 # %%
 # ``examples/digits.py`` is the same training as a script (``make demo``).
@@ -252,15 +292,28 @@ print(*zip(y_test[wrong].tolist(), predicted[wrong].tolist(), strict=True))
 
 
 def check(gradients):
-    """Compare the reader's gradients with fastbp's, for nets of different depth."""
+    """Compare the reader's gradients with fastbp's, for several depths."""
     for hidden in ((), (7,), (9, 8), (6, 5, 4, 3)):
-        net = fastbp.MLP([64, *hidden, 10], hidden="sigmoid", dtype="float64", seed=len(hidden))
-        loss, dWs, dbs = gradients(list(net.weights), list(net.biases), X[:50], y[:50])
-        loss_net, dWs_net, dbs_net = net.loss_and_gradients(X[:50], y[:50])
+        net = fastbp.MLP(
+            [64, *hidden, 10],
+            hidden="sigmoid",
+            dtype="float64",
+            seed=len(hidden),
+        )
+        loss, dWs, dbs = gradients(
+            list(net.weights), list(net.biases), X[:50], y[:50]
+        )
+        loss_net, dWs_net, dbs_net = net.loss_and_gradients(
+            X[:50], y[:50]
+        )
         assert_allclose(loss, loss_net)
-        for ours, theirs in zip([*dWs, *dbs], [*dWs_net, *dbs_net], strict=True):
+        for ours, theirs in zip(
+            [*dWs, *dbs], [*dWs_net, *dbs_net], strict=True
+        ):
             assert_allclose(ours, theirs, atol=1e-12)
-    print("right: equal to fastbp's gradients for nets of 1, 2, 3 and 5 layers")
+    print(
+        "right: equal to fastbp's gradients for nets of 1, 2, 3 and 5 layers"
+    )
 
 
 # %%

@@ -52,14 +52,20 @@ delta[-1] = a[-1] - 1.0
 for k in reversed(range(layers - 1)):
     delta[k] = delta[k + 1] * 1.0 * a[k] * (1 - a[k])
 
-net = fastbp.MLP([1] * 8, hidden="sigmoid", output="sigmoid", dtype="float64")
+net = fastbp.MLP(
+    [1] * 8, hidden="sigmoid", output="sigmoid", dtype="float64"
+)
 net.weights = [[[1.0]]] * layers
-_, dWs, dbs = net.loss_and_gradients([[0.5]], [[1.0]])  # db = delta, as there is one sample
+_, dWs, dbs = net.loss_and_gradients(
+    [[0.5]], [[1.0]]
+)  # db = delta, as there is one sample
 
 print("layer      slope      delta by hand    delta of fastbp")
 for k in range(layers):
     slope = f"{a[k] * (1 - a[k]):.4f}" if k < layers - 1 else "      "
-    print(f"{k:5d}     {slope}     {delta[k]:14.10f}     {dbs[k][0]:14.10f}")
+    print(
+        f"{k:5d}     {slope}     {delta[k]:14.10f}     {dbs[k][0]:14.10f}"
+    )
 assert_allclose(delta, [db[0] for db in dbs])
 
 # %%
@@ -78,16 +84,18 @@ assert_allclose(delta, [db[0] for db in dbs])
 # ========  ================  ===================================================
 # name      shape             formula
 # ========  ================  ===================================================
-# a[0]      (n, 64)           the images
-# a[k]      (n, 20)           output of hidden layer k - 1, so the input of layer k
-# delta[6]  (n, 10)           (answers - T) / n
-# delta[k]  (n, 20)           (delta[k + 1] @ W[k + 1].T) * slope of a[k + 1]
-# dW[k]     shape of W[k]     a[k].T @ delta[k]
+# X         (n, 64)           the images
+# T         (n, 10)           targets: 1 in the column of the right digit
+# a[k]      (n, 20)           output of layer k; of the last, a[6], (n, 10)
+# delta[6]  (n, 10)           (a[6] - T) / n
+# delta[k]  (n, 20)           (delta[k + 1] @ W[k + 1].T) * slope of a[k]
+# dW[k]     shape of W[k]     a[k - 1].T @ delta[k]; for layer 0 X.T @ delta[0]
 # db[k]     shape of b[k]     sum of delta[k] over the samples
 # ========  ================  ===================================================
 
 X, y = load_digits(return_X_y=True)
 X = X / 16
+T = np.eye(10)[y]
 n = len(X)
 widths = [64, 20, 20, 20, 20, 20, 20, 10]
 slopes = {
@@ -98,33 +106,41 @@ slopes = {
 
 
 def deep_net(hidden):
-    # he_normal draws relu's weights larger, as half of its slopes are 0.
+    # he_normal: larger weights, as half of relu's slopes are 0.
     init = "he_normal" if hidden == "relu" else "glorot_uniform"
-    return fastbp.MLP(widths, hidden=hidden, init=init, dtype="float64", seed=0)
+    return fastbp.MLP(
+        widths, hidden=hidden, init=init, dtype="float64", seed=0
+    )
 
 
 def deltas_of(net, slope):
-    """The deltas of all layers, by hand."""
-    *hidden, answers = net.forward(X)
-    delta = [(answers - np.eye(10)[y]) / n]
-    for W, a in zip(net.weights[:0:-1], reversed(hidden), strict=True):
-        delta.insert(0, (delta[0] @ W.T) * slope(a))
-    return delta
+    """The outputs and deltas of all layers; the deltas by hand."""
+    a = net.forward(X)
+    delta = [None] * 7
+    delta[6] = (a[6] - T) / n
+    for k in reversed(range(6)):
+        delta[k] = (delta[k + 1] @ net.weights[k + 1].T) * slope(a[k])
+    return a, delta
 
 
 sizes = {}
 for hidden, slope in slopes.items():
     net = deep_net(hidden)
-    delta = deltas_of(net, slope)
+    a, delta = deltas_of(net, slope)
     _, dWs, dbs = net.loss_and_gradients(X, y)
-    inputs = [X, *net.forward(X)[:-1]]
-    for a, d, dW, db in zip(inputs, delta, dWs, dbs, strict=True):
-        assert_allclose(a.T @ d, dW, atol=1e-12)
-        assert_allclose(d.sum(axis=0), db, atol=1e-12)
+    for k in range(7):
+        dW = (a[k - 1] if k > 0 else X).T @ delta[k]
+        db = delta[k].sum(axis=0)
+        assert_allclose(dW, dWs[k], atol=1e-12)
+        assert_allclose(db, dbs[k], atol=1e-12)
     sizes[hidden] = [np.median(np.abs(d[d != 0])) for d in delta]
-    print(f"{hidden:<8} delta of layer 0 is {sizes[hidden][0] / sizes[hidden][-1]:.5f} of the last")
-    print(f"         dW of layer 0: NumPy {np.abs(inputs[0].T @ delta[0]).max():.3e}", end="")
-    print(f", fastbp {np.abs(dWs[0]).max():.3e} (largest)")
+    dW0 = X.T @ delta[0]
+    ratio = sizes[hidden][0] / sizes[hidden][-1]
+    print(
+        f"{hidden}: delta of layer 0 / delta of layer 6 = {ratio:.5f}"
+    )
+    print(f"  largest dW of layer 0, NumPy  {np.abs(dW0).max():.3e}")
+    print(f"  largest dW of layer 0, fastbp {np.abs(dWs[0]).max():.3e}")
 assert sizes["sigmoid"][0] < 0.001 * sizes["sigmoid"][-1]
 assert sizes["relu"][0] > 0.01 * sizes["relu"][-1]
 
@@ -149,6 +165,9 @@ display = plot.DeltasDisplay.from_estimator(deep_net("sigmoid"), X, y)
 display.ax_.set_title("Six sigmoid layers: gradients vanish")
 plt.show()
 
+# %%
+# In a net of relu about half of the deltas are 0, but the others keep their size:
+
 display = plot.DeltasDisplay.from_estimator(deep_net("relu"), X, y)
 display.ax_.set_title("Six relu layers: gradients keep their size")
 plt.show()
@@ -164,13 +183,20 @@ last = {}
 for hidden in slopes:
     net = deep_net(hidden)
     before = net.weights[0].copy()
-    history = net.fit(X, y, epochs=15, batch_size=25, optimizer=fastbp.SGD(0.1))
+    history = net.fit(
+        X, y, epochs=15, batch_size=25, optimizer=fastbp.SGD(0.1)
+    )
     moved = np.abs(net.weights[0] - before).max()
     last[hidden] = history.loss[-1]
-    print(f"{hidden:<8} last loss {history.loss[-1]:.3f}, layer 0 moved by at most {moved:.4f}")
+    print(f"{hidden:<8} last loss {last[hidden]:.3f}", end="")
+    print(f", weights of layer 0 moved by at most {moved:.4f}")
     ax.plot(range(1, 16), history.loss, label=hidden)
 ax.axhline(np.log(10), color="0.4", linestyle="--", label="guessing")
-ax.set(xlabel="epoch", ylabel="loss", title="Six hidden layers learn the digits, or do not")
+ax.set(
+    xlabel="epoch",
+    ylabel="loss",
+    title="Six hidden layers learn the digits, or do not",
+)
 ax.grid(alpha=0.3)
 ax.legend()
 plt.show()
@@ -192,21 +218,29 @@ assert last["tanh"] < 0.2
 
 
 def check(deltas):
-    """Compare deltas of a tanh net with fastbp's gradient, for two sizes of weights."""
+    """Compare the reader's deltas with fastbp's, for two sizes of weights."""
     for factor in (1.0, 3.0):
         net = deep_net("tanh")
         for W in net.weights:
             W *= factor
         *a, answers = net.forward(X)
-        found = deltas(list(net.weights), a, (answers - np.eye(10)[y]) / n)
+        found = deltas(list(net.weights), a, (answers - T) / n)
         _, dWs, dbs = net.loss_and_gradients(X, y)
         for x, d, dW, db in zip([X, *a], found, dWs, dbs, strict=True):
             assert_allclose(x.T @ d, dW, atol=1e-12 * np.abs(dW).max())
-            assert_allclose(d.sum(axis=0), db, atol=1e-12 * np.abs(db).max())
-        ratio = np.median(np.abs(found[0])) / np.median(np.abs(found[-1]))
+            assert_allclose(
+                d.sum(axis=0), db, atol=1e-12 * np.abs(db).max()
+            )
+        ratio = np.median(np.abs(found[0])) / np.median(
+            np.abs(found[-1])
+        )
         largest = np.abs(found[0]).max() / np.abs(found[-1]).max()
-        print(f"right for weights times {factor:.0f}: median of layer 0 / last {ratio:.2g}", end="")
-        print(f", largest / largest {largest:.2g}")
+        print(
+            f"right for weights times {factor:.0f}; first layer / last layer:"
+        )
+        print(
+            f"  median delta {ratio:.2g}, largest delta {largest:.2g}"
+        )
 
 
 # %%

@@ -22,7 +22,12 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
 
 import fastbp
-from fastbp.functional import dense_backward, dense_forward, output_delta, sgd_step
+from fastbp.functional import (
+    dense_backward,
+    dense_forward,
+    output_delta,
+    sgd_step,
+)
 
 # %%
 # What one NumPy line costs
@@ -36,24 +41,28 @@ from fastbp.functional import dense_backward, dense_forward, output_delta, sgd_s
 # name    shape       formula
 # ======  ==========  ======================
 # x       (256, 512)  input of the layer
-# W, b    (512, 512)  (512,)
+# W       (512, 512)  weights; biases b (512,)
 # z       (256, 512)  x @ W + b
 # a       (256, 512)  1 / (1 + exp(-z))
 # ======  ==========  ======================
 #
-# ``x @ W`` makes 256 · 512 · 512 = 67 million multiplications and as many additions. The two lines
-# make six arrays of the shape of z: x @ W; then + b; -z; exp; 1 + ...; 1 / .... Five of them are
-# thrown away.
+# ``x @ W`` makes 256 · 512 · 512 = 67 million multiplications and as many additions. Around it, the
+# two lines compute five more arrays of the shape of z, one after the other: + b; -z; exp; 1 + ...;
+# 1 / .... Each is written to memory and read again by the next operation. (Where it can, NumPy
+# writes a result over one that is no longer needed.)
+#
+# To time a line, we call it several times and take the shortest time, the least disturbed by other
+# work of the machine.
 
 
 def milliseconds(function, repeat=15):
-    """The median time of a call."""
+    """The shortest time of a call."""
     times = []
     for _ in range(repeat):
         start = time.perf_counter()
         function()
         times.append(time.perf_counter() - start)
-    return float(np.median(times)) * 1e3
+    return min(times) * 1e3
 
 
 rng = np.random.default_rng(0)
@@ -80,10 +89,11 @@ assert_allclose(a, dense_forward(x, W, b, "sigmoid"))
 
 # %%
 # **First fusion: the activation into the forward product.** A kernel computes x @ W in small tiles
-# of z, a few rows by a few columns, which stay in the processor's registers. When a tile is
-# complete, b is added and f applied at once, and only a is written. z never exists in memory. The
-# last two times show what the sigmoid costs when it is fused; the difference of the products
-# themselves depends on NumPy's library and on the number of threads of each.
+# of z, a few rows by a few columns, which stay in the processor's registers, the few numbers that
+# it computes with directly. When a tile is complete, b is added and f applied at once, and only a
+# is written. z never exists in memory. The last two times show what the sigmoid costs when it is
+# fused; the difference of the products themselves depends on NumPy's library and on the number of
+# threads of each.
 #
 # Backward: delta below
 # ---------------------
@@ -95,11 +105,15 @@ assert_allclose(a, dense_forward(x, W, b, "sigmoid"))
 delta = rng.standard_normal((256, 512)) / 256
 delta_product = delta @ W.T
 below = {
-    "x.T @ delta, sum": milliseconds(lambda: (a.T @ delta, delta.sum(axis=0))),
+    "x.T @ delta, sum": milliseconds(
+        lambda: (a.T @ delta, delta.sum(axis=0))
+    ),
     "delta @ W.T": milliseconds(lambda: delta @ W.T),
     "slope": milliseconds(lambda: delta_product * a * (1 - a)),
 }
-fused_below = milliseconds(lambda: dense_backward(delta, a, W, "sigmoid"))
+fused_below = milliseconds(
+    lambda: dense_backward(delta, a, W, "sigmoid")
+)
 for name, duration in below.items():
     print(f"NumPy, {name:<17} {duration:7.3f} ms")
 print(f"NumPy, all               {sum(below.values()):7.3f} ms")
@@ -114,14 +128,18 @@ assert_allclose((delta @ W.T) * a * (1 - a), delta_below, atol=1e-12)
 # The bars show where the time goes. In a wide layer like this the products take most of it, and
 # what fusion saves is the short rest of each bar. The narrower a layer, the larger the rest.
 
-fig, axes = plt.subplots(2, 1, figsize=(8, 4.4), layout="constrained", sharex=True)
+fig, axes = plt.subplots(
+    2, 1, figsize=(8, 4.4), layout="constrained", sharex=True
+)
 for ax, title, parts, one in (
     (axes[0], "forward", lines, fused),
     (axes[1], "backward", below, fused_below),
 ):
     left = 0.0
     for colour, (name, duration) in zip(
-        ("tab:blue", "tab:cyan", "tab:orange"), parts.items(), strict=True
+        ("tab:blue", "tab:cyan", "tab:orange"),
+        parts.items(),
+        strict=True,
     ):
         ax.barh("NumPy", duration, left=left, color=colour, label=name)
         left += duration
@@ -192,7 +210,9 @@ def functional_epoch(Ws, bs):
         a0 = X[first : first + 25]
         a1 = dense_forward(a0, Ws[0], bs[0], "sigmoid")
         a2 = dense_forward(a1, Ws[1], bs[1], "sigmoid")
-        loss, delta3 = output_delta(dense_forward(a2, Ws[2], bs[2]), y[first : first + 25])
+        loss, delta3 = output_delta(
+            dense_forward(a2, Ws[2], bs[2]), y[first : first + 25]
+        )
         dW3, db3, delta2 = dense_backward(delta3, a2, Ws[2], "sigmoid")
         dW2, db2, delta1 = dense_backward(delta2, a1, Ws[1], "sigmoid")
         dW1, db1, _ = dense_backward(delta1, a0, Ws[0])
@@ -205,10 +225,20 @@ def functional_epoch(Ws, bs):
 # The losses of three epochs are equal, so all three ways compute the same.
 
 net = fastbp.MLP([64, 20, 20, 10], dtype="float64", seed=0)
-starts = [([W.copy() for W in net.weights], [b.copy() for b in net.biases]) for _ in range(2)]
+starts = [
+    ([W.copy() for W in net.weights], [b.copy() for b in net.biases])
+    for _ in range(2)
+]
 by_numpy = [numpy_epoch(*starts[0]) for _ in range(3)]
 by_functional = [functional_epoch(*starts[1]) for _ in range(3)]
-by_fit = net.fit(X, y, epochs=3, batch_size=25, shuffle=False, optimizer=fastbp.SGD(lr)).loss
+by_fit = net.fit(
+    X,
+    y,
+    epochs=3,
+    batch_size=25,
+    shuffle=False,
+    optimizer=fastbp.SGD(lr),
+).loss
 print("NumPy             ", np.round(by_numpy, 6))
 print("fastbp.functional ", np.round(by_functional, 6))
 print("net.fit           ", np.round(by_fit, 6))
@@ -221,23 +251,45 @@ assert_allclose(by_numpy, by_fit)
 
 
 def fit_20_epochs():
-    net.fit(X, y, epochs=20, batch_size=25, shuffle=False, optimizer=fastbp.SGD(lr))
+    net.fit(
+        X,
+        y,
+        epochs=20,
+        batch_size=25,
+        shuffle=False,
+        optimizer=fastbp.SGD(lr),
+    )
 
 
+epoch = {
+    "NumPy": milliseconds(lambda: numpy_epoch(*starts[0])),
+    "fastbp.functional": milliseconds(
+        lambda: functional_epoch(*starts[1])
+    ),
+    "net.fit": milliseconds(fit_20_epochs) / 20,
+}
 step = {
-    "NumPy": milliseconds(lambda: numpy_epoch(*starts[0])) / n_batches * 1e3,
-    "fastbp.functional": milliseconds(lambda: functional_epoch(*starts[1])) / n_batches * 1e3,
-    "net.fit": milliseconds(fit_20_epochs) / 20 / n_batches * 1e3,
+    name: duration * 1e3 / n_batches for name, duration in epoch.items()
 }
 for name, duration in step.items():
-    print(f"{name:<18} {duration:8.2f} µs a step, {step['NumPy'] / duration:6.1f} times as fast")
+    ratio = step["NumPy"] / duration
+    print(
+        f"{name:<18} {duration:8.2f} µs a step, {ratio:6.1f} times as fast"
+    )
 
 fig, ax = plt.subplots(figsize=(8, 2.6), layout="constrained")
-bars = ax.barh(list(step), list(step.values()), color=["tab:blue", "tab:orange", "0.6"])
+bars = ax.barh(
+    list(step),
+    list(step.values()),
+    color=["tab:blue", "tab:orange", "0.6"],
+)
 ax.bar_label(bars, fmt=" %.1f")
 ax.invert_yaxis()
 ax.margins(x=0.12)
-ax.set(xlabel="microseconds a step", title="64-20-20-10, 25 images a step, float64")
+ax.set(
+    xlabel="microseconds a step",
+    title="64-20-20-10, 25 images a step, float64",
+)
 plt.show()
 
 # %%
@@ -259,10 +311,18 @@ def peak(function):
     return most / z.nbytes
 
 
-print(f"NumPy:  {peak(lambda: 1 / (1 + np.exp(-(x @ W + b)))):.1f} arrays like z at once")
-print(f"fastbp: {peak(lambda: dense_forward(x, W, b, 'sigmoid')):.1f}")
-into_existing = peak(lambda: dense_forward(x, W, b, "sigmoid", out=a))
-print(f"fastbp, into an array that exists: {into_existing:.1f}")
+peaks = {
+    "NumPy": peak(lambda: 1 / (1 + np.exp(-(x @ W + b)))),
+    "fastbp": peak(lambda: dense_forward(x, W, b, "sigmoid")),
+    "fastbp, out=a": peak(
+        lambda: dense_forward(x, W, b, "sigmoid", out=a)
+    ),
+}
+for name, arrays in peaks.items():
+    print(f"{name:<14} {arrays:.1f} arrays like z at once")
+
+# %%
+# With ``out=a`` the result goes into an array that exists, and nothing is allocated.
 
 # %%
 # Exercise
@@ -281,9 +341,9 @@ def check(forward_in_place):
     temporary = peak(lambda: forward_in_place(x, W, b, out))
     assert temporary < 0.1, f"{temporary:.1f} arrays like z were made"
     print("right: equal to fastbp's values, and no new array")
+    in_place = milliseconds(lambda: forward_in_place(x, W, b, out))
     print(f"  plain lines {sum(lines.values()):.3f} ms", end="")
-    print(f", in place {milliseconds(lambda: forward_in_place(x, W, b, out)):.3f} ms", end="")
-    print(f", fused {milliseconds(lambda: dense_forward(x, W, b, 'sigmoid', out=out)):.3f} ms")
+    print(f", in place {in_place:.3f} ms, fused {fused:.3f} ms")
 
 
 # %%
