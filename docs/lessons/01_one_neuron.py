@@ -68,8 +68,8 @@ print(f"a = {a:.4f}")
 #
 #     da/dz = exp(-z) / (1 + exp(-z))²
 #
-# Split this in two factors. One of them, 1 / (1 + exp(-z)), is a. The other,
-# exp(-z) / (1 + exp(-z)), is 1 - a, as both add up to 1. Hence
+# Split this in two factors. One of them, 1 / (1 + exp(-z)), is a. The other, exp(-z) / (1 +
+# exp(-z)), is 1 - a, as both add up to 1. Hence
 #
 # ::
 #
@@ -325,9 +325,9 @@ def squared_delta(a, y):
 check(squared_delta)
 
 # %%
-# dL/da is a - y, as ½ · u² has the slope u. Times the slope a · (1 - a) of the sigmoid.
-# Where the neuron is certain and wrong, a is near 0 or 1, and this delta is nearly 0: the neuron
-# learns slowly from its worst errors. The cross-entropy does not have this fault.
+# dL/da is a - y, as ½ · u² has the slope u. Times the slope a · (1 - a) of the sigmoid. Where the
+# neuron is certain and wrong, a is near 0 or 1, and this delta is nearly 0: the neuron learns
+# slowly from its worst errors. The cross-entropy does not have this fault.
 #
 # .. raw:: html
 #

@@ -23,17 +23,17 @@ from fastbp.functional import dense_backward, dense_forward
 # dog?", and has its own weights and its own bias. We put the weights of neuron j in column j of the
 # table W, so ``W[i, j]`` leads from input i to neuron j.
 #
-# ======  ============  ========  ============================================
-# name    shape         here      meaning
-# ======  ============  ========  ============================================
-# n       ()            5         number of samples
-# X       (n, n_in)     (5, 4)    inputs; row s is sample s
-# W       (n_in, n_out) (4, 3)    weights; column j belongs to neuron j
-# b       (n_out,)      (3,)      biases, one for each neuron
-# z       (n, n_out)    (5, 3)    weighted sums
-# a       (n, n_out)    (5, 3)    activations
-# Y       (n, n_out)    (5, 3)    targets, each 0 or 1
-# ======  ============  ========  ============================================
+# ======  =============  ========  ============================================
+# name    shape          here      meaning
+# ======  =============  ========  ============================================
+# n       ()             5         number of samples
+# X       (n, n_in)      (5, 4)    inputs; row s is sample s
+# W       (n_in, n_out)  (4, 3)    weights; column j belongs to neuron j
+# b       (n_out,)       (3,)      biases, one for each neuron
+# z       (n, n_out)     (5, 3)    weighted sums
+# a       (n, n_out)     (5, 3)    activations
+# Y       (n, n_out)     (5, 3)    targets, each 0 or 1
+# ======  =============  ========  ============================================
 
 rng = np.random.default_rng(0)
 n = 5

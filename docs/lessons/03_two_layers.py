@@ -39,8 +39,8 @@ from fastbp import functional
 # ===========  ==========================  ======================
 #
 # The slope of tanh follows from the rule for quotients. With numerator u and denominator v we have
-# u' = v and v' = u, so the slope is (u'·v - u·v') / v² = (v² - u²) / v² = 1 - a².
-# relu consists of two straight lines; at its kink, z = 0, we take the slope of the left one.
+# u' = v and v' = u, so the slope is (u'·v - u·v') / v² = (v² - u²) / v² = 1 - a². relu consists of
+# two straight lines; at its kink, z = 0, we take the slope of the left one.
 
 functions = {
     "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
@@ -97,12 +97,14 @@ for name, function in functions.items():
 # neuron cannot learn it.
 #
 # The net has 2 inputs, 4 hidden neurons and 1 output, in short 2-4-1. A number behind a name counts
-# the layers.
+# the layers. In the shapes, the first number of X, Y, z, a and delta counts the samples, which
+# happen to be 4 as well.
 #
 # ======  ===========  ==========================================
 # name    shape        formula
 # ======  ===========  ==========================================
 # X       (4, 2)       the four samples, in rows
+# Y       (4, 1)       their targets
 # W1, b1  (2, 4) (4,)  weights and biases of the hidden layer
 # z1      (4, 4)       X @ W1 + b1
 # a1      (4, 4)       f(z1), the inputs of the next layer
@@ -129,9 +131,9 @@ def forward(W1, b1, W2, b2, name):
 # Backward through two layers
 # ---------------------------
 # Start at the output, as in lesson 1: ``delta2 = (a2 - Y) / n``, the derivative of the loss by z2.
-# Lesson 2 gives ``dW2`` and ``db2`` from it, and the derivative by the layer's inputs,
-# ``delta2 @ W2.T``. These inputs are a1. One step is left, from a1 to z1, and the chain rule says:
-# times the slope::
+# Lesson 2 gives ``dW2`` and ``db2`` from it, and the derivative by the layer's inputs, ``delta2 @
+# W2.T``. These inputs are a1. One step is left, from a1 to z1, and the chain rule says: times the
+# slope::
 #
 #     delta1 = dL/dz1 = (delta2 @ W2.T) * f'(z1)
 #

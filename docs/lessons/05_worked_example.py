@@ -53,8 +53,8 @@ def sigmoid(z):
 # %%
 # Forward
 # -------
-# The first hidden neuron by hand: z1[0] = 0.05 · 0.15 + 0.10 · 0.20 + 0.35 = 0.3775, and
-# a1[0] = 1 / (1 + exp(-0.3775)) = 0.59326999.
+# The first hidden neuron by hand: z1[0] = 0.05 · 0.15 + 0.10 · 0.20 + 0.35 = 0.3775, and a1[0] = 1
+# / (1 + exp(-0.3775)) = 0.59326999.
 
 z1 = x @ W1 + b1
 a1 = sigmoid(z1)

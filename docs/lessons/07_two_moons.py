@@ -22,16 +22,17 @@ from fastbp import plot
 # %%
 # The task
 # --------
-# 200 points in the plane, two classes. The net is 2-3-2: two coordinates, three tanh neurons, and a
-# softmax over two classes. There are 2·3 + 3 + 3·2 + 2 = 17 weights and biases.
+# 200 points in the plane, two classes, each in the shape of a half-moon. The net is 2-3-2: two
+# coordinates, three tanh neurons, and a softmax over two classes. There are 2·3 + 3 + 3·2 + 2 = 17
+# weights and biases.
 #
 # The tutorial adds a *penalty* to the loss, a small multiple of the sum of all squared weights
 # (not biases). It keeps the weights small. In fastbp it is called l2::
 #
 #     L = mean of the samples' losses + ½ · l2 · (sum of W1² + sum of W2²)
 #
-# The derivative of ½ · l2 · W² by W is l2 · W. So the gradient of each weight gets l2 · W added,
-# and nothing else changes.
+# The derivative of ½ · l2 · w² by a single weight w is l2 · w. So l2 · W1 is added to dW1, l2 · W2
+# to dW2, and nothing else changes.
 #
 # The tutorial *sums* the losses of the 200 samples instead of taking the mean, with the learning
 # rate 0.01 and the penalty 0.01. The sum is 200 times the mean, and so is its gradient. To make the
@@ -198,7 +199,7 @@ plt.show()
 # more than 2           below -1              jumps to the other side, further away
 # ====================  ====================  ======================================
 #
-# Descent is stable only if lr · c < 2, or c < 2 / lr.
+# Descent comes to rest only if lr · c < 2, or c < 2 / lr.
 
 curve = np.linspace(-1.6, 1.6, 100)
 fig, axes = plt.subplots(
@@ -290,12 +291,13 @@ ax.legend()
 plt.show()
 
 # %%
-# From step 400 on, the valley that the descent follows becomes more and more curved. Near step 900
-# the curvature passes the limit, and each jump across the valley is larger than the one before. At
-# step 1,200 they are large enough to throw the descent to a flatter place. There it calms down, and
-# the curvature rises again. This repeats some times, but after step 2,000 it does not calm down any
-# more: one wall of the valley is more curved than the limit, the other less, and the descent jumps
-# between them.
+# Picture the loss as a landscape and the descent as a walk along the bottom of a valley. From step
+# 400 on the valley becomes more and more curved, that is, narrower. Near step 900 the curvature
+# passes the limit (before, the walk crosses narrow places only briefly). Now each jump across the
+# valley is larger than the one before. At step 1,200 the jumps are large enough to throw the
+# descent to a flatter place. There it calms down, and the curvature rises again. This repeats some
+# times, but after step 2,000 it does not calm down any more: one wall of the valley is more curved
+# than the limit, the other less, and the descent jumps between them.
 #
 # On a parabola the jumps would grow without end. Here they stop growing where the *average*
 # curvature between the two points equals the limit. Let us check. The average curvature along a
@@ -324,9 +326,10 @@ assert_allclose(average, 2 / lr, rtol=1e-3)
 assert min(curvatures[-2:]) < 2 / lr < max(curvatures[-2:])
 
 # %%
-# That it must be so: after two steps of a cycle one is back, so the two steps are opposite, and so
-# are the two gradients, g and -g. The gradient changes by 2·g over a jump of lr·g; the quotient is
-# 2 / lr. A cycle of two points is a descent at exactly its limit.
+# It must be so. After two steps of the cycle the descent is back where it was, so the two steps are
+# opposite, and so are the gradients at the two points, g and -g. The first step is a jump by -lr ·
+# g, and on it the gradient changes from g to -g, that is, by -2 · g. The quotient is 2 / lr. A
+# cycle of two points is a descent at exactly its limit.
 #
 # At the smaller rate the limit is 2 / 0.4 = 5. The curvature stays far below, and the loss falls:
 

@@ -157,10 +157,11 @@ assert result.max_error < 1e-5
 # %%
 # Why minibatches
 # ---------------
-# The gradient of 25 images points roughly the same way as that of all 1,078, and costs a
-# fortieth. So it pays to make a step after each 25. One pass over all batches is an *epoch*; it has
-# 1,078 / 25 = 43 full batches and one of 3. Normally the images are shuffled before each epoch, so
-# that batches differ. Here we leave the order, so that both programs see the same batches.
+# The gradient of 25 images points roughly the same way as that of all 1,078, and costs about a
+# fortieth of the time. So it pays to make a step after each 25. One pass over all batches is an
+# *epoch*; it has 1,078 / 25 = 43 full batches and one of 3. Normally the images are shuffled before
+# each epoch, so that batches differ. Here we leave the order, so that both programs see the same
+# batches.
 #
 # By hand, for any number of layers: ``a`` holds the inputs of each layer, and the loop backwards
 # repeats the two lines.
@@ -213,8 +214,9 @@ assert_allclose(W1, net.weights[0], atol=1e-9)
 # Early stopping
 # --------------
 # Trained long enough, a net learns its training images by heart, and gets worse on others. The
-# validation loss shows when: it falls, and then rises again. ``patience=5`` stops after five epochs
-# without improvement and restores the weights of the best epoch.
+# validation loss shows when: it stops falling, while the training loss still falls. ``patience=5``
+# stops after five epochs in a row without a new lowest validation loss, and restores the weights of
+# the best epoch.
 
 net = fastbp.MLP(
     [64, 20, 20, 10],
@@ -282,7 +284,7 @@ print(
 )
 
 # %%
-# ``examples/digits.py`` is the same training as a script (``make demo``).
+# ``examples/digits.py`` (``make demo``) is a similar training as a script.
 #
 # Exercise
 # --------

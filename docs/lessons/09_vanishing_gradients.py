@@ -2,8 +2,8 @@
 9. Vanishing gradients, seen
 ============================
 
-Deeper nets should be able to do more. For decades they did not learn at all, because the deltas
-shrink from layer to layer on their way back, until nothing is left for the first layers. This
+Deeper nets should be able to do more. Yet a net of many sigmoid layers hardly learns at all: the
+deltas shrink from layer to layer on their way back, until nothing is left for the first ones. This
 lesson shows the shrinking in a chain of single neurons, where it is plain arithmetic, then in a net
 for digits, and shows what helps.
 
@@ -205,8 +205,8 @@ assert last["relu"] < 0.2
 assert last["tanh"] < 0.2
 
 # %%
-# The net is the same, the data are the same; only the slope differs. With few layers, as in
-# lesson 8, the sigmoid learns well.
+# The data and the widths are the same; only the activation differs, and for relu the size of the
+# random weights. With few layers, as in lesson 8, the sigmoid learns well.
 #
 # Exercise
 # --------

@@ -97,10 +97,10 @@ assert_allclose(a, dense_forward(x, W, b, "sigmoid"))
 #
 # Backward: delta below
 # ---------------------
-# The line of lesson 3 makes four arrays of the shape of a: the product, 1 - a, and the two products
-# with a and 1 - a. **Second fusion: the derivative into the backward product.** A tile of
-# delta @ W.T is multiplied by the slope while it is in registers. This works because the slope
-# follows from a, which is at hand.
+# The line of lesson 3, ``(delta @ W.T) * a * (1 - a)``, computes four arrays of the shape of a: the
+# matrix product, 1 - a, and the products with a and with 1 - a. **Second fusion: the derivative
+# into the backward product.** A tile of delta @ W.T is multiplied by the slope while it is in
+# registers. This works because the slope follows from a, which is at hand.
 
 delta = rng.standard_normal((256, 512)) / 256
 delta_product = delta @ W.T
@@ -166,7 +166,7 @@ plt.show()
 # A whole step, three ways
 # ------------------------
 # The net and the batches of lesson 8, 64-20-20-10 and 25 images. One step in NumPy consists of some
-# forty operations. Here the arrays are small, so the calls cost more than the arithmetic.
+# fifty operations. Here the arrays are small, so the calls cost more than the arithmetic.
 
 images, labels = load_digits(return_X_y=True)
 X = images[:1_000] / 16
@@ -293,7 +293,7 @@ ax.set(
 plt.show()
 
 # %%
-# The functions of ``fastbp.functional`` save operations: eight calls instead of some forty. ``fit``
+# The functions of ``fastbp.functional`` save operations: eight calls instead of some fifty. ``fit``
 # saves the calls, the arrays between them and the gradient as well.
 #
 # How much memory does a step of NumPy write?
