@@ -21,21 +21,56 @@ def test_lessons_are_numbered_in_order():
     assert [title.split(".")[0] for title in titles] == [str(i) for i in range(1, 11)]
 
 
+# Runs a lesson, then passes its solution, with results a thousandth too large, to its `check`.
+RUN = """
+import runpy, sys
+
+def too_large(value):
+    if isinstance(value, (tuple, list)):
+        return [too_large(part) for part in value]
+    return value * 1.001
+
+def faulty(function):
+    def wrapped(*args):
+        result = function(*args)
+        if result is None:  # it has written into its last argument
+            args[-1][...] *= 1.001
+        return None if result is None else too_large(result)
+    return wrapped
+
+names = runpy.run_path(sys.argv[1], run_name="__main__")
+print("with faulty functions", flush=True)
+try:
+    names["check"](*(faulty(names[name]) for name in sys.argv[2:]))
+except AssertionError:
+    print("refused")
+"""
+
+
+def solutions(script):
+    """The names of the functions that the lesson passes to `check`."""
+    text = script.read_text(encoding="utf-8")
+    return re.findall(r"^check\((.*)\)$", text, re.MULTILINE)[-1].split(", ")
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_runs_as_a_script(script, tmp_path):
+def test_runs_and_checks_the_exercise(script, tmp_path):
     env = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
     # Outside the repository: a lesson needs no file of its working directory, and leaves none.
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(script)],
+        [sys.executable, "-W", "error", "-c", RUN, str(script), *solutions(script)],
         cwd=tmp_path,
-        env=env | {"MPLBACKEND": "Agg"},
+        env=env | {"MPLBACKEND": "Agg", "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
         text=True,
         encoding="utf-8",
         timeout=600,
     )
     assert done.returncode == 0, done.stderr
-    assert re.search("^right", done.stdout, re.MULTILINE)  # the exercise's solution passed
+    lesson, faulty = done.stdout.split("with faulty functions\n")
+    assert re.search("^right", lesson, re.MULTILINE)
+    assert "refused" in faulty
+    assert "right" not in faulty
     assert list(tmp_path.iterdir()) == []
 
 
