@@ -4,6 +4,8 @@ import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
+from fastbp.graph import ACTIVATIONS
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 
@@ -49,10 +51,13 @@ numpydoc_validation_checks = {
 }
 numpydoc_validation_exclude = {
     r"MLP\.(explain|to_onnx)$",  # functions whose first parameter is the net
-    r"\.(History|GradientCheck|RangeTest|DivergenceError)$",  # results: attributes only
+    r"\.(History|GradientCheck|RangeTest|DivergenceError|NetworkGraph)$",  # attributes only
+    r"^fastbp\.sklearn\.MLP",  # in addition to the parameters of scikit-learn's estimators
+    rf"^fastbp\.graph\.({'|'.join(ACTIVATIONS)}|exp|log|softmax|total|ACTIVATIONS)$",  # of numbers
 }
 
-# The inventories stand in the tree, as the site is built offline: one line a name that is used.
+# The site is built offline: the files have a line for each name that is linked to, its kind and its
+# page, in version 1 of the inventory format.
 intersphinx_mapping = {
     name: (address, f"inventories/{name}.txt")
     for name, address in {

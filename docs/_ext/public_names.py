@@ -22,7 +22,7 @@ def public_names() -> Iterator[str]:
                 yield from (
                     f"{name}.{public}.{member}"
                     for member, defined in vars(value).items()
-                    if not member.startswith("_")
+                    if not member.startswith(("_", "set_"))  # set_fit_request and the like
                     and (inspect.isroutine(defined) or isinstance(defined, property))
                     and defined.__doc__
                 )
