@@ -50,7 +50,7 @@ numpydoc_validation_checks = {
     *("GL06", "GL07", "GL10", "SS01", "SS04", "PR01", "PR02", "PR03", "PR05", "PR10", "YD01"),
 }
 numpydoc_validation_exclude = {
-    r"MLP\.(explain|to_onnx)$",  # functions whose first parameter is the net
+    r"MLP\.(explain|to_onnx)$",  # functions of which the first parameter is the net
     r"\.(History|GradientCheck|RangeTest|DivergenceError|NetworkGraph)$",  # attributes only
     r"^fastbp\.sklearn\.MLP",  # in addition to the parameters of scikit-learn's estimators
     rf"^fastbp\.graph\.({'|'.join(ACTIVATIONS)}|exp|log|softmax|total|ACTIVATIONS)$",  # of numbers

@@ -64,8 +64,11 @@ def summary(kind: type) -> str:
 def settings(kind: type) -> str:
     """The fields of a dataclass with their defaults, as in a call."""
     fields = (
-        field.name if field.default is dataclasses.MISSING else f"{field.name}={field.default:.4g}"
-        if isinstance(field.default, float) else f"{field.name}={field.default!r}"
+        field.name
+        if field.default is dataclasses.MISSING
+        else f"{field.name}={field.default:.4g}"
+        if isinstance(field.default, float)
+        else f"{field.name}={field.default!r}"
         for field in dataclasses.fields(kind)
     )
     return ", ".join(map(code, fields))
@@ -78,7 +81,9 @@ def losses() -> list[str]:
         target = np.array([0.0, 1.0])
         slopes = dict.fromkeys(row.slope_text(a, target, 0)[0] for a in (target, target + 3.0))
         formula = row.text(target, target, 2)[0]
-        outputs = [row.output] if row.output else [o for o in OUTPUTS if o not in row.refused_outputs]
+        outputs = (
+            [row.output] if row.output else [o for o in OUTPUTS if o not in row.refused_outputs]
+        )
         rows.append(
             [
                 code(row.name),
@@ -89,13 +94,18 @@ def losses() -> list[str]:
                 "yes" if row.has_smoothing else "no",
             ]
         )
-    return table(["name", "loss of a sample", "derivative", "outputs", "default", "smoothing"], rows)
+    return table(
+        ["name", "loss of a sample", "derivative", "outputs", "default", "smoothing"], rows
+    )
 
 
 def classes(module: str, kinds: list[type]) -> list[str]:
     return table(
         ["class", "settings and defaults", "what it does"],
-        [[f"{{class}}`~{module}.{kind.__name__}`", settings(kind), summary(kind)] for kind in kinds],
+        [
+            [f"{{class}}`~{module}.{kind.__name__}`", settings(kind), summary(kind)]
+            for kind in kinds
+        ],
     )
 
 
