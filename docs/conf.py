@@ -98,5 +98,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-copybutton_prompt_text = r">>> |\.\.\. |\$ "
+html_context = {"default_mode": "auto"}
+copybutton_selector = "div:not(.highlight-text):not(.highlight-none) > div.highlight > pre"
+copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True

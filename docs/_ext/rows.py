@@ -8,6 +8,7 @@ The tables cannot differ from the package: a new row appears here by itself.
 
 import dataclasses
 import inspect
+import re
 
 import numpy as np
 from docutils import nodes
@@ -32,29 +33,29 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
     return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
 
 
-def yes(flag: object) -> str:
-    return "yes" if flag else ""
+def bare(formula: str) -> str:
+    """A formula without the parentheses around the whole of it."""
+    return re.sub(r"^\(([^()]*(?:\([^()]*\)[^()]*)*)\)$", r"\1", formula)
 
 
 def activations() -> list[str]:
-    head = ["name", "a = f(z)", "slope from a", "hidden", "output"]
-    head += ["PyTorch", "Keras", "scikit-learn"]
-    return table(
-        head,
-        [
+    head = ["name", "a = f(z)", "slope from a", "layers", "PyTorch", "Keras", "scikit-learn"]
+    rows = []
+    for row in ACTIVATIONS.values():
+        layers = {"hidden": HIDDEN, "output": OUTPUTS}
+        keras = [*row.keras, *(counterpart.kind for counterpart in row.keras_layers)]
+        rows.append(
             [
                 ", ".join(code(name) for name in (row.name, *row.aliases)),
                 code(row.formula),
-                code(row.slope),
-                yes(row.name in HIDDEN),
-                yes(row.name in OUTPUTS),
+                code(bare(row.slope)),
+                ", ".join(name for name, names in layers.items() if row.name in names),
                 code(row.torch and row.torch.kind),
-                code(next(iter(row.keras or [c.kind for c in row.keras_layers]), "")),
+                code(keras[0] if keras else ""),
                 code(row.sklearn),
             ]
-            for row in ACTIVATIONS.values()
-        ],
-    )
+        )
+    return table(head, rows)
 
 
 def summary(kind: type) -> str:
@@ -88,7 +89,7 @@ def losses() -> list[str]:
             [
                 code(row.name),
                 code(formula.replace("[1]", "[y]")),
-                " or ".join(code(slope.replace("[1]", "[y]")) for slope in slopes),
+                " or ".join(code(bare(slope).replace("[1]", "[y]")) for slope in slopes),
                 ", ".join(code(output) for output in outputs),
                 "yes" if row.is_canonical else "no",
                 "yes" if row.has_smoothing else "no",

@@ -35,7 +35,7 @@ def listed(page):
     for line in page.read_text(encoding="utf-8").splitlines():
         if found := re.match(r"\.\. currentmodule:: (\S+)", line):
             module = found[1]
-        elif found := re.match(r"   ([\w.]+)$", line):
+        elif found := re.match(r"(?:   |\.\. data:: )([\w.]+)$", line):
             names.add(f"{module}.{found[1]}")
     return names
 
