@@ -4,14 +4,21 @@ The ``python`` blocks of a page run in order in one namespace, in an empty folde
 its comments ``<!-- hidden``. A ``text`` block directly after one is its output; ``...`` in it
 stands for anything. A block after ``<!-- needs MODULE -->`` is left out without this module. Lines
 of ``sh`` blocks that begin with ``fastbp`` are parsed by the command.
+
+    python tests/docs/test_pages.py PAGE
+
+runs those of one page.
 """
 
 import contextlib
 import doctest
 import importlib.util
 import io
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +51,10 @@ def name_of(page):
     return page.relative_to(ROOT).as_posix()
 
 
+def text_of(page):
+    return page.read_text(encoding="utf-8")
+
+
 def run(text, name):
     """Run the blocks of a page; yield the expected and the printed output of each that has one."""
     namespace = {"__name__": "__main__"}
@@ -60,22 +71,37 @@ def run(text, name):
             yield block["output"], printed.getvalue()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_blocks_run(page, tmp_path, monkeypatch):
-    text = page.read_text(encoding="utf-8")
-    if "```python" not in text:
-        return
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MPLBACKEND", "Agg")
+def main(page):
+    """Print the outputs that differ from those of the page, and return whether there are any."""
     equal = doctest.OutputChecker().check_output
-    for expected, printed in run(text, str(page)):
-        assert equal(expected, printed, doctest.ELLIPSIS), f"expected\n{expected}got\n{printed}"
+    differ = False
+    for expected, printed in run(Path(page).read_text(encoding="utf-8"), page):
+        if not equal(expected, printed, doctest.ELLIPSIS):
+            differ = True
+            print(f"expected\n{expected}got\n{printed}")
+    return differ
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "```python" in text_of(page)], ids=name_of
+)
+def test_blocks_run(page, tmp_path):
+    """Each page in a process of its own, as its reader has it: pages patch scikit-learn and log."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", __file__, str(page)],
+        cwd=tmp_path,
+        env=os.environ | {"MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_fences_and_commands(page):
     """Every block is of a known kind, so that no code escapes `test_blocks_run`."""
-    text = page.read_text(encoding="utf-8")
+    text = text_of(page)
     opened = re.findall(r"^\s*```+(\S*)[^\n]*\n.*?^\s*```+$", text, re.MULTILINE | re.DOTALL)
     assert {kind for kind in opened if not kind.startswith("{")} <= FENCES
     for script in re.findall(r"^\s*```sh\n(.*?)^\s*```$", text, re.MULTILINE | re.DOTALL):
@@ -95,3 +121,7 @@ def test_hidden_and_skipped_blocks():
     text = "<!-- hidden\nx = 3\n-->\n<!-- needs no_such_module -->\n```python\nx = 4\n```\n"
     ((_, printed),) = run(text + "```python\nprint(x)\n```\n```text\n3\n```\n", "page")
     assert printed == "3\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
