@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
@@ -57,29 +56,12 @@ def test_digits(tmp_path, capfd):
     assert f"test accuracy {result['accuracy']:.3f}" in capfd.readouterr().out
 
 
-def test_one_neuron():
-    import one_neuron
-
-    result = one_neuron.main()
-    assert result["before"] < 1e-12
-    assert result["after"] < 1e-12
-    assert result["accuracy"] >= 0.95
-
-
 def test_switching():
     import switching
 
     result = switching.main()
     assert result["difference"] < 1e-8
     assert result["same_predictions"]
-
-
-def test_vectorised():
-    import vectorised
-
-    result = vectorised.main()
-    assert set(result) == {"activations", "loss", "dW", "db"}
-    assert max(result.values()) < 1e-12
 
 
 def test_xor_and_moons():
@@ -90,66 +72,6 @@ def test_xor_and_moons():
     for row in result.values():
         assert row["xor_right"] == 4
         assert row["moons_accuracy"] >= 0.95
-
-
-def test_worked_2_2_2():
-    import worked_2_2_2
-
-    result = worked_2_2_2.main()
-    assert f"{result['E0']:.10f}" == "0.2983711088"
-    assert f"{result['w1']:.8f}" == "0.14978072"
-    assert f"{result['w5']:.8f}" == "0.35891648"
-    assert f"{result['E1']:.10f}" == "0.2910277737"
-    assert f"{result['E10000']:.10f}" == "0.0000351019"
-    assert result["difference"] < 1e-12
-
-
-def test_moons_boundary(tmp_path):
-    import moons_boundary
-
-    result = moons_boundary.main(["--out", str(tmp_path)])
-    assert {i: f"{loss:.6f}" for i, loss in result[0.01].items()} == {
-        0: "0.432387",
-        1000: "0.068947",
-    }
-    assert {i: f"{loss:.9f}" for i, loss in result[0.002].items()} == {
-        0: "0.544684535",
-        1000: "0.085421602",
-        5000: "0.068726000",
-        19000: "0.067892575",
-    }
-    assert result["accuracy"] >= 0.95
-    assert is_png(result["picture"])
-
-
-def test_delta_rule():
-    import delta_rule
-
-    result = delta_rule.main()
-    assert result["one neuron"]["difference"] < 1e-12
-    assert result["two layers"]["difference"] < 1e-12
-    # By hand: z = .1 * 1 + .2 * 2 + .5 = 1, a = 1 / (1 + 1/e), delta = (a - 1) a (1 - a).
-    assert result["one neuron"]["z"] == pytest.approx(1, abs=1e-15)
-    assert result["one neuron"]["delta"] == pytest.approx(-0.0528770928, abs=1e-10)
-    assert result["one neuron"]["dW"] == pytest.approx([-0.0528770928, -0.1057541856], abs=1e-10)
-    assert result["two layers"]["delta_2"] == pytest.approx(-0.0329766449, abs=1e-10)
-
-
-def test_computation_graph(tmp_path):
-    import computation_graph
-
-    result = computation_graph.main(["--out", str(tmp_path)])
-    assert result["expression"] == {
-        "x": (2, 4),
-        "y": (3, 4),
-        "s": (5, 4),
-        "w": (4, 5),
-        "f": (20, 1),
-    }
-    assert set(result["difference"]) == {"2-2-2", "64-20-20-10"}
-    assert max(result["difference"].values()) < 1e-12
-    for picture in result["pictures"]:
-        assert ElementTree.parse(picture).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
 def test_numpy_loops(capfd):

@@ -48,3 +48,8 @@ def test_every_public_name_is_listed(module):
     modules = {name for name in MODULES if name}
     public = {name for name in package.__all__ if f".{name}" not in modules}
     assert {f"fastbp{module}.{name}" for name in public} <= pages
+
+
+def test_every_example_is_listed():
+    listed = re.findall(r"\| `(\w+\.py)` \|", (ROOT / "docs" / "examples.md").read_text("utf-8"))
+    assert {path.name for path in (ROOT / "examples").glob("*.py")} == set(listed)

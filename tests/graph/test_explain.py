@@ -28,7 +28,7 @@ PAIRS = [
 
 
 def worked():
-    """The 2-2-2 net that textbooks compute by hand, see examples/worked_2_2_2.py."""
+    """The 2-2-2 net that textbooks compute by hand, see docs/lessons/05_worked_example.py."""
     net = fastbp.MLP([2, 2, 2], output="sigmoid", loss="squared_error", dtype="float64")
     net.weights = [[0.15, 0.25], [0.20, 0.30]], [[0.40, 0.50], [0.45, 0.55]]
     net.biases = [0.35, 0.35], [0.60, 0.60]
