@@ -11,9 +11,9 @@ PARALLEL ?= -n 2 --dist loadfile
 FUZZ_SECONDS ?= 300
 # Tests of `make test-fast`: documentation and the packages that compile little.
 FAST ?= tests/docs/test_architecture.py tests/docs/test_guarantees.py tests/docs/test_readme.py tests/cli/test_refusals.py \
-  tests/graph tests/numerics/test_gradients.py tests/plot/test_html.py tests/serialization/test_preprocessing.py
+  tests/docs/test_docstrings.py tests/docs/test_pages.py tests/graph tests/numerics/test_gradients.py tests/plot/test_html.py tests/serialization/test_preprocessing.py
 
-.PHONY: demo test test-fast test-sklearn lint bench torture fuzz clean
+.PHONY: demo test test-fast test-sklearn lint docs site bench torture fuzz clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/digits.py
@@ -42,6 +42,16 @@ lint: $(VENV)/test.stamp
 	$(BIN)/mypy --platform darwin
 	$(BIN)/python tests/lint.py
 
+# The site in build/html, after every code block of its pages and of the docstrings has run.
+docs: $(VENV)/docs.stamp site
+	$(BIN)/python -m pytest tests/docs/test_pages.py tests/docs/test_docstrings.py
+
+# The site alone; the lessons run. A warning is an error: a page outside the contents, a link without
+# its target, a public name without its page, a docstring that is not numpydoc.
+site: $(VENV)/docs.stamp
+	rm -rf docs/api/generated
+	$(BIN)/python -m sphinx -E -W --keep-going -n -q -b html -d build/doctrees docs build/html
+
 $(VENV)/%.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "fastbp needs Python 3.11 or later: make PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -67,4 +77,4 @@ fuzz: $(VENV)/fuzz.stamp
 	for target in model checkpoint csv; do $(BIN)/python tests/robustness/fuzz.py $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 clean:
-	rm -rf $(VENV) build dist src/fastbp.egg-info
+	rm -rf $(VENV) build dist docs/api/generated docs/learn src/fastbp.egg-info

@@ -1,7 +1,7 @@
 """fastbp.sklearn beside scikit-learn: whole fits and predictions, same dtype, same process, each
 library with its own choice of threads.
 
-`python -m benchmarks.sklearn_dropin` in asv_bench/ prints the table of docs/sklearn.md.
+`python -m benchmarks.sklearn_dropin` in asv_bench/ prints the table of docs/sklearn/parity.md.
 """
 
 import math

@@ -86,8 +86,8 @@ def check_gradients(
     Returns
     -------
     GradientCheck
-        Relative errors |a - d| / max(|a|, |d|, max|a| / 1000) of derivatives a and differences d;
-        the maximum is over the array. The rounding of the losses hides smaller derivatives.
+        Relative errors ``|a - d| / max(|a|, |d|, max|a| / 1000)`` of derivatives a and differences
+        d; the maximum is over the array. The rounding of the losses hides smaller derivatives.
 
     Raises
     ------

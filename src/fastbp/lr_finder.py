@@ -126,7 +126,7 @@ def lr_find(
     ----------
     net : MLP
         Not changed: a copy is trained, with a new optimizer state.
-    X, y, batch_size, l2, sample_weight, n_threads
+    X, y
         As for ``fit``.
     optimizer : optimizer or str, default SGD()
         Its `lr` is replaced.
@@ -136,6 +136,8 @@ def lr_find(
         Number of steps, at least 2.
     beta : float, default 0.9
         Decay of the running mean, in [0, 1).
+    batch_size, l2, sample_weight, n_threads
+        As for ``fit``.
 
     Returns
     -------

@@ -123,16 +123,16 @@ class MLP:
     seed : int or None, default 0
         Of the initial weights, the shuffles and dropout. Equal seeds give equal bits; None draws a
         random seed.
-    dropout : float or sequence of float, default 0
-        Rate, in [0, 1), at which `fit` drops units of the hidden layers, one rate or one a layer.
-        Remaining units are divided by 1 - rate during training, so that all other methods use the
-        net without scaling. The training losses of a fit are those with dropped units.
     label_smoothing : float, default 0
         s in [0, 1], for the cross-entropies: targets t become (1 - s) t + s / k with k classes, 2
         for each output of "binary_cross_entropy" (Szegedy et al., *Rethinking the Inception
         Architecture for Computer Vision*, 2016). As in PyTorch, except that PyTorch's class weights
         apply to the smoothed targets of every class, and those of `fit` to the sample. Every
         reported loss includes it.
+    dropout : float or sequence of float, default 0
+        Rate, in [0, 1), at which `fit` drops units of the hidden layers, one rate or one a layer.
+        Remaining units are divided by 1 - rate during training, so that all other methods use the
+        net without scaling. The training losses of a fit are those with dropped units.
 
     Attributes
     ----------

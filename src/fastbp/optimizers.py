@@ -123,7 +123,7 @@ class Adam(Optimizer):
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with decoupled weight decay: in addition to Adam's step the weights shrink,
-    W *= 1 - lr * weight_decay.
+    ``W *= 1 - lr * weight_decay``.
 
     Biases do not decay. Loshchilov and Hutter, *Decoupled weight decay regularization*, 2019. As in
     PyTorch epsilon is inside the bias correction:

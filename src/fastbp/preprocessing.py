@@ -348,6 +348,14 @@ class Preprocessing:
     def of_document(cls, value: dict) -> "Preprocessing":
         """Read and check what `document` returned.
 
+        Parameters
+        ----------
+        value : dict
+
+        Returns
+        -------
+        Preprocessing
+
         Raises
         ------
         ValueError

@@ -270,7 +270,16 @@ class LinearWarmup(_Checked):
 
     @_quiet
     def at(self, t):
-        """The factors at the times t."""
+        """The factors at the times t.
+
+        Parameters
+        ----------
+        t : ndarray of int64 (n,)
+
+        Returns
+        -------
+        ndarray (n,)
+        """
         return (
             self.start_factor + (1 - self.start_factor) * np.minimum(t, self.length) / self.length
         )

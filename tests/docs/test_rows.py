@@ -1,15 +1,13 @@
-"""The docstring of MLP and the README name every activation and every loss."""
+"""The docstring of MLP names every activation and every loss; the site's tables are made from the
+rows."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 import fastbp
 from fastbp.base.activations import HIDDEN, OUTPUTS
 from fastbp.base.losses import LOSSES
-
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -18,8 +16,3 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 def test_docstring_of_the_model(parameter, names):
     section = re.search(rf"\n    {parameter} : (.*?)\n    \w+ :", fastbp.MLP.__doc__, re.DOTALL)[1]
     assert set(names) <= set(re.findall(r'"(\w+)"', section))
-
-
-@pytest.mark.parametrize("names", [HIDDEN, OUTPUTS, LOSSES], ids=["hidden", "output", "loss"])
-def test_readme(names):
-    assert set(names) <= set(re.findall(r"\w+", README))

@@ -1,6 +1,6 @@
 """scikit-learn's MLP estimators and ours, fitted alike, and the largest differences between them.
 
-`python tests/helpers/parity.py` prints the table of docs/sklearn.md.
+`python tests/helpers/parity.py` prints the table of docs/sklearn/parity.md.
 """
 
 import functools

@@ -67,8 +67,19 @@ class Schedule:
         )
 
     def watch(self, state, loss):
-        """The state after an epoch with monitored loss `loss`, given the `state` before it (None
-        at first)."""
+        """The state after an epoch.
+
+        Parameters
+        ----------
+        state
+            Before the epoch; None at first.
+        loss : float
+            The monitored loss of the epoch.
+
+        Returns
+        -------
+        object
+        """
         return state
 
 

@@ -58,7 +58,7 @@ class CSVLogger(Callback):
         return {"size": self._file.tell(), "seconds": time.perf_counter() - self._began}
 
     def on_fit_resume(self, net, history, state):
-        """Continue after the rows of the checkpoint; later ones are of epochs that are repeated."""
+        # After the rows of the checkpoint: later ones are of epochs that are repeated.
         require_keys("CSVLogger's state in the checkpoint", state, ["size", "seconds"])
         size = check_count("size", state["size"], least=0)
         seconds = check_number("seconds", state["seconds"])

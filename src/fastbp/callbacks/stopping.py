@@ -135,7 +135,7 @@ class EarlyStopping(Callback):
         self._best = best
 
     def on_fit_end(self, net, history):
-        """The first of `_together` restores the weights of the leading one."""
+        # The first of `_together` restores the weights of the leading one.
         leading = self._leading()
         if leading._best is not None and history.stopped_by not in (
             "interrupt",

@@ -76,9 +76,11 @@ class GradientCheckDisplay(Display):
         Parameters
         ----------
         estimator : fastbp.MLP, or a fitted MLPClassifier or MLPRegressor
-        X, y, **kwargs
+        X, y
             As for `fastbp.check_gradients`.
         ax : matplotlib Axes, optional
+        **kwargs
+            As for `fastbp.check_gradients`.
 
         Returns
         -------

@@ -45,7 +45,7 @@ class MLPClassifier(PerceptronMixin, base.MLPClassifier):
     >>> from sklearn.datasets import load_iris
     >>> from fastbp.sklearn import MLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> MLPClassifier(random_state=1, max_iter=300, tol=1e-3).fit(X, y).predict(X[:2])
+    >>> MLPClassifier(random_state=1, max_iter=1000, tol=1e-3).fit(X, y).predict(X[:2])
     array([0, 0])
     """
 

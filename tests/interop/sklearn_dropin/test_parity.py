@@ -108,7 +108,7 @@ def test_divergence_is_followed(early_stopping):
 
 @pytest.mark.parametrize(("epochs", "tolerance"), [(15, 1e-11), (50, 1e-6)])
 def test_lbfgs_parts_slowly(epochs, tolerance):
-    """docs/sklearn.md has the whole course: after 200 iterations the second digit differs."""
+    """docs/sklearn/parity.md has the whole course: after 200 iterations they differ visibly."""
     X, y = data("diabetes")
     nets = [
         module.MLPRegressor(solver="lbfgs", max_iter=epochs, random_state=1).fit(X, y)
