@@ -49,7 +49,7 @@ docs: $(VENV)/docs.stamp site
 # The site alone; the lessons run. A warning is an error: a page outside the contents, a link without
 # its target, a public name without its page, a docstring that is not numpydoc.
 site: $(VENV)/docs.stamp
-	rm -rf docs/api/generated
+	rm -rf docs/api/generated build/html
 	$(BIN)/python -m sphinx -E -W --keep-going -n -q -b html -d build/doctrees docs build/html
 
 $(VENV)/%.stamp: pyproject.toml
