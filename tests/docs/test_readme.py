@@ -53,3 +53,13 @@ def test_every_public_name_is_listed(module):
 def test_every_example_is_listed():
     listed = re.findall(r"\| `(\w+\.py)` \|", (ROOT / "docs" / "examples.md").read_text("utf-8"))
     assert {path.name for path in (ROOT / "examples").glob("*.py")} == set(listed)
+
+
+def test_twelve_tasks():
+    """What a user of scikit-learn looks for is a link on one page, which the top of each page has;
+    the build of the site fails where one leads nowhere."""
+    page = (ROOT / "docs" / "sklearn" / "index.md").read_text(encoding="utf-8")
+    table = page[page.index("## Twelve tasks") :]
+    tasks = re.findall(r"^\| (?!task |-)(.*) \|$", table, re.MULTILINE)
+    assert len(tasks) == 12
+    assert all("](" in task for task in tasks)
