@@ -11,7 +11,7 @@ PARALLEL ?= -n 2 --dist loadfile
 FUZZ_SECONDS ?= 300
 # Tests of `make test-fast`: documentation and the packages that compile little.
 FAST ?= tests/docs/test_architecture.py tests/docs/test_guarantees.py tests/docs/test_readme.py tests/cli/test_refusals.py \
-  tests/docs/test_docstrings.py tests/docs/test_pages.py tests/graph tests/numerics/test_gradients.py tests/plot/test_html.py tests/serialization/test_preprocessing.py
+  tests/docs/test_docstrings.py tests/graph tests/numerics/test_gradients.py tests/plot/test_html.py tests/serialization/test_preprocessing.py
 
 .PHONY: demo test test-fast test-sklearn lint docs site bench torture fuzz clean
 

@@ -88,7 +88,7 @@ html_title = f"fastbp {version}"
 html_static_path = ["_static"]
 # Pages without others below them have no list of pages at their left.
 ALONE = "install quickstart interop examples file_format errors benchmarks guarantees platforms"
-html_sidebars = dict.fromkeys((*ALONE.split(), "changelog", "releasing"), [])
+html_sidebars = {page: [] for page in (*ALONE.split(), "changelog", "releasing")}
 html_css_files = ["fastbp.css"]
 html_copy_source = False
 html_show_sourcelink = False
