@@ -129,7 +129,9 @@ ENCODED = [
 def test_the_values_that_the_command_line_was_trained_on():
     """Flags and numbers for their texts, texts for numbers, missing values of every kind."""
     np.testing.assert_array_equal(FILLED.transform(ROWS), ENCODED)
-    missing = {name: ["", " ", None, np.nan, float("nan"), np.datetime64("NaT")] for name in ROWS}
+    missing = {
+        name: ["", " ", None, np.nan, float("nan"), np.datetime64("NaT", "D")] for name in ROWS
+    }
     np.testing.assert_array_equal(FILLED.transform(missing), [ENCODED[2]] * 6)
     texts = {name: [str(v) for v in values] for name, values in ROWS.items()}
     for name in ("flag", "lower", "zip", "size"):

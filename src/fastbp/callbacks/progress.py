@@ -36,6 +36,11 @@ class Progress(Callback):
             class Bar(tqdm):
                 monitor_interval = 0  # no monitor thread, which would not survive a fork
 
+                def __del__(self):
+                    # Before tqdm 4.70 this raises for a bar that could not be shown at all.
+                    if hasattr(self, "last_print_t"):
+                        super().__del__()
+
             # tqdm's estimate of the epochs to skip between updates is wrong once they take longer.
             self._bar = Bar(
                 total=self._epochs,

@@ -48,15 +48,20 @@ class DeferSignals:
         ):
             return
         try:
-            for number in SIGNALS:
-                handler = _signal.getsignal(number)
-                if callable(handler):
-                    self._handlers[number] = handler
-                    _signal.signal(number, self._handle)
+            self._replace_each()
             DeferSignals._outermost = self  # from here on exceptions are deferred
         except BaseException:
             self._restore_handlers()
             raise
+
+    # Methods, so that their callers catch what is raised between two handlers: Python 3.12 and
+    # later leave a loop's jump back out of the `try` around it in some cases.
+    def _replace_each(self) -> None:
+        for number in SIGNALS:
+            handler = _signal.getsignal(number)
+            if callable(handler):
+                self._handlers[number] = handler
+                _signal.signal(number, self._handle)
 
     def _restore_handlers(self) -> None:
         try:

@@ -72,21 +72,29 @@ class StochasticMixin(FallbackMixin):
             epochs = EpochRunner(
                 self._optimizer, self._state, parameters, samples, batch, self.alpha, sizes
             )
-            self.n_iter_ = 0
-            for _ in range(self.max_iter):
-                if self._iterate(epochs, order, to_loss, validation, held_out) or incremental:
-                    break
-                if self.n_iter_ == self.max_iter:
-                    warn_as_scikit_learn(
-                        f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "
-                        "reached and the optimization hasn't converged yet.",
-                        ConvergenceWarning,
-                    )
+            self._run_epochs(epochs, order, to_loss, validation, held_out, incremental)
         except KeyboardInterrupt:
             warn_as_scikit_learn("Training interrupted by user.")
         if self.early_stopping:
             self.coefs_ = self._best_coefs
             self.intercepts_ = self._best_intercepts
+
+    def _run_epochs(self, epochs, order, to_loss, validation, held_out, incremental):
+        """Run epochs until one of the criteria stops.
+
+        A method, so that its caller catches Ctrl-C at every moment: Python 3.12 and 3.13 leave a
+        loop's jump back out of the `try` around it.
+        """
+        self.n_iter_ = 0
+        for _ in range(self.max_iter):
+            if self._iterate(epochs, order, to_loss, validation, held_out) or incremental:
+                return
+            if self.n_iter_ == self.max_iter:
+                warn_as_scikit_learn(
+                    f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "
+                    "reached and the optimization hasn't converged yet.",
+                    ConvergenceWarning,
+                )
 
     def _iterate(self, epochs, order, to_loss, validation, held_out):
         """Run one epoch, and update curves, counts and schedule. Returns whether to stop."""

@@ -112,7 +112,10 @@ class TrainingLoop:
             self._note_progress()
             # Before the generator draws an order: a lack of memory leaves it unchanged.
             self._runner = self._runner_for(self.source.first)
-            while history.stopped_by is None:
+            # Python 3.12 and 3.13 leave the jump back of a loop with a condition out of its `try`.
+            while True:
+                if history.stopped_by is not None:
+                    break
                 count = self._epochs_together()
                 if count > 1:
                     with DeferSignals():
