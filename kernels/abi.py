@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .target import TARGET
+
 # Whether kernels are built with index checks.
 CHECKED = os.environ.get("FASTBP_BOUNDSCHECK", "0") == "1"
 
@@ -274,8 +276,12 @@ STEP = np.dtype(
     align=True,
 )
 
+# Elements of `progress`, which `train` writes: the number of steps with a known loss, the number of
+# updates, and whether the last loss was not finite.
+SEEN, UPDATED, NOT_FINITE = range(3)
+
 # ---- Sizes
 
-CACHE_LINE = 64  # bytes
+CACHE_LINE = TARGET.cache_line  # bytes
 BLOCK_ROWS = 1024  # rows per block in training: bounds the buffers of a large batch
 INFER_ROWS = 256  # rows per block in inference

@@ -1,19 +1,16 @@
-"""Compiled code on disk: one file per entry and signature, loaded only if it is intact and no other
-user could have written it.
+"""Compiled code on disk: one object file per unit, dtype and target, loaded only if it is intact.
 
-Numba's own cache does not suffice. Its key covers neither edits in other files nor an upgrade nor
-Numba's settings (numba/numba#10821). It passes any bytes that it finds to the unpickler and the
-processor, so one flipped bit may end the process or change a number. Its index is read, changed and
-written back, so one of several processes that start together may find another's code under its
-signature. Here the file's name covers everything that the code depends on, there is no index, and a
-checksum is verified first. A damaged file or folder costs a compilation and raises no error.
+A file is a checksum of 32 bytes and an object file. The checksum covers the file's name and the
+kernels' sources, so a damaged, renamed or outdated file is rejected, at the price of a compilation.
+Files are read from two folders: that of the package, where wheels have them, and the user's cache.
+From the cache code is run only if no other user could have written it. A folder's or a disk's
+failure raises no error. Nothing is unpickled.
 """
 
 import contextlib
 import functools
 import hashlib
 import os
-import pickle
 import stat
 import sys
 import tempfile
@@ -21,18 +18,14 @@ from importlib import metadata
 from pathlib import Path
 
 import llvmlite
-import numba
 import numpy as np
 import platformdirs
-from numba.core.caching import NullCache
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
 
+from . import target
 from .abi import CHECKED
 
-SUFFIX = ".nbc"
-# Numba's settings that change the code it makes.
-SETTINGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE")
+SUFFIX = ".kernels"
+SHIPPED = Path(__file__).parent / "objects"
 
 
 def cache_folder():
@@ -42,7 +35,7 @@ def cache_folder():
     user could have written to it: code from there is run. ValueError if FASTBP_CACHE_DIR is
     relative: every working directory would get a cache.
     """
-    folder = _root() / _digest()
+    folder = _root() / _folder_name()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     status = folder.lstat()
     if not (stat.S_ISDIR(status.st_mode) and _only_ours(status)):
@@ -71,16 +64,6 @@ def _root():
     return root
 
 
-@functools.cache
-def _folder():
-    """`cache_folder`, or None if there is none. It is looked for when a kernel is first compiled:
-    importing fastbp touches no folder."""
-    try:
-        return cache_folder()
-    except OSError:
-        return None
-
-
 def _only_ours(status):
     """Whether only this user and root could have written it. On Windows the access lists of a
     user's folders ensure it."""
@@ -90,71 +73,68 @@ def _only_ours(status):
 
 
 @functools.cache
-def _digest():
-    """Everything that compiled code depends on except the processor, as a folder's name."""
+def sources_digest():
+    """A digest of the kernels' sources: code of other sources is never run."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.digest()
+
+
+@functools.cache
+def _folder_name():
+    """The cache's folder of these sources and of the libraries that compile them."""
+    versions = [np.__version__, llvmlite.__version__, sys.version]
+    for name in ("numba", "fastbp"):
+        try:
+            versions.append(metadata.version(name))
+        except metadata.PackageNotFoundError:  # run from a source tree that is not installed
+            versions.append("0")
+    digest = hashlib.sha256(sources_digest() + repr(versions).encode()).hexdigest()
+    return f"{versions[-1]}-{digest[:16]}"
+
+
+def file_name(unit, dtype):
+    """The name of the object file of a unit for this process's target."""
+    name = f"{unit}-{dtype}-{target.NAME}-{target.SYSTEM}"
+    if target.TARGET.features:  # of one processor
+        processor = f"{target.TARGET.cpu} {target.TARGET.features}"
+        name += f"-{hashlib.sha256(processor.encode()).hexdigest()[:16]}"
+    return name + ("-checked" if CHECKED else "") + SUFFIX
+
+
+def read(folder, name):
+    """The code in a file, or None if it is missing, damaged, of other sources or, in the cache, if
+    another user could have written it."""
     try:
-        version = metadata.version("fastbp")
-    except metadata.PackageNotFoundError:  # run from a source tree that is not installed
-        version = "0"
-    libraries = (numba.__version__, llvmlite.__version__, np.__version__, sys.version)
-    settings = [getattr(numba.config, name, None) for name in SETTINGS]
-    digest.update(repr((version, libraries, settings)).encode())
-    return f"{version}-{digest.hexdigest()[:16]}" + ("-checked" if CHECKED else "")
+        with open(folder / name, "rb") as file:
+            checksum = file.read(32)
+            code = file.read()
+            # The folder may have been replaced since it was checked.
+            if folder != SHIPPED and not _only_ours(os.fstat(file.fileno())):
+                return None
+    except OSError:  # usually no such file
+        return None
+    return code if checksum == _checksum(name, code) else None
 
 
-class Cache(NullCache):
-    """The cache of one dispatcher: read before it compiles, written afterwards."""
+def write(folder, name, code):
+    """Write a file, whole or not at all.
 
-    def __init__(self, function):
-        self._name = f"{function.__module__}.{function.__qualname__}"
-
-    def load_overload(self, sig, target_context):
-        if _folder() is None:
-            return None
-        target_context.refresh()
-        try:
-            path, key = self._place(sig, target_context.codegen())
-            with open(path, "rb") as file:
-                checksum = file.read(32)
-                code = file.read()
-                # The folder may have been replaced since it was checked.
-                if checksum != _checksum(key, code) or not _only_ours(os.fstat(file.fileno())):
-                    return None
-            return CompileResult._rebuild(target_context, *pickle.loads(code))
-        except Exception:  # usually no such file; unlikely after a correct checksum
-            return None
-
-    def save_overload(self, sig, data):
-        # Code with dynamic globals holds addresses of this process.
-        if _folder() is None or data.lifted or data.library.has_dynamic_globals:
-            return
-        temporary = None
-        try:
-            path, key = self._place(sig, data.codegen)
-            code = dumps(data._reduce())
-            descriptor, temporary = tempfile.mkstemp(".tmp", self._name, _folder())
-            with open(descriptor, "wb") as file:
-                file.writelines([_checksum(key, code), code])
-            os.replace(temporary, path)
-            temporary = None
-        except Exception:  # usually a full or read-only disk: other processes compile as well
-            pass
-        finally:
-            if temporary is not None:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-
-    def _place(self, sig, codegen):
-        """Path and key. The checksum covers the key, so a renamed file is rejected."""
-        folder = _folder()
-        key = repr((folder.name, self._name, sig, codegen.magic_tuple())).encode()
-        return folder / f"{self._name}-{hashlib.sha256(key).hexdigest()[:16]}{SUFFIX}", key
+    Raises OSError, usually of a full or read-only disk.
+    """
+    descriptor, temporary = tempfile.mkstemp(".tmp", name, folder)
+    try:
+        with open(descriptor, "wb") as file:
+            file.writelines([_checksum(name, code), code])
+        os.replace(temporary, folder / name)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
-def _checksum(key, code):
-    digest = hashlib.sha256(key + b"\0")
+def _checksum(name, code):
+    digest = hashlib.sha256(sources_digest() + name.encode() + b"\0")
     digest.update(code)
     return digest.digest()

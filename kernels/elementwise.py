@@ -1,8 +1,9 @@
 """Compiled entry points of single calls without a product, on row-major arrays: consecutive
 elements lie in the lanes.
 
-An array may be written in place. Denormal numbers are not flushed. Entry points that take a block
-(see spin_pool.py; 0 for none) return the number of threads that shared the work.
+Arrays of any shape are read as flat ones. An array may be written in place. Denormal numbers are
+not flushed. Entry points that take a block's address (see block.py; 0 for none) return the number
+of threads that shared the work.
 """
 
 import math
@@ -30,11 +31,9 @@ def _apply(out, z, activation, thread, n_threads):
 
 
 @entry
-def apply(out, z, activation, block, n_threads):
+def apply(out, z, activation, address, n_threads):
     """out = f(z), arrays of one shape."""
-    return fork_join(
-        block_at(block), n_threads, _apply((out.reshape(out.size), z.reshape(z.size), activation))
-    )
+    return fork_join(block_at(address), n_threads, _apply((out, z, activation)))
 
 
 @parallel_task
@@ -45,26 +44,21 @@ def _apply_slope(out, a, activation, thread, n_threads):
 
 
 @entry
-def apply_slope(out, a, activation, block, n_threads):
+def apply_slope(out, a, activation, address, n_threads):
     """out = f'(z) where a = f(z), arrays of one shape."""
-    return fork_join(
-        block_at(block),
-        n_threads,
-        _apply_slope((out.reshape(out.size), a.reshape(a.size), activation)),
-    )
+    return fork_join(block_at(address), n_threads, _apply_slope((out, a, activation)))
 
 
 @entry
 def through_mask(delta, x, mask, activation):
     """delta *= mask * f'(x / mask), and 0 where the mask is, arrays of one shape: from dL/dx to the
     delta of a layer with the outputs x = f(z) * mask."""
-    d, flat_x, flat_mask = delta.reshape(delta.size), x.reshape(x.size), mask.reshape(mask.size)
-    for i in range(0, d.size, lanes(d)):
-        n = d.size - i
-        m = load_tail(flat_mask, i, n)
-        derivative = slope(activation, load_tail(flat_x, i, n) / m)
-        new = load_tail(d, i, n) * m * derivative
-        store_tail(d, i, select(m == 0.0, vector(d, 0.0), new), n)
+    for i in range(0, delta.size, lanes(delta)):
+        n = delta.size - i
+        m = load_tail(mask, i, n)
+        derivative = slope(activation, load_tail(x, i, n) / m)
+        new = load_tail(delta, i, n) * m * derivative
+        store_tail(delta, i, select(m == 0.0, vector(delta, 0.0), new), n)
 
 
 @kernel
@@ -104,10 +98,10 @@ def _softmax(out, z, n, logarithm, thread, n_threads):
 
 
 @entry
-def softmax(out, z, logarithm, block, n_threads):
-    """The softmax of each row of z (n_rows, n), or its logarithm."""
-    task = _softmax((out.reshape(out.size), z.reshape(z.size), z.shape[1], logarithm))
-    return fork_join(block_at(block), n_threads, task)
+def softmax(out, z, n, logarithm, address, n_threads):
+    """The softmax of each row of n elements of z, or its logarithm."""
+    task = _softmax((out, z, n, logarithm))
+    return fork_join(block_at(address), n_threads, task)
 
 
 @kernel
@@ -119,40 +113,37 @@ def _with_l2(g, w, l2):
 @entry
 def sgd(param, grad, rate, l2):
     """A step of plain gradient descent, arrays of one shape; param is updated."""
-    w, g = param.reshape(param.size), grad.reshape(grad.size)
-    for i in range(0, w.size, lanes(w)):
-        n = w.size - i
-        old_w = load_tail(w, i, n)
-        store_tail(w, i, _sgd(old_w, _with_l2(load_tail(g, i, n), old_w, l2), rate)[0], n)
+    for i in range(0, param.size, lanes(param)):
+        n = param.size - i
+        w = load_tail(param, i, n)
+        store_tail(param, i, _sgd(w, _with_l2(load_tail(grad, i, n), w, l2), rate)[0], n)
 
 
 @entry
 def momentum(param, velocity, grad, rate, mu, nesterov, l2):
     """A step with momentum, arrays of one shape; param and velocity are updated."""
-    w, v, g = param.reshape(param.size), velocity.reshape(velocity.size), grad.reshape(grad.size)
-    for i in range(0, w.size, lanes(w)):
-        n = w.size - i
-        old_w = load_tail(w, i, n)
-        gradient = _with_l2(load_tail(g, i, n), old_w, l2)
-        new_w, new_v = _momentum(old_w, gradient, load_tail(v, i, n), rate, mu, nesterov)
-        store_tail(v, i, new_v, n)
-        store_tail(w, i, new_w, n)
+    for i in range(0, param.size, lanes(param)):
+        n = param.size - i
+        w = load_tail(param, i, n)
+        g = _with_l2(load_tail(grad, i, n), w, l2)
+        new_w, new_v = _momentum(w, g, load_tail(velocity, i, n), rate, mu, nesterov)
+        store_tail(velocity, i, new_v, n)
+        store_tail(param, i, new_w, n)
 
 
 @entry
-def adam(param, first, second, grad, rate, beta_1, beta_2, epsilon, l2):
-    """A step of Adam, arrays of one shape; param and the running means of the gradient and of its
-    square are updated. `rate` includes the bias correction."""
-    w, g = param.reshape(param.size), grad.reshape(grad.size)
-    m, v = first.reshape(first.size), second.reshape(second.size)
-    for i in range(0, w.size, lanes(w)):
-        n = w.size - i
-        old_w = load_tail(w, i, n)
+def adam(param, first, second, grad, lr, beta_1, beta_2, epsilon, count, l2):
+    """Step number `count` of Adam, arrays of one shape; param and the running means of the gradient
+    and of its square are updated."""
+    rate = rules.adam_rate(lr, beta_1, beta_2, count)
+    for i in range(0, param.size, lanes(param)):
+        n = param.size - i
+        w = load_tail(param, i, n)
         new_w, new_m, new_v = _adam(
-            old_w,
-            _with_l2(load_tail(g, i, n), old_w, l2),
-            load_tail(m, i, n),
-            load_tail(v, i, n),
+            w,
+            _with_l2(load_tail(grad, i, n), w, l2),
+            load_tail(first, i, n),
+            load_tail(second, i, n),
             rate,
             0.0,  # lookahead
             1.0,  # shrink
@@ -160,6 +151,6 @@ def adam(param, first, second, grad, rate, beta_1, beta_2, epsilon, l2):
             beta_2,
             epsilon,
         )
-        store_tail(w, i, new_w, n)
-        store_tail(m, i, new_m, n)
-        store_tail(v, i, new_v, n)
+        store_tail(param, i, new_w, n)
+        store_tail(first, i, new_m, n)
+        store_tail(second, i, new_v, n)

@@ -4,9 +4,9 @@ The samples pass through panels like those of a network (see plan.py), a block o
 They are transposed into lanes on the way in and back on the way out: O(rows x width) beside
 products of O(rows x width x width). In between, the passes of dense.py and the formulas of
 output.py apply. The bias is an array of its own, not a row of W: z begins with it, and db is summed
-separately. `work` belongs to the calling thread; its sections follow one another as the `*_size`
-functions count them. Entry points that take a block (see spin_pool.py; 0 for none) return the
-number of threads that shared the work.
+separately. `work` belongs to the calling thread; its sections follow one another as the functions
+of workspace.py count them. Entry points that take a block's address (see block.py; 0 for none)
+return the number of threads that shared the work.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,6 @@ from .jit import entry, kernel
 from .memory import load, load_tail, store, store_tail
 from .packing import pack_layer
 from .partition import block_sizes, blocks_per_group, ceil_div, first_row, split, thread_range
-from .plan import panel_of
 from .simd import lanes, vector
 from .single_row import activate_row, multiply_row
 from .spin_pool import block_at, fork_join, parallel_task
@@ -28,12 +27,9 @@ from .tile import ROWS, VECTORS
 from .transpose import transpose
 from .update import accumulate_gradient, store_gradient
 from .weights_tile import tile_panels
+from .workspace import BLOCK, TILE_SIZE
 
-BLOCK = 512  # rows per block: bounds `work`
-WIDEST = panel_of("float32")  # a panel of float64 is half as wide
 STORES_SLOPES = tuple(abi.STORES_SLOPES)
-# Elements of each thread's gradient tile.
-TILE_SIZE = ROWS * WIDEST
 
 
 class Layer(NamedTuple):
@@ -53,23 +49,6 @@ class Layer(NamedTuple):
     a_rows: int
     slopes: int
     dropout: float
-
-
-def forward_size(n, n_in, n_out, n_threads):
-    """Elements of `work` for `dense_forward`, at most."""
-    return (min(n, BLOCK) + WIDEST) * (n_in + n_out) + packed_size(n_in, n_out)
-
-
-def packed_size(n_in, n_out):
-    """Elements of packed weights, at most."""
-    return n_in * (n_out + WIDEST)
-
-
-def backward_size(n, n_in, n_out, n_threads):
-    """Elements of `work` for `dense_backward`, at most."""
-    rows = min(n, BLOCK) + WIDEST
-    of_rows = rows * (2 * n_in + 2 * n_out + WIDEST)
-    return of_rows + packed_size(n_in, n_out) + n_threads * TILE_SIZE
 
 
 @kernel
@@ -132,44 +111,38 @@ def _own_rows(work, rows, thread, n_threads):
 
 
 @kernel
-def _forward_row(out, x, W, b, work, activation):
+def _forward_row(out, x, W, b, work, n_in, n_out, activation):
     """`_forward` of one row, with features in the lanes: the same bits, without a transpose and
     without empty lanes."""
-    n_in = x.size
-    n_out = b.size
     stores = activation in STORES_SLOPES
     layer = Layer(n_in, n_out, activation, stores, 0, 0, 0, 0, 0, n_in, n_in, n_out, 0, 0.0)
-    to, source = out.reshape(out.size), x.reshape(x.size)
     for i in range(n_in):
-        work[i] = source[i]
+        work[i] = x[i]
     for j in range(0, n_out, lanes(work)):
         store(work, n_in + j, load_tail(b, j, n_out - j))
-    multiply_row(work, W.reshape(W.size), layer, n_in)
+    multiply_row(work, W, layer, n_in)
     activate_row(work, layer)
     for j in range(0, n_out, lanes(work)):
-        store_tail(to, j, load(work, n_in + j), n_out - j)
+        store_tail(out, j, load(work, n_in + j), n_out - j)
 
 
 @parallel_task
-def _forward(out, x, W, b, work, activation, sync, thread, n_threads):
+def _forward(out, x, W, b, work, n, n_in, n_out, activation, sync, thread, n_threads):
     panel = VECTORS * lanes(work)
-    n, n_in = x.shape
-    n_out = W.shape[1]
     phase = 0
     # Sections of `work`: panels of x at 0, panels of z, packed W.
     z = _block_rows(work, n) * n_in
     w = z + _block_rows(work, n) * n_out
-    to, source, params = out.reshape(out.size), x.reshape(x.size), W.reshape(W.size)
     # W is packed where more than one panel of samples reads it.
     packs = n > panel
     w_row, w_panel = (panel, n_in * panel) if packs else (n_out, panel)
-    read, w = (work, w) if packs else (params, 0)
+    read, w = (work, w) if packs else (W, 0)
     denormals = flush_denormals()
     if packs:
-        pack_layer(work, w, params, 0, n_in, n_out, thread, n_threads)
+        pack_layer(work, w, W, 0, n_in, n_out, thread, n_threads)
         phase = barrier(sync, n_threads, phase)
     if n == 1 and thread == 0:
-        _forward_row(out, x, W, b, work, activation)
+        _forward_row(out, x, W, b, work, n_in, n_out, activation)
     for first in range(0, n if n > 1 else 0, BLOCK):
         rows = min(BLOCK, n - first)
         p, own, number, sharing = _own_rows(work, rows, thread, n_threads)
@@ -181,24 +154,25 @@ def _forward(out, x, W, b, work, activation, sync, thread, n_threads):
         )
 
         # The rows into panels, the bias into z, the product; the outputs back into rows.
-        _gather(work, 0, source, first, rows, n_in, thread, n_threads)
+        _gather(work, 0, x, first, rows, n_in, thread, n_threads)
         _begin_with_bias(work, z, b, rows, thread, n_threads)
         if sharing > 1:
             phase = barrier(sync, n_threads, phase)
         forward(work, read, layer, True, False, own, number, sharing)
         if sharing > 1:
             phase = barrier(sync, n_threads, phase)
-        _scatter(to, work, z, first, rows, n_out, thread, n_threads)
+        _scatter(out, work, z, first, rows, n_out, thread, n_threads)
         if first + BLOCK < n:
             phase = barrier(sync, n_threads, phase)
     restore_denormals(denormals)
 
 
 @entry
-def dense_forward(out, x, W, b, work, activation, block, n_threads):
+def dense_forward(out, x, W, b, work, n, n_in, n_out, activation, address, n_threads):
     """out = f(x @ W + b); shapes (n, n_out), (n, n_in), (n_in, n_out), (n_out,)."""
-    sync = block_at(block)
-    return fork_join(sync, n_threads, _forward((out, x, W, b, work, activation, sync)))
+    sync = block_at(address)
+    task = _forward((out, x, W, b, work, n, n_in, n_out, activation, sync))
+    return fork_join(sync, n_threads, task)
 
 
 @kernel
@@ -269,10 +243,10 @@ def _weights(work, dW, db, x, d, height, rows, n_in, n_out, later, tile, thread,
 
 
 @parallel_task
-def _backward(dW, db, below, delta, x, W, work, activation, sync, thread, n_threads):
+def _backward(
+    dW, db, below, delta, x, W, work, n, n_in, n_out, activation, sync, thread, n_threads
+):
     panel = VECTORS * lanes(work)
-    n, n_in = x.shape
-    n_out = W.shape[1]
     height = _block_rows(work, n)
     phase = 0
     # Sections of `work`: panels of x at 0, of delta, of the delta below; delta in column panels;
@@ -283,20 +257,18 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, thread, n_thre
     w = delta_t + height * ceil_div(n_out, panel) * panel
     tile = w + n_in * ceil_div(n_out, panel) * panel + thread * TILE_SIZE
     layer_below = Layer(0, n_in, activation, False, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0)
-    to, source, params = dW.reshape(dW.size), x.reshape(x.size), W.reshape(W.size)
-    to_below, above = below.reshape(below.size), delta.reshape(delta.size)
     denormals = flush_denormals()
     if activation >= 0:
-        pack_layer(work, w, params, 0, n_in, n_out, thread, n_threads)
+        pack_layer(work, w, W, 0, n_in, n_out, thread, n_threads)
     for first in range(0, n, BLOCK):
         rows = min(BLOCK, n - first)
         p, own, number, sharing = _own_rows(work, rows, thread, n_threads)
 
         # The rows of x and delta into panels.
-        _gather(work, 0, source, first, rows, n_in, thread, n_threads)
-        _in_column_panels(work, delta_t, height, above, first, rows, n_out, thread, n_threads)
+        _gather(work, 0, x, first, rows, n_in, thread, n_threads)
+        _in_column_panels(work, delta_t, height, delta, first, rows, n_out, thread, n_threads)
         if activation >= 0:
-            _gather(work, d, above, first, rows, n_out, thread, n_threads)
+            _gather(work, d, delta, first, rows, n_out, thread, n_threads)
         phase = barrier(sync, n_threads, phase)
 
         # The delta below, unless `activation` is negative, then dW and db. Threads that share rows
@@ -311,10 +283,10 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, thread, n_thre
                 work, work, layer, layer_below, d + delta_at, d_below + x_at, own, number, sharing
             )
             if sharing == 1:
-                _scatter(to_below, work, d_below, first, rows, n_in, thread, n_threads)
+                _scatter(below, work, d_below, first, rows, n_in, thread, n_threads)
         _weights(
             work,
-            to,
+            dW,
             db,
             0,
             delta_t,
@@ -329,19 +301,23 @@ def _backward(dW, db, below, delta, x, W, work, activation, sync, thread, n_thre
         )
         if activation >= 0 and sharing > 1:
             phase = barrier(sync, n_threads, phase)
-            _scatter(to_below, work, d_below, first, rows, n_in, thread, n_threads)
+            _scatter(below, work, d_below, first, rows, n_in, thread, n_threads)
         if first + BLOCK < n:
             phase = barrier(sync, n_threads, phase)
     restore_denormals(denormals)
 
 
 @entry
-def dense_backward(dW, db, below, delta, x, W, work, activation, block, n_threads):
+def dense_backward(
+    dW, db, below, delta, x, W, work, n, n_in, n_out, activation, address, n_threads
+):
     """dW = x.T @ delta (n_in, n_out) and db = sum(delta) (n_out,).
 
     Unless `activation` is negative also below = (delta @ W.T) * f'(x), (n, n_in).
     """
-    sync = block_at(block)
+    sync = block_at(address)
     return fork_join(
-        sync, n_threads, _backward((dW, db, below, delta, x, W, work, activation, sync))
+        sync,
+        n_threads,
+        _backward((dW, db, below, delta, x, W, work, n, n_in, n_out, activation, sync)),
     )

@@ -4,7 +4,6 @@ The samples pass through a panel at a time, as in functional.py.
 """
 
 from .denormals import flush_denormals, restore_denormals
-from .functional import WIDEST
 from .gather import scatter_panel
 from .jit import entry
 from .output import OF_LOGITS, activate_column, output_column, sum_of_losses
@@ -14,13 +13,8 @@ from .tile import VECTORS
 from .transpose import transpose
 
 
-def output_size(k):
-    """Elements of `work` for `output_delta`, at most."""
-    return WIDEST * (3 * k + 2)
-
-
 @entry
-def output_delta(delta, a, z, targets, labels, work, output, loss, has_labels, share, has_a):
+def output_delta(delta, a, z, targets, labels, work, n, k, output, loss, has_labels, share, has_a):
     """The sum of the losses of the rows of z (n, k) times `share`, and its gradient by z into
     `delta`, which may be z; where `has_a`, also the outputs into `a`.
 
@@ -29,21 +23,18 @@ def output_delta(delta, a, z, targets, labels, work, output, loss, has_labels, s
     labels : int64 (n,), or empty
     """
     panel = VECTORS * lanes(work)
-    n, k = z.shape
     # Sections of `work`: a panel of z at 0, of delta, of the targets; labels; shares in the mean.
     d = k * panel
     t = 2 * k * panel
     number = 3 * k * panel
     scale = number + panel
     value = 0.0
-    to, source = delta.reshape(delta.size), z.reshape(z.size)
-    outputs, given = a.reshape(a.size), targets.reshape(targets.size)
     denormals = flush_denormals()
     for first in range(0, n, panel):
         rows = min(panel, n - first)
-        transpose(work, 0, panel, panel, source, first * k, k, rows, k)
+        transpose(work, 0, panel, panel, z, first * k, k, rows, k)
         if not has_labels:
-            transpose(work, t, panel, panel, given, first * k, k, rows, k)
+            transpose(work, t, panel, panel, targets, first * k, k, rows, k)
         for r in range(panel):
             if has_labels:
                 work[number + r] = labels[first + r] if r < rows else 0
@@ -53,9 +44,9 @@ def output_delta(delta, a, z, targets, labels, work, output, loss, has_labels, s
             if has_a and loss in OF_LOGITS:  # the others have replaced z
                 activate_column(work, v, k, output)
         value += sum_of_losses(work, scale, rows)
-        scatter_panel(to, first * k, work, d, rows, k)
+        scatter_panel(delta, first * k, work, d, rows, k)
         if has_a:
-            scatter_panel(outputs, first * k, work, 0, rows, k)
+            scatter_panel(a, first * k, work, 0, rows, k)
     restore_denormals(denormals)
     return value
 

@@ -1,6 +1,5 @@
 """Samples between the caller's arrays and panels: rows in (shuffled or not), activations out."""
 
-from .abi import CACHE_LINE
 from .jit import kernel
 from .memory import prefetch_element
 from .output import smooth
@@ -9,6 +8,9 @@ from .plan import STRIP
 from .simd import lanes
 from .tile import VECTORS
 from .transpose import transpose, transpose_rows
+
+# Bytes per prefetch: the shortest cache line of any processor (abi.CACHE_LINE may be two lines).
+PREFETCH_BYTES = 64
 
 
 @kernel
@@ -36,7 +38,7 @@ def gather_panel(work, to, strip, source, base, row_step, column_step, order, fi
 @kernel
 def prefetch_samples(source, base, row_step, order, first, last, n):
     """Prefetch the samples order[first : last], n contiguous features each."""
-    line = CACHE_LINE // source.itemsize
+    line = PREFETCH_BYTES // source.itemsize
     for r in range(first, min(last, order.size)):
         at = base + order[r] * row_step
         for i in range(0, n, line):

@@ -129,7 +129,6 @@ def _infer(
 def infer(
     params,
     packed,
-    packs,
     works,
     out,
     losses,
@@ -140,6 +139,7 @@ def infer(
     labels,
     sample_weight,
     order,
+    packs,
     total,
     address,
     n_threads,

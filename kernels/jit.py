@@ -1,59 +1,62 @@
 """How kernels are compiled: the only place that sets Numba's options.
 
-`kernel` makes a building block, `entry` a function that Python calls. Only entries are optimised
-and translated, together with every kernel that they call, and only entries are cached on disk
-(cache.py). `dispatch` selects a kernel by a code at run time.
+`kernel` makes a building block, `entry` one that is an entry point. Numba lowers them to LLVM's
+code; compile.py optimises and translates a unit's entry points together with every kernel that they
+call. `dispatch` selects a kernel by a code at run time.
 """
 
-import functools
 import inspect
+from collections.abc import Callable
 
 import numba
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import _dynfunc, types
+from numba.core import typed_passes, untyped_passes
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
+from numba.core.compiler import CompilerBase
+from numba.core.compiler_machinery import PassManager
 from numba.extending import intrinsic
 
-from .cache import Cache
+from .abi import CHECKED
 from .simd import with_signature
 
 # error_model: division without Python's zero check, which would keep loops scalar. No fast-math:
 # NaN must pass through, and contraction would make an element's bits depend on its position. nogil:
 # the threads of a task run at the same time. _nrt: kernels allocate no arrays, so no reference
 # needs counting; without the counting they compile sooner and a call costs less.
-OPTIONS = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "_nrt": False}
+OPTIONS = {
+    "error_model": "numpy",
+    "nogil": True,
+    "no_cfunc_wrapper": True,
+    "boundscheck": CHECKED,
+    "_nrt": False,
+}
 
 
 def kernel(function):
     """A compiled building block: called by kernels and compiled into them."""
-    return numba.njit(no_cpython_wrapper=True, pipeline_class=_PartCompiler, **OPTIONS)(function)
-
-
-def entry(function):
-    """A compiled function that Python calls. Its machine code is cached on disk if there is a
-    cache folder."""
+    dispatcher = numba.njit(no_cpython_wrapper=True, pipeline_class=_PartCompiler, **OPTIONS)(
+        function
+    )
     if numba.config.DISABLE_JIT:
-        return _without_compiler(function)
-    dispatcher = numba.njit(**OPTIONS)(function)
-    dispatcher._cache = Cache(function)
+        return function
+    template = dispatcher.get_call_template
+
+    def of_any_value(args, kws):
+        """Constants are arguments like others: Numba would compile the kernel for each of them."""
+        return template(tuple(map(types.unliteral, args)), kws)
+
+    dispatcher.get_call_template = of_any_value
     return dispatcher
 
 
-def _without_compiler(function):
-    """The function as Python, which ends at the first intrinsic that it calls."""
+ENTRIES: dict[str, Callable] = {}
 
-    @functools.wraps(function)
-    def run(*args):
-        try:
-            return function(*args)
-        except NotImplementedError as error:
-            raise RuntimeError(
-                "Numba's compiler is off (NUMBA_DISABLE_JIT), and fastbp's kernels consist of "
-                "machine instructions, which Python cannot run: unset NUMBA_DISABLE_JIT"
-            ) from error
 
-    return run
+def entry(function):
+    """A kernel that Python calls, by its name, see signatures.py."""
+    ENTRIES[function.__name__] = compiled = kernel(function)
+    return compiled
 
 
 def dispatch(kernels):
@@ -124,21 +127,71 @@ def always_inline(typingctx):
 
 
 class _Part(JITCodeLibrary):
-    """A building block's code, which is linked into entries and never run by itself.
+    """A kernel's code, neither optimised nor translated by itself.
 
-    Numba optimises and translates every function, and again as a part of each function that calls
-    it, up the chain. Skipping this for building blocks cut a cold compile from 24 s to 16 s.
+    Numba would optimise and translate every function, and again as a part of each function that
+    calls it, up the chain.
     """
 
-    def _optimize_final_module(self):
+    def _optimize_functions(self, ll_module):
         pass
 
-    def _finalize_final_module(self):
-        self._finalize_dynamic_globals()
+    def finalize(self):
+        self._raise_if_finalized()
         self._finalized = True
 
+    def _get_module_for_linking(self):
+        """The kernel with all that it calls, for functions that Numba itself compiles: tests and
+        benchmarks have such."""
+        whole = self._codegen._create_empty_module(self.name)
+        module = binding.parse_assembly(str(whole))
+        for part in modules(self, set()):
+            module.link_in(part, preserve=True)
+        for function in module.functions:
+            if not function.is_declaration and function.linkage == binding.Linkage.external:
+                function.linkage = "linkonce_odr"
+        return module
 
-class _PartCompiler(Compiler):
+
+def modules(library, seen):
+    """The modules of a kernel's library and of all that it calls, without those in `seen`."""
+    if library in seen:
+        return
+    seen.add(library)
+    if isinstance(library, _Part):
+        yield library._final_module
+        for each in library._linking_libraries:
+            yield from modules(each, seen)
+    else:  # of Numba's own functions, with all that they call
+        yield library._get_module_for_linking()
+
+
+# Those of Numba's passes that kernels need; the others inline closures, comprehensions, overloads
+# and array expressions, and cost a fifth of the time.
+PASSES = (
+    untyped_passes.TranslateByteCode,
+    untyped_passes.FixupArgs,
+    untyped_passes.IRProcessing,
+    untyped_passes.DeadBranchPrune,
+    untyped_passes.GenericRewrites,
+    untyped_passes.RewriteDynamicRaises,
+    untyped_passes.ReconstructSSA,
+    typed_passes.NopythonTypeInference,
+    typed_passes.PreLowerStripPhis,
+    typed_passes.IRLegalization,
+    typed_passes.NativeLowering,
+    typed_passes.NoPythonBackend,
+)
+
+
+class _PartCompiler(CompilerBase):
+    def define_pipelines(self):
+        manager = PassManager("kernel")
+        for each in PASSES:
+            manager.add_pass(each, each._name)
+        manager.finalize()
+        return [manager]
+
     def compile_extra(self, func):
         def get_executable(library, fndesc, env):
             return _dynfunc.make_function(

@@ -29,7 +29,7 @@ is taken of z and writes dL/dz. Any other is taken of a = f(z), which has replac
 dL/da; the chain rule then gives dL/dz: dL/da f'(z), or for a softmax p_k (g_k - sum_j g_j p_j).
 """
 
-from . import abi, cpu_features, simd, vector_math
+from . import abi, simd, target, vector_math
 from .abi import (
     CLIPPED_BINARY_CROSS_ENTROPY,
     CLIPPED_CROSS_ENTROPY,
@@ -43,7 +43,7 @@ from .memory import load, store
 from .simd import elementwise, lanes, select, vector
 from .tile import VECTORS
 
-FLOAT32_LANES = cpu_features.VECTOR_BYTES // 4
+FLOAT32_LANES = target.VECTOR_BYTES // 4
 
 exp = elementwise(vector_math.exp)
 log = elementwise(vector_math.log)

@@ -27,7 +27,7 @@ import numpy as np
 
 from . import abi
 from .abi import CACHE_LINE
-from .cpu_features import TILE_ROWS, TILE_VECTORS, VECTOR_BYTES
+from .target import TILE_ROWS, TILE_VECTORS, VECTOR_BYTES
 
 # Features staged at a time when samples are gathered from a strided array: with a panel's samples
 # they stay in the first-level cache.

@@ -20,7 +20,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
-from . import cpu_features
+from . import target
 
 I1, I32, I64 = (ir.IntType(bits) for bits in (1, 32, 64))
 
@@ -28,7 +28,7 @@ I1, I32, I64 = (ir.IntType(bits) for bits in (1, 32, 64))
 def lanes_of(dtype):
     """Lanes per vector register of this processor, for a Numba or NumPy float type."""
     size = dtype.itemsize if isinstance(dtype, np.dtype) else dtype.bitwidth // 8
-    return cpu_features.VECTOR_BYTES // size
+    return target.VECTOR_BYTES // size
 
 
 class Vector(types.Type):

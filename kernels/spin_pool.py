@@ -5,58 +5,46 @@ lock changes hands. Through shared memory it takes 0.3 us. `fork_join` runs a ta
 on those workers that acknowledge the call in time. A worker receives two addresses, of compiled
 code and of its arguments, so `worker_loop` is compiled once for all tasks.
 
-A block is an int64 array with one value a cache line: what the caller and the workers share, then a
-slot for the state of each worker.
-
-    from     to                set by   when
-    IDLE     READY             worker   it enters the loop
-    READY    IDLE              worker   no call came for a while, or STAY is 0: it leaves the loop
-    READY    CALLED            caller   requests this worker for its task
-    CALLED   ACKED             worker   it sees the call
-    CALLED   REVOKED           caller   no acknowledgement came: the worker has lost its CPU
-    REVOKED  IDLE              worker   it has a CPU again: it leaves, to move off the caller's CPU
-    ACKED    RUNNING + thread  caller   all have answered: the worker's thread number in this task
-    RUNNING  READY             worker   its part is done; it reads nothing of the caller's any more
+The states of a worker, and what the block holds, are described in block.py.
 """
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .atomics import PAUSE_SPINS, atomic_load, atomic_store, compare_and_swap, spin_wait
-from .jit import entry, kernel
-from .plan import aligned_zeros
-from .simd import I32, I64
-from .team import ARRIVED, LINE, RELEASED
-
-IDLE, READY, CALLED, REVOKED, ACKED, RUNNING = range(6)
-# TAKEN: whether a call has the block. STAY: 0 makes the workers leave. N_WORKERS: slots in use.
-# ACK_LIMIT: spins that a call waits for acknowledgements. SHARED_CALLS, PREEMPTED: counts of calls
-# with workers and of revoked ones. FAILED: whether a part of the task ended with an error.
-TAKEN, STAY, N_WORKERS, ACK_LIMIT, SHARED_CALLS, PREEMPTED, FAILED, COMMAND, SLOTS_AT = (
-    ARRIVED + i * LINE for i in range(1, 10)
+from .atomics import atomic_load, atomic_store, compare_and_swap, pause, spin_wait, yield_cpu
+from .block import (
+    ACK_LIMIT,
+    ACKED,
+    ARGUMENTS,
+    ARRIVED,
+    CALLED,
+    FAILED,
+    FUNCTION,
+    IDLE,
+    LINE,
+    N_THREADS,
+    N_WORKERS,
+    PAUSE_LIMIT,
+    PREEMPTED,
+    READY,
+    RELEASED,
+    REVOKED,
+    RUNNING,
+    SHARED_CALLS,
+    SLOTS_AT,
+    STAY,
+    TAKEN,
 )
-FUNCTION, ARGUMENTS, N_THREADS = range(COMMAND, COMMAND + 3)  # read and written together
-# At least 5 us for acknowledgements: many times what a worker that has a CPU takes.
-ACK_SPINS = 100
-# A worker spins for 0.1 ms before it yields: after a yield even a program of low priority has the
-# CPU for milliseconds. Then it yields for 0.2 ms, several times the pause between two epochs.
-SPINS_BEFORE_YIELD = 3000
-SPIN_LIMIT = 1000
-# A caller waits half a millisecond for workers that were woken, several times what that takes where
-# a CPU is free; or for a short time, in which the system can move them off its CPU.
-WAKE_SPINS = 2000
-HANDOFF_SPINS = 20
+from .jit import entry, kernel
+from .simd import I32, I64
 
-
-def new_block(workers):
-    """The block of a caller and at most `workers` workers."""
-    block = aligned_zeros(SLOTS_AT + workers * LINE, np.int64)
-    block[STAY] = 1
-    block[ACK_LIMIT] = ACK_SPINS
-    return block
+# A worker spins for 0.1 ms before it yields, ten times as long as other loops: after a yield even a
+# program of low priority has the CPU for milliseconds. Then it yields for 0.2 ms, several times the
+# pause between two epochs. A yield is a system call, of a similar length on every processor.
+LONG_PAUSE = 10
+YIELDS = 700
 
 
 @kernel
@@ -181,7 +169,8 @@ def _call(block, max_threads, function, arguments):
     spins = 0
     for worker in range(workers if called else 0):
         while atomic_load(block, slot_offset(worker)) == CALLED and spins < block[ACK_LIMIT]:
-            spins += spin_wait(0)
+            pause()
+            spins += 1
         block[PREEMPTED] += compare_and_swap(block, slot_offset(worker), CALLED, REVOKED)
         if atomic_load(block, slot_offset(worker)) == ACKED:
             n_threads += 1
@@ -214,7 +203,7 @@ def _finish(block):
     for worker in range(block[N_WORKERS]):
         spins = 0
         while atomic_load(block, slot_offset(worker)) > RUNNING:
-            spins = spin_wait(spins)
+            spins = spin_wait(spins, block[PAUSE_LIMIT])
     failed = block[FAILED] != 0
     atomic_store(block, TAKEN, 0)
     return failed
@@ -232,6 +221,7 @@ def worker_loop(address, worker):
     spins = 0
     if block.size == 0:
         return False
+    limit = LONG_PAUSE * block[PAUSE_LIMIT]
     atomic_store(block, slot, READY)
     while True:
         if atomic_load(block, slot) == CALLED and compare_and_swap(block, slot, CALLED, ACKED):
@@ -240,10 +230,10 @@ def worker_loop(address, worker):
         elif atomic_load(block, slot) == REVOKED:
             atomic_store(block, slot, IDLE)
             return True
-        leaving = spins >= SPINS_BEFORE_YIELD + SPIN_LIMIT or atomic_load(block, STAY) == 0
+        leaving = spins >= limit + YIELDS or atomic_load(block, STAY) == 0
         if leaving and compare_and_swap(block, slot, READY, IDLE):
             return False
-        spins = spin_wait(spins - SPINS_BEFORE_YIELD) + SPINS_BEFORE_YIELD
+        spins = spin_wait(spins, limit)
 
 
 @kernel
@@ -251,7 +241,7 @@ def _take_part(block, slot):
     """Run this worker's part of the task, once the caller has set its thread number."""
     spins = 0
     while atomic_load(block, slot) == ACKED:
-        spins = spin_wait(spins)
+        spins = spin_wait(spins, block[PAUSE_LIMIT])
     thread = atomic_load(block, slot) - RUNNING
     if _run(block[FUNCTION], block[ARGUMENTS], thread, block[N_THREADS]):
         _fail(block)
@@ -259,18 +249,26 @@ def _take_part(block, slot):
 
 
 @entry
-def wait_for_workers(address, workers, max_spins):
-    """Wait until `workers` workers are in their loop, at most for `max_spins` yields.
+def wait_for_workers(address, workers, max_yields):
+    """Wait until `workers` workers are in their loop, at most for `max_yields` yields.
 
     The CPU is yielded at once: some schedulers wake a thread on the CPU of the thread that wakes
     it, where it waits for milliseconds.
     """
     block = block_at(address)
-    spins = 0
+    yields = 0
     ready = 0
-    while ready < workers and spins < max_spins:
-        spin_wait(PAUSE_SPINS)
-        spins += 1
+    while ready < workers and yields < max_yields:
+        yield_cpu()
+        yields += 1
         ready = 0
         for worker in range(block[N_WORKERS] if block.size else 0):
             ready += atomic_load(block, slot_offset(worker)) != IDLE
+
+
+@entry
+def spin(turns):
+    """Make turns of a spin loop, to time them. Returns their number."""
+    for _ in range(turns):
+        pause()
+    return turns

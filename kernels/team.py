@@ -1,14 +1,11 @@
 """Barriers between the threads that run one task.
 
-`sync` is an int64 array with one value a cache line: the block of a thread pool (spin_pool.py).
+`sync` is an int64 array with one value a cache line: the block of a thread pool (block.py).
 """
 
 from .atomics import atomic_add, atomic_load, spin_wait
+from .block import ARRIVED, PAUSE_LIMIT, RELEASED
 from .jit import kernel
-
-LINE = 8  # int64 values a cache line
-ARRIVED = 0  # place in `sync` of the number of arrivals at barriers since the task began
-RELEASED = 1 << 62  # value of ARRIVED after a thread has failed: no barrier waits any more
 
 
 @kernel
@@ -19,7 +16,7 @@ def barrier(sync, n_threads, phase):
         atomic_add(sync, ARRIVED, 1)
         spins = 0
         while atomic_load(sync, ARRIVED) < (phase + 1) * n_threads:
-            spins = spin_wait(spins)
+            spins = spin_wait(spins, sync[PAUSE_LIMIT])
     return phase + 1
 
 

@@ -18,8 +18,6 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .cpu_features import TILE_ROWS as ROWS
-from .cpu_features import TILE_VECTORS as VECTORS
 from .memory import (
     check_range,
     load_vector,
@@ -28,6 +26,8 @@ from .memory import (
     store_vector,
 )
 from .simd import I64, Lanes, fma, lanes_of, splat
+from .target import TILE_ROWS as ROWS
+from .target import TILE_VECTORS as VECTORS
 
 
 def _loop(b, count, values, body):

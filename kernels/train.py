@@ -5,6 +5,7 @@ larger than a block of rows is processed block by block; its gradient is accumul
 the same order for any number of threads.
 """
 
+from .abi import NOT_FINITE, SEEN, UPDATED
 from .denormals import flush_denormals, restore_denormals
 from .dense import backward, forward, transpose_delta, vectors_in, weights
 from .dropout import drop
@@ -22,10 +23,6 @@ from .tile import VECTORS
 
 # Prefetch the next batch if it has at most this many values: a part of the second-level cache.
 PREFETCH_VALUES = 1 << 14
-
-# Elements of `progress`: the number of steps with a known loss, the number of updates, and whether
-# the last loss was not finite.
-SEEN, UPDATED, NOT_FINITE = range(3)
 
 
 @kernel
@@ -308,8 +305,8 @@ def train(
     steps : abi.STEP (n_threads,); `jobs[0].done` steps were made before the first of `order`
     rates : float64 (steps,), the learning rate of each step, where `jobs[0].has_rates`; otherwise
         the records' lr holds for all
-    progress : int64 (3,), written: see SEEN, UPDATED and NOT_FINITE
-    address : of a thread pool's block (spin_pool.py), or 0
+    progress : int64 (3,), written: see abi.SEEN, UPDATED and NOT_FINITE
+    address : of a thread pool's block (block.py), or 0
     n_threads : number of threads, at most
     """
     sync = block_at(address)

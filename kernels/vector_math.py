@@ -11,7 +11,7 @@ import math
 from llvmlite import ir
 from numba.core import cgutils
 
-from . import cpu_features
+from . import target
 from .simd import I32, Lanes, absolute, copy_sign, fma, where
 
 # Tables by dtype: True for float32, False for float64.
@@ -71,7 +71,7 @@ def power_of_two(n):
 
 def scale(x, n):
     """x * 2**n, with overflow to infinity and gradual underflow."""
-    if cpu_features.AVX512:
+    if target.AVX512:
         return _scalef(x, n)
     # In two exact steps, because 2**n alone may be out of range.
     half = (n * 0.5).call("rint")

@@ -1,19 +1,20 @@
 """Compilation of the kernels ahead of time."""
 
-import warnings
 from collections.abc import Sequence
 
-import numpy as np
+from .base.validation import check_choice
+from .kernels.entries import load_units
 
-from .mlp import MLP
+DTYPES = ("float32", "float64")
 
 
-def warmup(dtypes: Sequence[str] = ("float32", "float64")) -> None:
-    """Compile the kernels, or load them from the cache, so that later calls do not wait for them.
+def warmup(dtypes: Sequence[str] = DTYPES) -> None:
+    """Compile the kernels, or load them where they are ready, so that later calls do not wait.
 
     Parameters
     ----------
     dtypes : sequence of str, default ("float32", "float64")
+        Of the nets and arrays to be used.
 
     Raises
     ------
@@ -23,11 +24,6 @@ def warmup(dtypes: Sequence[str] = ("float32", "float64")) -> None:
         On Ctrl-C.
     """
     for dtype in dtypes:
-        net = MLP([1, 2], dtype=dtype)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "fit was interrupted")  # raised below
-            # Two threads compile the kernel for one thread and that for several.
-            history = net.fit(np.zeros((1, 1)), [0], epochs=1, n_threads=2)
-        if history.stopped_by == "interrupt":
-            raise KeyboardInterrupt
-        net.predict(np.zeros((1, 1)))
+        check_choice("dtype", dtype, DTYPES)
+    for dtype in dtypes:
+        load_units(dtype)

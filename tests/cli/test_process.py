@@ -16,7 +16,7 @@ from helpers.waiting import HUNG_SECONDS
 
 import fastbp
 from fastbp.cli.arguments import say
-from fastbp.training.loop import TrainingLoop
+from fastbp.kernels import target
 
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 FASTBP = [sys.executable, "-m", "fastbp"]
@@ -361,15 +361,18 @@ def test_ctrl_c_while_training(tmp_path):
     assert fastbp.load(tmp_path / "model.safetensors").history_.stopped_by == "interrupt"
 
 
-def test_ctrl_c_while_warming_up(monkeypatch):
-    """The fit of warmup's own net does not swallow it."""
-
-    def interrupted(course, *arguments):
-        signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(TrainingLoop, "_end_epoch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        fastbp.warmup(["float32"])
+def test_ctrl_c_while_warming_up(tmp_path):
+    """It ends the compilation at once, and nothing is left in the cache."""
+    env = os.environ | {"FASTBP_CACHE_DIR": str(tmp_path), "FASTBP_JIT": "1"}
+    with subprocess.Popen([*FASTBP, "warmup"], stderr=subprocess.PIPE, env=env) as process:
+        try:
+            assert b"compiling kernels" in process.stderr.readline()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(HUNG_SECONDS) == -signal.SIGINT
+            assert process.stderr.read() == b"fastbp: interrupted\n"
+        finally:
+            process.kill()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @needs("signal.pthread_kill")
@@ -395,6 +398,7 @@ def test_info_and_warmup(tmp_path):
     for fact in (
         f"fastbp:        {fastbp.__version__}",
         "lanes of float32",
+        f"kernels:       for {target.NAME}, ",
         "threads:       up to ",
         f"{tmp_path}",
         "(0 files, 0.0 MB)",
@@ -410,7 +414,8 @@ def test_info_and_warmup(tmp_path):
     assert (code, err) == (0, "")
     assert out.startswith("float32: ready after ")
     assert "cache: /" in out
-    assert "(0 files" not in out
+    ready = "ready in the package" in run("info")[1]
+    assert ready or "(0 files" not in out
 
 
 def test_no_cache(tmp_path):

@@ -9,9 +9,9 @@ from oracles import naive
 import fastbp
 from fastbp import functional as fn
 from fastbp.kernels import abi
-from fastbp.kernels.functional import BLOCK
 from fastbp.kernels.plan import DEPTH, panel_of
-from fastbp.kernels.tile import ROWS
+from fastbp.kernels.target import TILE_ROWS as ROWS
+from fastbp.kernels.workspace import BLOCK
 
 DTYPES = ["float32", "float64"]
 GATED = [name for name in HIDDEN if abi.ACTIVATIONS[name] in abi.STORES_SLOPES]

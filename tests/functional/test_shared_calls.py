@@ -14,7 +14,7 @@ from helpers.waiting import soon
 
 from fastbp import functional as fn
 from fastbp.functional import dense, elementwise
-from fastbp.kernels import spin_pool as kernel
+from fastbp.kernels import block as layout
 from fastbp.runtime import spin_pool
 
 pytestmark = pytest.mark.usefixtures("many_cpus")
@@ -47,7 +47,7 @@ def everything(monkeypatch):
 
 
 def shared_calls():
-    return 0 if spin_pool._pool is None else int(spin_pool._pool.block[kernel.SHARED_CALLS])
+    return 0 if spin_pool._pool is None else int(spin_pool._pool.block[layout.SHARED_CALLS])
 
 
 def shared(call):
@@ -234,7 +234,7 @@ def test_several_threads_call_at_once(everything, wanted):
 
     assert soon(rounds)
     assert wrong == []
-    assert spin_pool._pool.block[kernel.TAKEN] == 0
+    assert spin_pool._pool.block[layout.TAKEN] == 0
     assert len(spin_pool._pool.workers) == 2
 
 
@@ -259,8 +259,8 @@ def test_ctrl_c_at_any_moment(everything, wanted):
                 signal.setitimer(signal.ITIMER_REAL, 0)
             pool = spin_pool._pool
             if pool is not None:
-                assert pool.block[kernel.TAKEN] == 0
-                assert not (pool.block[kernel.SLOTS_AT :: kernel.LINE] >= kernel.ACKED).any()
+                assert pool.block[layout.TAKEN] == 0
+                assert not (pool.block[layout.SLOTS_AT :: layout.LINE] >= layout.ACKED).any()
             assert mixed(i % 120) == wanted[i % 120]
     finally:
         signal.signal(signal.SIGALRM, old)
@@ -284,7 +284,7 @@ FORKED = """
 import time, warnings
 from fastbp.runtime import spin_pool
 from fastbp.functional import dense, elementwise
-from fastbp.kernels import spin_pool as kernel
+from fastbp.kernels import block as layout
 spin_pool.available_cpus = lambda: 2
 elementwise._EXP_BYTES = elementwise._PLAIN_BYTES = 1
 dense._SPINNING_MACS = 0.25
@@ -295,15 +295,15 @@ wanted = [mixed(seed) for seed in range(120)]
 def is_shared():
     end = time.monotonic() + 600
     while time.monotonic() < end:
-        before = spin_pool._pool.block[kernel.SHARED_CALLS]
+        before = spin_pool._pool.block[layout.SHARED_CALLS]
         if [mixed(seed) for seed in range(120)] != wanted:
             return False
-        if spin_pool._pool.block[kernel.SHARED_CALLS] > before:
+        if spin_pool._pool.block[layout.SHARED_CALLS] > before:
             return True
 
 assert is_shared() and threading.active_count() == 2
 # as if another thread were in a call, which has no end in the child
-spin_pool._pool.block[kernel.TAKEN] = 1
+spin_pool._pool.block[layout.TAKEN] = 1
 warnings.simplefilter("error")  # Python 3.12 warns of threads that a child would not have
 pid = os.fork()
 if not pid:
@@ -313,7 +313,7 @@ if not pid:
         code = 0 if is_shared() else 2
     finally:
         os._exit(code)
-spin_pool._pool.block[kernel.TAKEN] = 0
+spin_pool._pool.block[layout.TAKEN] = 0
 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 assert threads == [1]
 assert is_shared()
@@ -334,7 +334,7 @@ def test_nothing_is_made_at_import():
 import threading
 from fastbp import functional
 from fastbp.runtime import spin_pool
-from fastbp.kernels.spin_pool import worker_loop
-print(threading.active_count(), spin_pool._pool, len(worker_loop.signatures))
+from fastbp.kernels.loader import origins
+print(threading.active_count(), spin_pool._pool, len(origins))
 """
     assert run(program) == ["1", "None", "0"]

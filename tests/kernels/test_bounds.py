@@ -76,7 +76,7 @@ from fastbp.runtime import spin_pool
 from fastbp.functional import dense, elementwise, output
 from fastbp.kernels.memory import CHECKED
 from fastbp.kernels.plan import aligned_zeros
-from fastbp.kernels.spin_pool import SHARED_CALLS
+from fastbp.kernels.block import SHARED_CALLS
 assert CHECKED
 dense.workspace = output.workspace = aligned_zeros  # none that an earlier call has made larger
 spin_pool.available_cpus = lambda: 3
@@ -186,7 +186,7 @@ def test_every_entry_is_run():
         "train": {"train"},
         "packing": {"repack", "all_finite", "copy"},
         "infer": {"infer"},
-        "spin_pool": {"worker_loop", "wait_for_workers"},
+        "spin_pool": {"worker_loop", "wait_for_workers", "spin"},
         "functional": {"dense_forward", "dense_backward"},
         "functional_output": {"output_delta", "first_outside"},
         "elementwise": {

@@ -1,5 +1,5 @@
 """The cache of compiled code: kept in a private folder, hit by a new process, and never the
-caller's problem."""
+caller's problem. FASTBP_JIT=1 leaves code that a wheel has ready aside."""
 
 import os
 import subprocess
@@ -12,46 +12,46 @@ from fastbp.kernels import cache
 
 PROGRAM = """
 import numpy as np, fastbp
-from fastbp.kernels import train
+from fastbp.kernels.loader import origins
 net = fastbp.MLP([3, 2])
 net.fit(np.eye(3), [0, 1, 0], epochs=2, batch_size=2)
-print(sum(train.train.stats.cache_hits.values()), net.weights[0].tobytes().hex())
+print(origins["network", "float32"], net.weights[0].tobytes().hex())
 """
 
 
 def run(folder, **env):
-    env = os.environ | {"FASTBP_CACHE_DIR": str(folder)} | env
+    env = os.environ | {"FASTBP_CACHE_DIR": str(folder), "FASTBP_JIT": "1"} | env
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    hits, weights = done.stdout.split()
-    return int(hits), weights
+    assert done.stderr.count("\n") == ("compiler" in done.stdout)
+    return tuple(done.stdout.split())
 
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache")
-    hits, weights = run(folder)
-    assert hits == 0
+    origin, weights = run(folder)
+    assert origin == "compiler"
     return folder, weights
 
 
 def test_a_new_process_finds_it(warm):
     folder, weights = warm
-    assert run(folder) == (1, weights)
+    assert run(folder) == ("cache", weights)
     assert [path.stat().st_mode & 0o077 for path in folder.iterdir()] == [0]
 
 
 def test_a_flipped_bit_costs_a_recompile(warm):
     """More of the kind are in test_cache_damage.py, with entries that compile faster."""
     folder, weights = warm
-    [path] = folder.rglob("*.train.train-*")
+    [path] = folder.rglob("network-float32-*")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    assert run(folder) == (0, weights)
-    assert run(folder) == (1, weights), "the damaged file was not replaced"
+    assert run(folder) == ("compiler", weights)
+    assert run(folder) == ("cache", weights), "the damaged file was not replaced"
 
 
 def test_the_user_s_numba_settings_are_left_alone(warm, tmp_path):
@@ -77,8 +77,9 @@ import fastbp
 assert not os.listdir(".")
 import numpy as np
 try:
-    # the entry that compiles fastest
+    # the unit that compiles fastest
     fastbp.functional.sgd_step(np.ones(3), np.ones(3), 0.1)
+    fastbp.functional.sgd_step(np.ones(3, "f4"), np.ones(3, "f4"), 0.1)
 except ValueError as error:
     print(error)
 else:
@@ -91,6 +92,7 @@ main(["info"])
 
 def homeless(folder, which, **env):
     env = {k: v for k, v in os.environ.items() if k != "FASTBP_CACHE_DIR"} | env
+    env["FASTBP_JIT"] = "1"
     done = subprocess.run(
         [sys.executable, "-c", HOMELESS, which],
         env=env,
@@ -107,8 +109,16 @@ def homeless(folder, which, **env):
 @needs("pwd")
 @pytest.mark.parametrize("which", ["new", "old"])
 def test_without_a_home_folder_every_process_compiles(tmp_path, which):
+    """This is said once; each compilation before it starts."""
     first, info, errors = homeless(tmp_path, which)
-    assert (first, errors) == ("ran", "")
+    assert first == "ran"
+    unkept, *compiling = errors.splitlines()
+    assert unkept.startswith("fastbp: compiled kernels cannot be kept, so every process compiles ")
+    assert unkept.endswith("Set FASTBP_CACHE_DIR to a folder of yours")
+    assert [line.split(" for ")[0] for line in compiling] == [
+        "fastbp: compiling kernels (elementwise, float64)",
+        "fastbp: compiling kernels (elementwise, float32)",
+    ]
     assert "every process compiles anew: no home folder" in info
     assert "set FASTBP_CACHE_DIR" in info
 
@@ -140,28 +150,21 @@ def test_a_home_folder_is_expanded(monkeypatch, tmp_path):
 
 def test_importing_makes_no_folder(tmp_path):
     env = os.environ | {"FASTBP_CACHE_DIR": str(tmp_path / "x")}
-    code = "import fastbp, fastbp.functional, fastbp.kernels.train"
+    code = "import fastbp, fastbp.functional, fastbp.kernels.compile"
     subprocess.run([sys.executable, "-W", "error", "-c", code], env=env, check=True, timeout=120)
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "NUMBA_OPT=0",
-        "NUMBA_BOUNDSCHECK=1",
-        "NUMBA_DEBUGINFO=1",
-        "NUMBA_LOOP_VECTORIZE=0",
-        "NUMBA_SLP_VECTORIZE=1",
-    ],
-)
-def test_code_of_other_numba_settings_is_not_used(setting, tmp_path):
+@pytest.mark.parametrize("setting", ["NUMBA_OPT=0", "NUMBA_BOUNDSCHECK=1", "NUMBA_DEBUGINFO=1"])
+def test_numba_s_settings_do_not_change_the_code(setting):
+    """They are for the user's own functions."""
     name, _, value = setting.partition("=")
-    code = "from fastbp.kernels.cache import cache_folder; print(cache_folder())"
-    folders = [
+    code = "from fastbp.kernels.compile import compile_unit; import hashlib\n"
+    code += "print(hashlib.sha256(compile_unit('threads', 'any')).hexdigest())"
+    digests = [
         subprocess.run(
             [sys.executable, "-c", code],
-            env=os.environ | {"FASTBP_CACHE_DIR": str(tmp_path)} | more,
+            env=os.environ | more,
             capture_output=True,
             text=True,
             check=True,
@@ -169,4 +172,19 @@ def test_code_of_other_numba_settings_is_not_used(setting, tmp_path):
         ).stdout
         for more in ({}, {name: value})
     ]
-    assert folders[0] != folders[1]
+    assert digests[0] == digests[1]
+
+
+def test_the_compiler_s_line(tmp_path):
+    """It comes before the compilation, and says what, how long, and where it is kept."""
+    env = os.environ | {"FASTBP_CACHE_DIR": str(tmp_path), "FASTBP_JIT": "1"}
+    code = "from fastbp.kernels import entries, loader, compile\n"
+    code += "compile.compile_unit = lambda *unit: print(unit) or 1 / 0\nentries.worker_loop(0, 0)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout == "('threads', 'any')\n"
+    line = done.stderr.splitlines()[0]
+    assert line.startswith("fastbp: compiling kernels (threads, any) for ")
+    assert f", about 1 s on an idle CPU; it is kept in {tmp_path}" in line
+    assert line.endswith(". A wheel of fastbp has them ready")

@@ -7,7 +7,7 @@ import pytest
 from helpers.ulps import ulps
 
 import fastbp
-from fastbp.kernels import cpu_features, vector_math
+from fastbp.kernels import target, vector_math
 from fastbp.kernels.jit import kernel
 from fastbp.kernels.memory import load, store
 from fastbp.kernels.simd import elementwise, lanes
@@ -106,4 +106,4 @@ def test_denormals_are_off_in_kernels_only():
     inside = net.predict(np.full((1, 1), 1e-12, "f4"))[0]
     behind = np.full(1, 1e-30, "f4") * np.float32(1e-12)
     assert behind[0] > 0
-    assert inside == (0 if cpu_features.X86 else behind[0])
+    assert inside == (0 if target.X86 else behind[0])

@@ -4,6 +4,7 @@ exceptions."""
 import signal
 import threading
 import weakref
+from types import SimpleNamespace
 
 import numba
 import numpy as np
@@ -13,10 +14,11 @@ from helpers.waiting import soon
 
 import fastbp
 from fastbp.base.activations import HIDDEN
-from fastbp.kernels import elementwise as entries
-from fastbp.kernels import jit
+from fastbp.kernels import block as layout
+from fastbp.kernels import entries, jit
 from fastbp.kernels import spin_pool as kernel
-from fastbp.kernels.team import RELEASED, barrier
+from fastbp.kernels.block import RELEASED
+from fastbp.kernels.team import barrier
 from fastbp.runtime import cpus, spin_pool
 from fastbp.runtime.signals import DeferSignals
 from fastbp.runtime.workers import Worker
@@ -27,8 +29,8 @@ pytestmark = pytest.mark.usefixtures("many_cpus")
 @pytest.fixture
 def block():
     """A block with one worker, which a test plays itself."""
-    block = kernel.new_block(1)
-    block[kernel.N_WORKERS] = 1
+    block = layout.new_block(1)
+    block[layout.N_WORKERS] = 1
     return block
 
 
@@ -38,35 +40,40 @@ def apply(block, n_threads=2):
     out = np.zeros_like(z)
     used = entries.apply(out, z, HIDDEN["tanh"], block.ctypes.data, n_threads)
     np.testing.assert_allclose(out, np.tanh(z), rtol=1e-14)
-    assert block[kernel.TAKEN] == 0
+    assert block[layout.TAKEN] == 0
     return used
 
 
 def test_a_worker_that_does_not_answer_is_revoked(block):
     """It is called again only after it has come back to its loop."""
     slot = kernel.slot_offset.py_func(0)
-    block[slot] = kernel.READY
+    block[slot] = layout.READY
     assert apply(block) == 1
-    assert (block[slot], block[kernel.PREEMPTED]) == (kernel.REVOKED, 1)
+    assert (block[slot], block[layout.PREEMPTED]) == (layout.REVOKED, 1)
     assert apply(block) == 1
-    assert (block[slot], block[kernel.PREEMPTED]) == (kernel.REVOKED, 1)
-    thread = threading.Thread(target=kernel.worker_loop, args=(block.ctypes.data, 0))
+    assert (block[slot], block[layout.PREEMPTED]) == (layout.REVOKED, 1)
+    thread = threading.Thread(target=entries.worker_loop, args=(block.ctypes.data, 0))
     thread.start()
     thread.join(20)
     assert not thread.is_alive()
-    assert block[slot] == kernel.IDLE
+    assert block[slot] == layout.IDLE
+
+
+def loaded(call):
+    """An entry point that runs a Python function."""
+    return SimpleNamespace(call=call, load=lambda args: None)
 
 
 def spinning(block, workers):
     """Threads that stay in their loop until STAY is 0, also without calls. A call waits for them
     while they have no CPU."""
-    block[kernel.ACK_LIMIT] = 1 << 20
+    block[layout.ACK_LIMIT] = 1 << 20
 
     def worker_loop(number):
-        while block[kernel.STAY]:
-            kernel.worker_loop(block.ctypes.data, number)
+        while block[layout.STAY]:
+            entries.worker_loop(block.ctypes.data, number)
 
-    kernel.worker_loop(0, 0)
+    entries.worker_loop(0, 0)
     threads = [threading.Thread(target=worker_loop, args=(number,)) for number in range(workers)]
     for thread in threads:
         thread.start()
@@ -74,7 +81,7 @@ def spinning(block, workers):
 
 
 def leave(block, threads):
-    block[kernel.STAY] = 0
+    block[layout.STAY] = 0
     for thread in threads:
         thread.join(20)
         assert not thread.is_alive()
@@ -88,8 +95,8 @@ def test_a_preempted_worker_takes_part_again(block):
         assert soon(lambda: apply(block) == 2)
 
         def revoked():
-            if block[slot] == kernel.READY:
-                block[slot] = kernel.REVOKED
+            if block[slot] == layout.READY:
+                block[slot] = layout.REVOKED
             return apply(block) == 1
 
         assert soon(revoked)
@@ -99,13 +106,13 @@ def test_a_preempted_worker_takes_part_again(block):
 
 
 def test_no_more_threads_than_wanted():
-    block = kernel.new_block(2)
-    block[kernel.N_WORKERS] = 2
+    block = layout.new_block(2)
+    block[layout.N_WORKERS] = 2
     slots = [kernel.slot_offset.py_func(i) for i in range(2)]
-    block[slots] = kernel.READY
+    block[slots] = layout.READY
     assert apply(block) == 1
-    assert list(block[slots]) == [kernel.REVOKED, kernel.READY]
-    block[slots] = kernel.IDLE
+    assert list(block[slots]) == [layout.REVOKED, layout.READY]
+    block[slots] = layout.IDLE
     threads = spinning(block, 2)
     try:
         for n_threads in (2, 3):
@@ -120,12 +127,12 @@ def test_a_call_that_finds_the_block_taken_runs_alone(block):
     threads = spinning(block, 1)
     try:
         assert soon(lambda: apply(block) == 2)
-        block[kernel.TAKEN] = 1
+        block[layout.TAKEN] = 1
         z = np.ones((4, 4))
         assert all(
             entries.apply(z, z, HIDDEN["relu"], block.ctypes.data, 2) == 1 for _ in range(100)
         )
-        block[kernel.TAKEN] = 0
+        block[layout.TAKEN] = 0
         assert soon(lambda: apply(block) == 2)
     finally:
         leave(block, threads)
@@ -155,15 +162,15 @@ def test_an_error_in_any_thread_comes_out_and_the_next_call_works(block, fails):
         assert list(done) == [2, 2]
 
         def failed():
-            block[kernel.ARRIVED] = 0
+            block[layout.ARRIVED] = 0
             try:
                 failing(done, fails, block.ctypes.data, 2)
             except IndexError:
-                return block[kernel.ARRIVED] >= RELEASED  # otherwise the caller was alone
+                return block[layout.ARRIVED] >= RELEASED  # otherwise the caller was alone
             return False
 
         assert soon(failed)
-        assert block[kernel.TAKEN] == 0
+        assert block[layout.TAKEN] == 0
         assert soon(lambda: failing(done, -1, block.ctypes.data, 2) == 2)
     finally:
         leave(block, threads)
@@ -172,11 +179,11 @@ def test_an_error_in_any_thread_comes_out_and_the_next_call_works(block, fails):
 def test_a_worker_without_calls_leaves_its_loop(block):
     """It can enter it again."""
     for _ in range(3):
-        thread = threading.Thread(target=kernel.worker_loop, args=(block.ctypes.data, 0))
+        thread = threading.Thread(target=entries.worker_loop, args=(block.ctypes.data, 0))
         thread.start()
         thread.join(20)
         assert not thread.is_alive()
-        assert block[kernel.slot_offset.py_func(0)] == kernel.IDLE
+        assert block[kernel.slot_offset.py_func(0)] == layout.IDLE
 
 
 def test_a_worker_leaves_at_once_when_stay_is_cleared(block, monkeypatch):
@@ -193,15 +200,16 @@ def test_a_worker_leaves_at_once_when_stay_is_cleared(block, monkeypatch):
     monkeypatch.setattr(kernel, "atomic_load", lambda array, i: array[i])
     monkeypatch.setattr(kernel, "atomic_store", lambda array, i, value: array.__setitem__(i, value))
     monkeypatch.setattr(kernel, "compare_and_swap", compare_and_swap)
-    monkeypatch.setattr(kernel, "spin_wait", lambda done: spins.append(done) or done + 1)
-    monkeypatch.setattr(kernel, "SPINS_BEFORE_YIELD", 3)
-    monkeypatch.setattr(kernel, "SPIN_LIMIT", 4)
-    for stay, wanted in ((1, 3 + 4), (0, 0)):
+    monkeypatch.setattr(kernel, "spin_wait", lambda done, limit: spins.append(limit) or done + 1)
+    monkeypatch.setattr(kernel, "YIELDS", 4)
+    block[layout.PAUSE_LIMIT] = 3
+    limit = 3 * kernel.LONG_PAUSE
+    for stay, wanted in ((1, limit + 4), (0, 0)):
         spins.clear()
-        block[kernel.STAY] = stay
+        block[layout.STAY] = stay
         assert not kernel.worker_loop.py_func(0, 0)
-        assert len(spins) == wanted
-        assert block[kernel.slot_offset(0)] == kernel.IDLE
+        assert spins == [limit] * wanted
+        assert block[kernel.slot_offset(0)] == layout.IDLE
 
 
 @pytest.fixture
@@ -222,7 +230,7 @@ def run(pool, n_threads=3):
 
 
 def shared_calls(pool):
-    return int(pool.block[kernel.SHARED_CALLS])
+    return int(pool.block[layout.SHARED_CALLS])
 
 
 def is_shared(pool):
@@ -330,9 +338,9 @@ def test_after_a_preemption_the_next_calls_are_alone(monkeypatch):
 
     def call(used, preempted=0, macs=0):
         """(whether workers could take part, threads at most) of a call of which `used` did."""
-        pool.block[kernel.PREEMPTED] += preempted
+        pool.block[layout.PREEMPTED] += preempted
         seen: list = []
-        pool.run(lambda block, n: seen.append((block != 0, n)) or used, (), 3, macs)
+        pool.run(loaded(lambda block, n: seen.append((block != 0, n)) or used), (), 3, macs)
         return seen[0]
 
     shared = (True, 3)
@@ -371,7 +379,7 @@ def test_after_a_stall_the_next_calls_are_alone(monkeypatch):
             seen.append(block != 0)
             return used
 
-        pool.run(entry, (), 2, stall_seconds=limit)
+        pool.run(loaded(entry), (), 2, stall_seconds=limit)
         return seen[0]
 
     assert call(0.01, limit=np.inf)
@@ -396,7 +404,6 @@ def test_after_a_stall_the_next_calls_are_alone(monkeypatch):
 
 
 def test_a_compilation_is_no_stall(monkeypatch):
-    """The first call of an entry point takes as long as its compilation."""
     pool = spin_pool.SpinPool()
     now = [100.0]
     monkeypatch.setattr(spin_pool.time, "perf_counter", lambda: now[0])
@@ -404,21 +411,17 @@ def test_a_compilation_is_no_stall(monkeypatch):
 
     seen: list = []
 
-    class Entry:
-        def __init__(self):
-            self.overloads: list = []
+    def call(block, n):
+        seen.append(block != 0)
+        return n
 
-        def __call__(self, block, n):
-            now[0] += 2.0
-            seen.append(block != 0)
-            if len(seen) == 1:
-                self.overloads.append(n)
-            return n
+    def load(args):
+        now[0] += 2.0
 
-    entry = Entry()
+    entry = SimpleNamespace(call=call, load=load)
     for _ in range(3):
         pool.run(entry, (), 2, stall_seconds=1e-3)
-    assert seen == [True, True, False]
+    assert seen == [True, True, True]
 
 
 def test_a_long_call_waits_longer_for_a_preempted_worker(monkeypatch):
@@ -426,10 +429,13 @@ def test_a_long_call_waits_longer_for_a_preempted_worker(monkeypatch):
     limits = []
     monkeypatch.setattr(pool, "_wake", lambda wanted: None)
     for macs in (0, spin_pool.WAKE_MACS, 10**9, 0):
-        pool.run(
-            lambda block, n: limits.append(int(pool.block[kernel.ACK_LIMIT])) or n, (), 2, macs
-        )
-    assert limits[0] == limits[3] == kernel.ACK_SPINS < limits[1] < limits[2]
+
+        def entry(block, n):
+            limits.append(int(pool.block[layout.ACK_LIMIT]))
+            return n
+
+        pool.run(loaded(entry), (), 2, macs)
+    assert limits[0] == limits[3] == layout.PAUSE_SPINS // 2 < limits[1] < limits[2]
 
 
 @pytest.mark.skipif(cpus.current_cpu is None, reason="threads cannot be moved here")

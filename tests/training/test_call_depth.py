@@ -7,7 +7,7 @@ import pytest
 from helpers.small_fit import X, Y, make
 
 import fastbp
-from fastbp.kernels import infer, train
+from fastbp.kernels.entries import infer, train
 
 PACKAGE = str(Path(fastbp.__file__).parent)
 
@@ -29,8 +29,9 @@ def depths(monkeypatch):
 
         return call
 
-    monkeypatch.setattr(train, "train", counted(train.train))
-    monkeypatch.setattr(infer, "infer", counted(infer.infer))
+    for kernel in (train, infer):
+        kernel.load_dtype("float32")
+        monkeypatch.setattr(kernel, "call", counted(kernel.call))
     return found
 
 

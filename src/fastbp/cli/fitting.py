@@ -9,12 +9,11 @@ from operator import itemgetter
 import numpy as np
 
 from ..history import History
+from ..kernels import entries
 from ..mlp import MLP
 from ..preprocessing import ColumnError, OneHot, Preprocessing, Scaled, quoted
-from ..warmup import warmup
 from .arguments import say
 from .columns import DataError
-from .machine import is_warm
 from .options import MAX_INTEGER_CLASSES, OPTIMIZER_OF, TrainOptions
 from .scores import Classification, Importance, Regression, doubts, permutation_importance, split
 from .tables import Selection, Table, imputed, read_table
@@ -164,9 +163,7 @@ def fit(net: MLP, parts: tuple[Part, ...], options: TrainOptions) -> History:
     optimizer = OPTIMIZER_OF[options.optimizer]()
     if options.lr is not None:
         optimizer = replace(optimizer, lr=options.lr)
-    if not is_warm():
-        say("compiling the kernels, the first time only ...")
-    warmup([options.dtype])
+    entries.train.load_dtype(options.dtype)  # Ctrl-C in a compilation is none in the fit
     sizes = [len(part.rows) for part in (training, validation, held_out)]
     say("training on {} rows, validating on {}, holding out {}".format(*sizes))
     watched = len(validation.rows) > 0

@@ -5,8 +5,9 @@ import platform
 import time
 from importlib import metadata
 
-from ..kernels import cpu_features
-from ..kernels.cache import SUFFIX, cache_folder
+from ..kernels import target
+from ..kernels.cache import SHIPPED, SUFFIX, cache_folder, file_name, read
+from ..kernels.signatures import UNITS
 from ..runtime.cpus import available_cpus, environment_limit
 from ..warmup import warmup
 
@@ -32,14 +33,15 @@ def add_to(commands) -> None:
 
 
 def run_info(arguments) -> None:
-    n_bytes = cpu_features.VECTOR_BYTES
+    n_bytes = target.VECTOR_BYTES
     lanes = f"{n_bytes // 4} lanes of float32, {n_bytes // 8} of float64"
     facts = {name: _version(name) for name in REQUIRED} | {
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
         "system": platform.platform(),
         "processor": platform.processor() or platform.machine(),
         "lanes": f"{lanes} ({8 * n_bytes}-bit vectors)",
-        "register tile": f"{cpu_features.TILE_ROWS} rows x {cpu_features.TILE_VECTORS} vectors",
+        "register tile": f"{target.TILE_ROWS} rows x {target.TILE_VECTORS} vectors",
+        "kernels": f"for {target.NAME}, {_origin()}",
         "threads": _threads(),
         "cache": _cache(),
     }
@@ -55,19 +57,18 @@ def run_warmup(arguments) -> None:
     print(f"cache: {_cache()}")
 
 
-def is_warm() -> bool:
-    """Whether the cache has compiled code."""
-    try:
-        return any(cache_folder().glob("*" + SUFFIX))
-    except OSError:
-        return False
-
-
 def _version(name):
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "not installed"
+
+
+def _origin():
+    """Where compiled kernels come from."""
+    names = [file_name(unit, of.dtypes[0]) for unit, (of, *_) in UNITS.items()]
+    is_shipped = all(read(SHIPPED, name) is not None for name in names)
+    return "ready in the package" if is_shipped else "compiled at first use, and kept in the cache"
 
 
 def _threads():

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..base.validation import cast
-from ..kernels import infer as infer_kernel
 from ..kernels.abi import INFER_ROWS
+from ..kernels.entries import infer
 from ..kernels.plan import aligned_zeros
 from ..runtime.autotune import thread_count
 from ..runtime.spin_pool import shared_pool
@@ -55,11 +55,9 @@ class Forward:
             self.to_probabilities = self.tables[1]["to_probabilities"] = probabilities
         out = np.empty((len(x), self.n_out), params.dtype)
         source = x.reshape(-1)
-        source.flags.writeable = False
-        infer_kernel.infer(
+        infer.call(
             params,
             self.no_packed,
-            False,
             self.works,
             out.reshape(-1),
             NO_LOSSES,
@@ -67,6 +65,7 @@ class Forward:
             source,
             *self.no_targets,
             self.order[: len(x)],
+            False,
             1.0,
             0,
             1,
@@ -116,7 +115,6 @@ class Forward:
                 args = (
                     params,
                     packed,
-                    packs,
                     self.works,
                     out,
                     losses[done // self.rows :],
@@ -124,11 +122,12 @@ class Forward:
                     plan.job,
                     *arrays,
                     piece,
+                    packs,
                     total,
                 )
                 n_threads = min(self.n_threads, -(-len(piece) // self.rows))
                 macs = len(piece) * network.size
-                shared_pool().run(infer_kernel.infer, args, n_threads, macs)
+                shared_pool().run(infer, args, n_threads, macs)
                 done += len(piece)
                 packs = False
         return [

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..kernels import packing
+from ..kernels import entries
 from ..kernels.plan import Plan, new_state, slot_size, slots_of
 from ..runtime.autotune import thread_count
 from ..runtime.spin_pool import shared_pool
@@ -66,18 +66,18 @@ class Packing:
         slots = packed.size // slot_size(self.packed_size, self.dtype)
         if slots:
             args = packed, flat, self.layers, slots, self.size, self.packed_size, unpacks
-            _run(packing.repack, args, packed.size)
+            _run(entries.repack, args, packed.size)
 
 
 def copy(to, source):
     """to[:] = source, flat arrays of one size."""
-    _run(packing.copy, (to, source), source.size)
+    _run(entries.copy, (to, source), source.size)
 
 
 def all_finite(array):
     """Whether all elements of a flat array are finite."""
     parts = np.zeros(_threads(array.size))
-    _run(packing.all_finite, (array, parts), array.size)
+    _run(entries.all_finite, (array, parts), array.size)
     return not any(parts.tolist())
 
 
@@ -88,6 +88,6 @@ def _threads(size):
 def _run(entry, args, size):
     """Call an entry point that reads `size` elements."""
     if size < SHARED_SIZE:
-        entry(*args, 0, 1)
+        entry.call(*args, 0, 1)
     else:
         shared_pool().run(entry, args, _threads(size))

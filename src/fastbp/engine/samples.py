@@ -43,12 +43,10 @@ class StridedArray:
 
 
 def _flat(array):
-    """The memory from the array's lowest to its highest element as a flat read-only array, and the
-    index of element (0, 0) in it."""
+    """The memory from the array's lowest to its highest element as a flat array, and the index
+    of element (0, 0) in it."""
     if array.flags.c_contiguous:
-        flat = array.reshape(-1)
-        flat.flags.writeable = False
-        return flat, 0
+        return array.reshape(-1), 0
     base = 0
     last = 0
     for axis, (n, stride) in enumerate(zip(array.shape, array.strides, strict=True)):
@@ -212,8 +210,6 @@ class Samples:
             The kernels' arguments source, targets, labels, sample_weight; empty if absent.
         """
         empty = np.empty(0, self.dtype)
-        no_targets = np.empty(0, self.dtype)
-        no_targets.flags.writeable = False
         job["x_base"] = self.x.base
         job["x_row"] = self.x.row_step
         job["x_column"] = self.x.column_step
@@ -226,7 +222,7 @@ class Samples:
             job["t_column"] = self.targets.column_step
         return (
             self.x.flat,
-            no_targets if self.targets is None else self.targets.flat,
+            empty if self.targets is None else self.targets.flat,
             np.empty(0, np.int64) if self.labels is None else self.labels,
             empty if self.weight is None else self.weight,
         )

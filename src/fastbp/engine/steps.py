@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from ..kernels import abi
-from ..kernels import train as train_kernel
+from ..kernels.entries import train
 from ..runtime.autotune import thread_count
 from ..runtime.signals import DeferSignals
 from ..runtime.spin_pool import WAKE_MACS, shared_pool
@@ -234,15 +234,15 @@ class StepRunner:
                 break
             start = time.perf_counter()
             pool.run(
-                train_kernel.train,
+                train,
                 args,
                 pool.max_threads(n_threads),
                 max(WAKE_MACS, steps * self.macs),
             )
             self.tuner.record(n_threads, steps, time.perf_counter() - start)
-            made = seen + int(self._progress[train_kernel.UPDATED])
-            seen += int(self._progress[train_kernel.SEEN])
-            failed = self._progress[train_kernel.NOT_FINITE] != 0
+            made = seen + int(self._progress[abi.UPDATED])
+            seen += int(self._progress[abi.SEEN])
+            failed = self._progress[abi.NOT_FINITE] != 0
             stopped = DeferSignals.pending()
             if pause is not None and pause():
                 break

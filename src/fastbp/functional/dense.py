@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike
 
 from ..base.activations import HIDDEN
 from ..base.validation import check_choice, check_count
-from ..kernels import functional as kernels
+from ..kernels import entries as kernels
 from ..kernels.abi import STORES_SLOPES
-from ..kernels.elementwise import through_mask
+from ..kernels.workspace import backward_size, forward_size
 from ..runtime.autotune import MAX_THREADS
 from ..runtime.spin_pool import WAKE_MACS, shared_pool
 from .arrays import (
@@ -55,7 +55,7 @@ def _code_below(activation):
         ) from None
 
 
-def _run(entry, size, sizes, dtype, n_threads, *arrays):
+def _run(entry, size, sizes, dtype, n_threads, activation, *arrays):
     """Run an entry point with as many threads as pay, or as the caller wants; `size` gives the
     workspace that it needs."""
     macs = sizes[0] * sizes[1] * sizes[2]
@@ -64,9 +64,9 @@ def _run(entry, size, sizes, dtype, n_threads, *arrays):
     else:
         wanted = check_count("n_threads", n_threads, most=MAX_THREADS)
     n = shared_pool().max_threads(wanted, n_threads is None) if wanted > 1 else 1
-    args = *arrays[:-1], workspace(size(*sizes, n), dtype), arrays[-1]
+    args = *arrays, workspace(size(*sizes, n), dtype), *sizes, activation
     if n == 1:
-        entry(*args, 0, 1)
+        entry.call(*args, 0, 1)
     else:
         shared_pool().run(
             entry,
@@ -193,21 +193,31 @@ def dense_forward(
         inputs = (x, W, b) if mask is None else (x, W, b, mask)
         a = output_buffer("out", out, (n, n_out), x.dtype, *inputs)
     if n_threads is None and n * n_in * n_out < 2 * _SPINNING_MACS:
-        kernels.dense_forward(
-            a, x, W, b, workspace(kernels.forward_size(n, n_in, n_out, 1), x.dtype), code, 0, 1
-        )
-    else:
-        _run(
-            kernels.dense_forward,
-            kernels.forward_size,
-            (n, n_in, n_out),
-            x.dtype,
-            n_threads,
+        kernels.dense_forward.call(
             a,
             x,
             W,
             b,
+            workspace(forward_size(n, n_in, n_out, 1), x.dtype),
+            n,
+            n_in,
+            n_out,
             code,
+            0,
+            1,
+        )
+    else:
+        _run(
+            kernels.dense_forward,
+            forward_size,
+            (n, n_in, n_out),
+            x.dtype,
+            n_threads,
+            code,
+            a,
+            x,
+            W,
+            b,
         )
     if mask is not None:
         np.multiply(a, mask, out=a)
@@ -285,14 +295,17 @@ def dense_backward(
         inputs = (delta, x, W) if mask is None else (delta, x, W, mask)
         dW, db, below = _targets(out, code >= 0, inputs)
     if n_threads is None and n * n_in * n_out < 2 * _SPINNING_MACS:
-        kernels.dense_backward(
+        kernels.dense_backward.call(
             dW,
             db,
             below,
             delta,
             x,
             W,
-            workspace(kernels.backward_size(n, n_in, n_out, 1), dtype),
+            workspace(backward_size(n, n_in, n_out, 1), dtype),
+            n,
+            n_in,
+            n_out,
             product_code,
             0,
             1,
@@ -300,23 +313,23 @@ def dense_backward(
     elif n:
         _run(
             kernels.dense_backward,
-            kernels.backward_size,
+            backward_size,
             (n, n_in, n_out),
             dtype,
             n_threads,
+            product_code,
             dW,
             db,
             below,
             delta,
             x,
             W,
-            product_code,
         )
     if not n:
         dW[...] = 0
         db[...] = 0
     if mask is not None:
-        through_mask(below, x, mask, code)
+        kernels.through_mask.call(below, x, mask, code)
     if out is None:
         return dW, db, None if code < 0 else below
     return (

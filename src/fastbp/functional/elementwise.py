@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..base.activations import HIDDEN
-from ..kernels import elementwise as kernels
+from ..kernels import entries as kernels
 from ..runtime.spin_pool import shared_pool
 from .arrays import (
     F8,
@@ -29,21 +29,22 @@ _STALL_SECONDS = 5e-4
 _SECONDS = 2e-8
 
 
-def _run(kernel, out, z, code, size):
+def _run(kernel, out, z, code, size, by_row):
     """Run the kernel with as many threads as pay, each for at least `size` bytes."""
+    args = (out, z, z.shape[-1], code) if by_row else (out, z, code)
     if z.nbytes < 2 * size:
-        kernel(out, z, code, 0, 1)
+        kernel.call(*args, 0, 1)
     else:
         pool = shared_pool()
         n = pool.max_threads(z.nbytes // size, is_default=True)
-        pool.run(kernel, (out, z, code), n, stall_seconds=_STALL_SECONDS + z.size * _SECONDS)
+        pool.run(kernel, args, n, stall_seconds=_STALL_SECONDS + z.size * _SECONDS)
 
 
 def _apply(kernel, name, z, code, out, size, by_row=False):
     """Apply the kernel to each element, or each row, of an array of any shape."""
     if is_kernel_ready(z) and z.ndim == 2 and (out is None or writable_elementwise(out, z)):
         out = np.empty(z.shape, z.dtype) if out is None else out
-        _run(kernel, out, z, code, size)
+        _run(kernel, out, z, code, size, by_row)
         return out
     z = real_array(name, z, _ANY_NDIM[by_row:])
     if z.dtype.kind != "f":
@@ -56,8 +57,7 @@ def _apply(kernel, name, z, code, out, size, by_row=False):
     # The kernel may write in place, but not into memory that overlaps z in part.
     result = output_buffer("out", out, z.shape, dtype, *() if out is z else (z,))
     if z.size:
-        shape = (-1, z.shape[-1]) if by_row else (1, -1)
-        _run(kernel, result.reshape(shape), z.reshape(shape), code, size)
+        _run(kernel, result, z, code, size, by_row)
     return copy_back(result, out) if z.ndim or out is not None else result[()]
 
 

@@ -9,7 +9,8 @@ from ..base.activations import OUTPUTS
 from ..base.losses import LOSSES
 from ..base.network_arguments import check_loss
 from ..base.validation import REGRESSIONS, check_choice, check_flag, check_labels, one_hot_labels
-from ..kernels import functional_output as kernels
+from ..kernels import entries as kernels
+from ..kernels.workspace import output_size
 from .arrays import (
     as_kernel_array,
     common_dtype,
@@ -140,7 +141,7 @@ def output_delta(
         and y.shape == (n,)
         and k > 1
         and y.flags.carray
-        and kernels.first_outside(y, k) < 0
+        and kernels.first_outside.call(y, k) < 0
     ):
         targets = None
         labels = y
@@ -157,10 +158,10 @@ def output_delta(
     else:
         labels = _NO_LABELS
     a = np.empty((n, k), z.dtype) if return_output else z
-    work = workspace(kernels.output_size(k), z.dtype)
+    work = workspace(output_size(k), z.dtype)
     share = 1.0 if reduction == "sum" or not n else 1.0 / n
-    value = kernels.output_delta(
-        delta, a, z, targets, labels, work, code, loss_code, has_labels, share, return_output
+    value = kernels.output_delta.call(
+        delta, a, z, targets, labels, work, n, k, code, loss_code, has_labels, share, return_output
     )
     delta = copy_back(delta, out)
     return (value, delta, a) if return_output else (value, delta)
@@ -194,7 +195,7 @@ def _targets(y, z, loss):
     elif y.ndim == 1:
         if y.dtype.kind in "iu":
             labels = np.array(y, _I8, order="C")
-            if kernels.first_outside(labels, k) < 0:
+            if kernels.first_outside.call(labels, k) < 0:
                 return None, labels
         return None, as_kernel_array(check_labels("y", y, k, loss), _I8)
     if y.shape != (n, k):

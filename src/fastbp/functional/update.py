@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..base.validation import check_count, check_flag, check_number, check_real_array
-from ..kernels import elementwise as kernels
-from ..kernels.rules import adam_rate
+from ..kernels import entries as kernels
 from .arrays import F4, F8, as_kernel_array, ndarray, no_overlap
 
 Arrays = np.ndarray | Sequence[np.ndarray]
@@ -43,7 +42,7 @@ def _step(kernel, names, arrays, numbers, l2):
         l2 = check_number("l2", l2, least=0)
         ready = _kernel_arrays(arrays)
         if ready is not None:
-            kernel(*ready, *numbers, l2)
+            kernel.call(*ready, *numbers, l2)
         else:
             _step_in_copies(kernel, _checked(names, arrays), (*numbers, l2))
         return
@@ -55,7 +54,7 @@ def _step(kernel, names, arrays, numbers, l2):
         calls.append((ready, None) if ready is not None else (None, _checked(names, row)))
     for (ready, checked), penalty in zip(calls, penalties):  # noqa: B905, as many of both
         if ready is not None:
-            kernel(*ready, *numbers, penalty)
+            kernel.call(*ready, *numbers, penalty)
         else:
             _step_in_copies(kernel, checked, (*numbers, penalty))
 
@@ -232,14 +231,14 @@ def sgd_step(
             )
         is_plain = type(l2) is float and l2 == 0.0
         if is_plain and _is_plain_pair(param, grad):
-            kernels.sgd(param, grad, lr, 0.0)
+            kernels.sgd.call(param, grad, lr, 0.0)
         elif (
             is_plain
             and type(param) is type(grad) is ndarray
             and param.flags.farray
             and _is_plain_pair(param.T, grad.T)
         ):
-            kernels.sgd(param.T, grad.T, lr, 0.0)
+            kernels.sgd.call(param.T, grad.T, lr, 0.0)
         elif (
             isinstance(param, _SEQUENCES)
             and isinstance(grad, _SEQUENCES)
@@ -248,10 +247,10 @@ def sgd_step(
         ):
             if is_plain:
                 for each, its_grad in zip(param, grad):  # noqa: B905, as many of both
-                    kernels.sgd(each, its_grad, lr, 0.0)
+                    kernels.sgd.call(each, its_grad, lr, 0.0)
             else:
                 for each, its_grad, penalty in zip(param, grad, _penalties(l2, param), strict=True):
-                    kernels.sgd(each, its_grad, lr, penalty)
+                    kernels.sgd.call(each, its_grad, lr, penalty)
         else:
             _step(kernels.sgd, ("param", "grad"), (param, grad), (lr,), l2)
         return
@@ -310,5 +309,5 @@ def adam_step(
     beta_1 = check_number("beta_1", beta_1, least=0, below=1)
     beta_2 = check_number("beta_2", beta_2, least=0, below=1)
     epsilon = check_number("epsilon", epsilon, above=0)
-    numbers = (adam_rate.py_func(lr, beta_1, beta_2, t), beta_1, beta_2, epsilon)
+    numbers = (lr, beta_1, beta_2, epsilon, t)
     _step(kernels.adam, ("param", "m", "v", "grad"), (param, m, v, grad), numbers, l2)

@@ -12,11 +12,12 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+import timeit
 from contextlib import suppress
 from functools import partial
 
-from ..kernels import spin_pool as kernel
+from ..kernels import block as layout
+from ..kernels.entries import Entry, spin, wait_for_workers, worker_loop
 from .autotune import MAX_THREADS
 from .cpus import QUOTA_SECONDS, available_cpus, current_cpu, environment_limit
 from .signals import DeferSignals
@@ -24,9 +25,19 @@ from .workers import Worker, start_thread
 
 # Multiply-adds of a call for which sleeping workers are woken, which takes 0.15 ms.
 WAKE_MACS = 12_000_000
-# A call waits one spin for each so many of its multiply-adds for a worker that has lost its CPU, a
-# tenth of what it then takes without the worker.
-MACS_PER_ACK_SPIN = 25_000
+# Multiply-adds of a call that waits for layout.PAUSE_SECONDS for a worker that has lost its CPU, a
+# tenth of what it then takes without the worker. Shorter calls wait in proportion, at least half as
+# long: many times what a worker that has a CPU takes to answer.
+MACS_PER_PAUSE = 7_500_000
+# Turns of a spin loop that are timed together, and how often: the fastest round counts, as another
+# program may have the CPU in one.
+TIMED_SPINS = 100
+TIMED_ROUNDS = 10
+# Yields, each a system call, of a caller that waits for workers that it has woken: half a
+# millisecond, several times what that takes where a CPU is free; or a short time, in which the
+# system can move them off its CPU.
+WAKE_YIELDS = 2000
+HANDOFF_YIELDS = 20
 # Calls at most this far apart are a loop, for which workers are woken: half as long as workers wait
 # for another call.
 LOOP_GAP_SECONDS = 1e-4
@@ -45,11 +56,13 @@ class SpinPool:
     """Worker threads, and the block of memory through which kernels call them."""
 
     def __init__(self) -> None:
-        self.block = kernel.new_block(MAX_THREADS - 1)
+        self.block = layout.new_block(MAX_THREADS - 1)
         self.workers: list[Worker] = []
         self._address = self.block.ctypes.data
         self._cpus: dict[int, int] = {}  # of the caller, thread 0, and of workers in their loop
         self._lock = threading.RLock()  # of `workers`; a signal's handler may need it again
+        self._set_spins(layout.PAUSE_SPINS)
+        self._is_timed = False
         self._available_cpus = 1
         self._default_limit: float = 1
         self._cpus_known_until = -math.inf
@@ -57,6 +70,18 @@ class SpinPool:
         self._backoff = BACKOFF_SECONDS
         self._alone_until = -math.inf
         self._short_call = -math.inf  # end of the last call, if it had too few threads
+
+    def _set_spins(self, spins: int) -> None:
+        """Set the limits of waiting loops, where `spins` turns take layout.PAUSE_SECONDS."""
+        self.block[layout.PAUSE_LIMIT] = spins
+        self._ack_spins = max(1, spins // 2)
+        self._macs_per_spin = max(1, MACS_PER_PAUSE // spins)
+
+    def _time_spins(self) -> None:
+        """Measure how many turns of a spin loop take layout.PAUSE_SECONDS on this processor."""
+        rounds = timeit.repeat(partial(spin, TIMED_SPINS), number=1, repeat=TIMED_ROUNDS)
+        self._set_spins(max(1, round(layout.PAUSE_SECONDS * TIMED_SPINS / min(rounds))))
+        self._is_timed = True
 
     def max_threads(self, n_threads: int, is_default: bool = False) -> int:
         """`n_threads`, or as many as there are CPUs, and by default as the environment allows: to
@@ -70,7 +95,7 @@ class SpinPool:
 
     def run(
         self,
-        entry: Callable[..., int],
+        entry: Entry,
         args: tuple,
         n_threads: int,
         macs: int = 0,
@@ -84,8 +109,8 @@ class SpinPool:
 
         Parameters
         ----------
-        entry : callable
-            A compiled entry point that returns the number of threads that took part.
+        entry : Entry
+            An entry point that returns the number of threads that took part.
         args : tuple
         n_threads : int
             At most, as limited by `max_threads`.
@@ -94,23 +119,23 @@ class SpinPool:
         stall_seconds : float, optional
             The call takes longer only where a thread of it has lost its CPU.
         """
+        entry.load(args)  # before the time is taken
         start = time.perf_counter()
         if n_threads == 1 or start < self._alone_until:
-            entry(*args, 0, 1)
+            entry.call(*args, 0, 1)
             return
-        compiled = _compiled(entry)
-        self.block[kernel.ACK_LIMIT] = max(kernel.ACK_SPINS, macs // MACS_PER_ACK_SPIN)
+        self.block[layout.ACK_LIMIT] = max(self._ack_spins, macs // self._macs_per_spin)
         if macs >= WAKE_MACS:
             self._wake(n_threads - 1)
-            kernel.wait_for_workers(self._address, n_threads - 1, kernel.WAKE_SPINS)
+            wait_for_workers(self._address, n_threads - 1, WAKE_YIELDS)
         elif start - self._short_call < LOOP_GAP_SECONDS:
             self._wake(n_threads - 1)
-        is_short = entry(*args, self._address, n_threads) < n_threads
+        is_short = entry.call(*args, self._address, n_threads) < n_threads
         now = time.perf_counter()
         self._short_call = now if is_short else -math.inf
-        if now - start > stall_seconds and _compiled(entry) == compiled:
+        if now - start > stall_seconds:
             self._back_off(start, now, STALL_RATIO * (now - start))
-        elif is_short and self.block[kernel.PREEMPTED] != self._preempted:
+        elif is_short and self.block[layout.PREEMPTED] != self._preempted:
             self._back_off(start, now, BACKOFF_SECONDS)
 
     def _back_off(self, start: float, now: float, least: float) -> None:
@@ -120,7 +145,7 @@ class SpinPool:
         longer = 2 * self._backoff if again else least
         self._backoff = min(max(least, longer), MAX_BACKOFF_SECONDS)
         self._alone_until = now + self._backoff
-        self._preempted = self.block[kernel.PREEMPTED]
+        self._preempted = self.block[layout.PREEMPTED]
         self._note_caller_cpu()
 
     def _note_caller_cpu(self) -> None:
@@ -148,26 +173,25 @@ class SpinPool:
         thread."""
         if len(self.workers) >= workers and all(worker.busy for worker in self.workers[:workers]):
             return
-        # Compiled before signals are deferred.
-        kernel.worker_loop(0, 0)
-        kernel.wait_for_workers(0, 0, 0)
+        if not self._is_timed:  # which loads the unit, before signals are deferred
+            self._time_spins()
         with DeferSignals(), self._lock:
             with suppress(MemoryError):
                 self.start(workers)
-            self.block[kernel.STAY] = 1
-            self.block[kernel.N_WORKERS] = len(self.workers)
+            self.block[layout.STAY] = 1
+            self.block[layout.N_WORKERS] = len(self.workers)
             self._note_caller_cpu()
             for number, worker in enumerate(self.workers[:workers]):
                 if not worker.busy:
                     worker.submit(partial(self._loop, number))
-        kernel.wait_for_workers(self._address, workers, kernel.HANDOFF_SPINS)
+        wait_for_workers(self._address, workers, HANDOFF_YIELDS)
 
     def _loop(self, number: int) -> None:
         """A worker's task: take part in calls until none came for a while."""
         preempted = True
-        while preempted and self.block[kernel.STAY]:
+        while preempted and self.block[layout.STAY]:
             self._spread_over_cpus(number + 1)
-            preempted = kernel.worker_loop(self._address, number)
+            preempted = worker_loop(self._address, number)
         self._cpus.pop(number + 1, None)
 
     def _spread_over_cpus(self, thread: int) -> None:
@@ -202,17 +226,11 @@ class SpinPool:
         """End the threads and drop all references to them. Signals are deferred here: where an
         object is freed, a callback of a weak reference may run a handler, and Python would lose the
         exception that it raises."""
-        self.block[kernel.STAY] = 0
+        self.block[layout.STAY] = 0
         for worker in self.workers:
             worker.inbox.put(None)
         while self.workers:
             self.workers.pop().join()
-
-
-def _compiled(entry):
-    """How many specialisations there are of what a call runs: a call that compiles one, or loads it
-    from the cache, has not waited for a CPU."""
-    return len(getattr(entry, "overloads", ())) + len(kernel.wait_for_workers.overloads)
 
 
 _pool: SpinPool | None = None

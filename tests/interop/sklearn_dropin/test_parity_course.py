@@ -68,11 +68,12 @@ def test_ctrl_c(module, monkeypatch):
 
 def test_ctrl_c_within_an_epoch(monkeypatch):
     """The count of steps, the parameters and the loss curve agree on what has been done."""
-    from fastbp.engine import steps
+    from fastbp.kernels.entries import train as kernel
 
     X, y = data("digits")
     net = fastbp.sklearn.MLPClassifier(random_state=0, max_iter=50, batch_size=20)
-    real = steps.train_kernel.train
+    kernel.load_dtype("float64")
+    real = kernel.call
     calls = []
 
     def train(*args):
@@ -81,7 +82,7 @@ def test_ctrl_c_within_an_epoch(monkeypatch):
             signal.raise_signal(signal.SIGINT)
         return real(*args)
 
-    monkeypatch.setattr(steps.train_kernel, "train", train)
+    monkeypatch.setattr(kernel, "call", train)
     monkeypatch.setattr("fastbp.runtime.autotune.SLICE_SECONDS", 0)  # a step a call
     with pytest.warns(UserWarning, match="interrupted"):
         net.fit(X, y)
