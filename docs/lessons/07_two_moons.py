@@ -222,6 +222,11 @@ plt.show()
 # curvature of all directions is the largest *eigenvalue* of the table. We take this fact from
 # linear algebra, and the number from NumPy.
 #
+# With two parameters u and v one can see it. Take L = 3 u² + ½ v². Its second derivatives are 6
+# by u twice, 1 by v twice, and 0 by one and then the other: the table [[6, 0], [0, 1]]. Along u the
+# curvature is 6, along v it is 1, and in between it lies between the two. The largest curvature
+# decides what a learning rate may be: u is stable for lr < 2 / 6, whatever v does.
+#
 # The first derivatives come from back-propagation. So nudge each parameter, and see how the
 # gradient changes.
 

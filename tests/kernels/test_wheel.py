@@ -100,13 +100,14 @@ def test_nothing_is_compiled(installed, tmp_path):
     """Nor is anything written, or anything said; there is no home folder. The bits are those of
     kernels that are compiled here."""
     assert len(list(installed.rglob("*.kernels"))) == 14
-    home = {"HOME": "/nonexistent", "FASTBP_CACHE_DIR": "/nonexistent/cache"}
+    (tmp_path / "file").touch()  # nothing can be below it
+    home = {"HOME": str(tmp_path / "file"), "FASTBP_CACHE_DIR": str(tmp_path / "file" / "cache")}
     origin, digests, said = run(installed, **home)
     assert origin == ("package", 7)
     assert "fastbp:" not in said
     narrow = run(installed, FASTBP_TARGET="x86-64-v3", **home)
     assert narrow[:2] == (("package", 7), [digests[0], narrow[1][1]])
-    here = run(FASTBP_JIT="1", FASTBP_CACHE_DIR=str(tmp_path))
+    here = run(FASTBP_JIT="1", FASTBP_CACHE_DIR=str(tmp_path / "cache"))
     assert here[:2] == (("compiler", 7), digests)
 
 
