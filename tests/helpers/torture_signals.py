@@ -124,6 +124,8 @@ def resumed(path, net, after):
 
 def main(folder, times):
     warnings.simplefilter("ignore")
+    # Python drops what a handler raises in a destructor, and loading has some of llvmlite's.
+    fastbp.warmup()
     for number, handler in HANDLERS.items():
         signal.signal(number, handler)
     path = folder / "run"
